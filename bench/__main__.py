@@ -1,0 +1,124 @@
+"""Run the benchmark and write `bench/results/`. See README.md beside this file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.cases import Case, all_cases
+from bench.environments import REQUIREMENTS
+from bench.fixture import fixture
+from bench.report import render, verdicts
+from bench.startup import measure_startup
+from bench.suite import run_table
+
+_RESULTS = Path(__file__).parent / "results"
+_KERNEL = "from rivet.wire.kernel import kernel_kind; print(kernel_kind())"
+_LIMIT_S = 900.0
+
+
+def main() -> int:
+    """Return 0 when every target that was measured is met, else 1."""
+    options = _options()
+    kernel = _kernel()
+    if kernel != "compiled" and not options.allow_interpreted:
+        sys.exit(
+            f"the kernel is {kernel}: a benchmark of it says nothing; build it with a C compiler"
+        )
+    cases = [case for case in all_cases() if not options.cases or case.name in options.cases]
+    results: dict[str, Any] = {
+        "measured_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "runs": options.runs,
+        "kernel": kernel,
+        "machine": _machine(),
+        "versions": _versions(),
+        "startup": {},
+        "tables": {},
+    }
+    if not options.cases or "rivet" in options.cases:
+        results["startup"] = measure_startup(2 * options.runs + 1)
+    _measure(options, cases, results)
+    _write(results, options.results)
+    found = verdicts(results)
+    print()
+    for verdict in found:
+        print(verdict.line())
+    return 1 if any(verdict.is_met is False for verdict in found) else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--runs", type=int, default=5, help="measured runs of each case (5)")
+    parser.add_argument("--rows", type=int, default=3_000_000, help="rows of lineitem (3,000,000)")
+    parser.add_argument("--wide-rows", type=int, default=300_000, help="rows of wide (300,000)")
+    parser.add_argument("--tables", nargs="+", default=["lineitem", "wide"], help="tables")
+    parser.add_argument("--cases", nargs="+", help="names of cases; all without it")
+    parser.add_argument("--no-big", action="store_true", help="leave out ten times the rows")
+    parser.add_argument("--results", type=Path, default=_RESULTS, help="folder to write to")
+    parser.add_argument(
+        "--allow-interpreted", action="store_true", help="only to try the benchmark"
+    )
+    return parser.parse_args()
+
+
+def _measure(options: argparse.Namespace, cases: list[Case], results: dict[str, Any]) -> None:
+    with fixture(options.rows, options.wide_rows) as server:
+        results["fixture"] = server.describe()
+        plan = [(table, cases, options.runs, server.rows[table]) for table in options.tables]
+        own = [case for case in cases if case.name == "rivet"]
+        if own and "lineitem" in options.tables and not options.no_big:
+            plan.append(("lineitem_tenfold", own, 1, 10 * options.rows))
+        for table, some, runs, expected in plan:
+            found = run_table(server, table, some, runs, limit_s=_LIMIT_S, expected=expected)
+            results["tables"][table] = {name: one.summary() for name, one in found.items()}
+
+
+def _write(results: dict[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "latest.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    (folder / "latest.md").write_text(render(results))
+    print(f"\nwritten: {folder / 'latest.md'}")
+
+
+def _kernel() -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", _KERNEL], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or f"unknown ({done.stderr.strip().splitlines()[-1]})"
+
+
+def _machine() -> dict[str, object]:
+    info = Path("/proc/cpuinfo").read_text()
+    models = [line.split(":", 1)[1].strip() for line in info.splitlines() if "model name" in line]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpus": os.cpu_count(),
+        "model": models[0] if models else platform.machine(),
+        "memory_gb": round(memory / 2**30),
+        "python": platform.python_version(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    script = (
+        "from importlib.metadata import version as v\n"
+        "print(v('pyrivet'), 'with', ', '.join(f'{n} {v(n)}' for n in ('psycopg', 'pyarrow')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return {
+        "rivet": done.stdout.strip(),
+        **{name: ", ".join(what) for name, what in REQUIREMENTS.items()},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Rivet: relational tables and queries to Parquet and CSV, faithfully and gently.
+
+    import rivet
+
+    report = rivet.run("rivet.yaml", exports=["orders"])
+    for part in report.files:
+        print(part.uri, part.stats.rows)
+
+Everything here is typed and loaded on first use: `import rivet` alone costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rivet.model.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from rivet.config.models import Config
+    from rivet.errors import RivetError
+    from rivet.events import Event
+    from rivet.model.relation import Relation
+    from rivet.model.report import ExportReport, RunReport
+
+__all__ = [
+    "Config",
+    "ExportReport",
+    "Relation",
+    "RivetError",
+    "RunReport",
+    "__version__",
+    "load_config",
+    "read",
+    "run",
+]
+
+_LAZY: Final = {
+    "Config": "rivet.config.models",
+    "ExportReport": "rivet.model.report",
+    "Relation": "rivet.model.relation",
+    "RivetError": "rivet.errors",
+    "RunReport": "rivet.model.report",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the module's own attribute protocol
+    if name not in _LAZY:
+        msg = f"module 'rivet' has no attribute '{name}'"
+        raise AttributeError(msg)
+    import importlib
+
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def load_config(path: str | Path, *, params: Mapping[str, str] | None = None) -> Config:
+    """Load and check a configuration file; nothing is contacted.
+
+    Args:
+        path: The YAML file.
+        params: Values for `${name}`; they come before the environment.
+
+    Raises:
+        ConfigError: The file is missing or wrong; the message says where.
+    """
+    from rivet.config.load import load_config as load
+
+    return load(path, params=params)
+
+
+def run(
+    config: str | Path | Mapping[str, Any] | Config,
+    *,
+    exports: Sequence[str] | None = None,
+    params: Mapping[str, str] | None = None,
+    validate: bool = False,
+    check: bool = True,
+    on_event: Callable[[Event], None] | None = None,
+) -> RunReport:
+    """Run exports one after another and return what they did.
+
+    Args:
+        config: A YAML file, a mapping of the same shape (relative paths are then relative to the
+            working directory), or a loaded configuration.
+        exports: Names to run; None is all, in the configuration's order.
+        params: Values for `${name}`; not for a loaded configuration.
+        validate: Count every part again before it is published and check the manifest after.
+        check: Raise when an export failed; with False, look at `RunReport.failures`.
+        on_event: Called with every event, from the thread that runs the export; what it raises is
+            dropped.
+
+    Returns:
+        One report per export; `RunReport.files` are the parts a reader should read.
+
+    Raises:
+        ConfigError: The configuration is wrong or names an export that is not there.
+        StateError: The state store cannot be opened.
+        ChildFailedError: With `check`, one or more exports failed; `exit_status` is the worst's.
+    """
+    from rivet.execution.invocation import raise_for_failures, run_exports, to_config
+
+    report = run_exports(
+        to_config(config, params),
+        names=exports,
+        validate=validate,
+        emit=on_event,
+    )
+    if check:
+        raise_for_failures(report)
+    return report
+
+
+def read(
+    source: str | Mapping[str, Any],
+    relation: str | Relation,
+    *,
+    columns: Mapping[str, str] | None = None,
+) -> pa.RecordBatchReader:
+    """Stream a table or a query straight into Arrow; no file and no state is written.
+
+    Memory is bounded by a batch. The session is opened now and closed when the reader is
+    exhausted or garbage-collected; it reads one consistent snapshot.
+
+    Args:
+        source: A URL such as `postgresql://user@host/db` or `sqlite:///shop.db`, or a mapping like
+            the `source:` block of a configuration.
+        relation: A table (`name` or `schema.name`), or `Relation(query="SELECT ...")`.
+        columns: Type overrides by column, such as `{"price": "decimal(18,4)"}`.
+
+    Raises:
+        ConfigError: The source is not valid.
+        PlanError: A column has no faithful type.
+        SourceError: The database cannot be reached or the relation cannot be read.
+    """
+    from rivet.execution.direct import open_reader
+
+    return open_reader(source, relation, columns or {})

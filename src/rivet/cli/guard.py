@@ -1,0 +1,104 @@
+"""The border between commands and the shell: errors become one line, a hint and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from rivet.errors import ConfigError, InternalError, RivetError
+from rivet.redact import redact, redacted, visible
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from typer import Typer
+
+_JSON_FLAG: Final = "--json-errors"
+_USAGE_EXIT: Final = 1
+_SIGNAL_BASE: Final = 128
+_GC_THRESHOLDS: Final = (200_000, 20, 20)
+
+
+class TerminatedError(SystemExit):
+    """SIGTERM arrived: unwinds like Ctrl-C, ends with 128 + 15."""
+
+
+def guarded(app: Typer) -> NoReturn:
+    """Run the application; every way out ends here.
+
+    `--json-errors` is taken out of the arguments first, so that it works anywhere.
+    """
+    from typer import Exit, TyperException
+
+    # Imports and columns of data make many objects and few cycles: look for those seldom.
+    gc.set_threshold(*_GC_THRESHOLDS)
+
+    arguments = [argument for argument in sys.argv[1:] if argument != _JSON_FLAG]
+    as_json = len(arguments) != len(sys.argv) - 1
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = app(args=arguments, prog_name="rivet", standalone_mode=False)
+    except Exit as stop:
+        code = stop.exit_code
+    except TyperException as error:
+        usage = ConfigError(error.format_message(), hint="run `rivet --help`", code="RIVET_USAGE")
+        code = report_error(usage, as_json=as_json, status=_USAGE_EXIT)
+    except RivetError as error:
+        code = report_error(error, as_json=as_json, status=error.exit_status)
+    except KeyboardInterrupt:
+        code = _SIGNAL_BASE + signal.SIGINT
+    except TerminatedError:
+        code = _SIGNAL_BASE + signal.SIGTERM
+    except BrokenPipeError:
+        code = _SIGNAL_BASE + signal.SIGPIPE
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        code = report_error(_internal(error), as_json=as_json, status=InternalError.exit_code)
+    _leave(int(code or 0))
+
+
+def report_error(error: RivetError, *, as_json: bool, status: int) -> int:
+    """Print an error on standard error, redacted and with control bytes made visible.
+
+    Returns:
+        The exit code it was given.
+    """
+    if as_json:
+        body: dict[str, Any] = {**error.to_json(), "exit_class": status}
+        sys.stderr.write(json.dumps(redacted(body), ensure_ascii=False) + "\n")
+        return status
+    lines = [f"Error: [{error.error_code}] {error.message}"]
+    if error.hint:
+        lines.append(f"Hint: {error.hint}")
+    sys.stderr.write(visible(redact("\n".join(lines))) + "\n")
+    return status
+
+
+def _internal(error: Exception) -> InternalError:
+    if os.environ.get("RIVET_TRACEBACK"):
+        import traceback
+
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
+    return InternalError(
+        f"unexpected {type(error).__name__}: {error}",
+        hint="this is a bug: run again with RIVET_TRACEBACK=1 and report what it prints",
+    )
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise TerminatedError(_SIGNAL_BASE + signal.SIGTERM)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once: everything is closed, and taking modules apart only costs time."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = code or _SIGNAL_BASE + signal.SIGPIPE
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)

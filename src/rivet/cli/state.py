@@ -1,0 +1,36 @@
+"""`rivet state`: look after the record of runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from rivet.cli.options import ConfigOption, ParamsOption, parse_params
+
+app = typer.Typer(
+    help="Look after the state store.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command("import")
+def import_state(config: ConfigOption, param: ParamsOption = None) -> None:
+    """Take over cursors and schemas from the reference program's state; it is only read.
+
+    Example: rivet state import -c rivet.yaml
+    """
+    from rivet.config.load import load_config
+    from rivet.execution.listing import import_reference_state
+
+    loaded = load_config(config, params=parse_params(param))
+    for line in import_reference_state(loaded, os.environ):
+        sys.stdout.write(line + "\n")
+
+
+@app.callback()
+def _group() -> None:
+    return

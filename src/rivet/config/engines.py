@@ -1,0 +1,72 @@
+"""What the configuration needs to know of each engine, as data: names, URL schemes, port."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from rivet.config.problem import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class EngineForm:
+    """How one engine is written in a configuration.
+
+    Attributes:
+        name: Its canonical name.
+        aliases: Other spellings of `source.type`.
+        schemes: URL schemes it takes.
+        port: The default port; None for engines that read a file.
+        is_document: Stores documents: only `full` and `cdc` apply.
+        takes_service: Understands libpq service files.
+        is_readable: This version can read it.
+    """
+
+    name: str
+    schemes: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    port: int | None = None
+    is_document: bool = False
+    takes_service: bool = False
+    is_readable: bool = False
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the source is a file and not a server."""
+        return self.port is None
+
+
+ENGINE_FORMS: Final = (
+    EngineForm(
+        "postgresql",
+        ("postgresql", "postgres"),
+        ("postgres",),
+        port=5432,
+        takes_service=True,
+        is_readable=True,
+    ),
+    EngineForm("sqlite", ("sqlite",), is_readable=True),
+    EngineForm("mysql", ("mysql", "mariadb"), ("mariadb",), port=3306),
+    EngineForm("mssql", ("sqlserver", "mssql"), ("sqlserver",), port=1433),
+    EngineForm("mongo", ("mongodb", "mongodb+srv"), ("mongodb",), port=27017, is_document=True),
+    EngineForm("duckdb", ("duckdb",)),
+    EngineForm("oracle", ("oracle",), port=1521),
+)
+_BY_NAME: Final = {word: form for form in ENGINE_FORMS for word in (form.name, *form.aliases)}
+TYPE_WORDS: Final = tuple(_BY_NAME)
+
+
+def engine_form(word: str) -> EngineForm | None:
+    """Return the engine that `source.type: word` names, None where there is none."""
+    return _BY_NAME.get(word)
+
+
+def engine_of_scheme(scheme: str) -> EngineForm | None:
+    """Return the engine whose URLs begin with this scheme, in any letter case."""
+    lowered = scheme.lower().partition("+")[0] if scheme.lower() != "mongodb+srv" else "mongodb"
+    return next((form for form in ENGINE_FORMS if lowered in form.schemes), None)
+
+
+def nearest_engine(word: str) -> str | None:
+    """Return the type that was probably meant, None where nothing is close."""
+    return nearest(word, _BY_NAME)

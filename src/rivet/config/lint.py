@@ -1,0 +1,186 @@
+"""What can be written in a configuration but is not in this version: refused by name.
+
+One table. A row goes away when its feature arrives; nothing that is accepted is ever ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rivet.config.engines import ENGINE_FORMS, engine_form
+from rivet.config.problem import NOT_YET, Path, Problem, dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rivet.config.models import Config
+
+
+def _is_given(value: object) -> bool:
+    return value is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One thing this version does not do.
+
+    Attributes:
+        key: Path of model keys; `exports.*` and `tuning.*` stand for every place of that kind.
+        is_asked: Whether a value of the key asks for it; by default any value does.
+        sentence: What to tell, with `{value}` for the value.
+        hint: What to do instead.
+    """
+
+    key: str
+    sentence: str
+    hint: str
+    is_asked: Callable[[Any], bool] = _is_given
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every value of the key is refused."""
+        return self.is_asked is _is_given
+
+
+def _other_than(*values: object) -> Callable[[Any], bool]:
+    return lambda value: value is not None and value not in values
+
+
+def _remove(key: str) -> str:
+    return f"remove `{key}`"
+
+
+MISSING: Final = (
+    Missing(
+        "source.type",
+        "reading from {value} is not in this version",
+        f"use one of: {', '.join(form.name for form in ENGINE_FORMS if form.is_readable)}",
+        lambda value: (form := engine_form(value)) is None or not form.is_readable,
+    ),
+    Missing("source.mongo", "document sources are not in this version", _remove("mongo")),
+    Missing(
+        "exports.mode",
+        "`mode: {value}` is not in this version",
+        "use `mode: full`",
+        _other_than("full"),
+    ),
+    Missing("exports.tables", "`tables` is not in this version", "write one export per table"),
+    Missing("exports.cdc", "change capture is not in this version", _remove("cdc")),
+    Missing(
+        "exports.partition_by",
+        "`partition_by` is not in this version",
+        "remove `partition_by` and {{partition}}",
+    ),
+    Missing(
+        "exports.destination.type",
+        "writing to {value} is not in this version",
+        "use `type: local` or `type: stdout`",
+        _other_than("local", "stdout"),
+    ),
+    Missing(
+        "exports.verify",
+        "`verify: content` is not in this version",
+        "use `verify: size`, the default",
+        _other_than("size"),
+    ),
+    Missing(
+        "exports.target",
+        "`target` (advice for a warehouse) is not in this version",
+        _remove("target"),
+    ),
+    Missing(
+        "exports.shape_drift_warn_factor",
+        "watching the width of text is not in this version",
+        "remove `shape_drift_warn_factor`, or set it to 0",
+        _other_than(0),
+    ),
+    Missing(
+        "exports.consistency",
+        "`consistency: run` is not in this version",
+        "use `consistency: export`, the default",
+        _other_than("chunk", "export"),
+    ),
+    Missing("exports.load", "loading into a warehouse is not in this version", _remove("load")),
+    Missing("notifications", "notifications are not in this version", _remove("notifications")),
+    Missing("load", "loading into a warehouse is not in this version", _remove("load")),
+    Missing(
+        "parallel_exports",
+        "exports side by side in threads are not in this version",
+        _remove("parallel_exports"),
+        bool,
+    ),
+    Missing(
+        "parallel_export_processes",
+        "exports side by side in processes are not in this version",
+        _remove("parallel_export_processes"),
+        bool,
+    ),
+    Missing(
+        "tuning.memory_threshold_mb",
+        "pausing at a memory threshold is not in this version",
+        "remove `memory_threshold_mb`, or set it to 0: memory is bounded by the batch",
+        bool,
+    ),
+    Missing(
+        "tuning.max_batch_memory_mb",
+        "`max_batch_memory_mb` is not in this version",
+        "use `batch_size_memory_mb`, which bounds every batch",
+    ),
+    Missing(
+        "tuning.on_batch_memory_exceeded",
+        "`on_batch_memory_exceeded: {value}` is not in this version",
+        "use `batch_size_memory_mb`, which bounds every batch",
+        _other_than("warn"),
+    ),
+    Missing(
+        "tuning.adaptive",
+        "steering by the server's pressure is not in this version",
+        _remove("adaptive"),
+        bool,
+    ),
+    Missing(
+        "tuning.min_parallel", "`min_parallel` is not in this version", _remove("min_parallel")
+    ),
+    Missing(
+        "tuning.max_statement_s",
+        "reading a table in slices is not in this version",
+        _remove("max_statement_s"),
+    ),
+    Missing(
+        "tuning.max_snapshot_age_s",
+        "a limit on the age of a snapshot is not in this version",
+        _remove("max_snapshot_age_s"),
+    ),
+)
+
+
+def refuse_missing(config: Config) -> None:
+    """Refuse the first key or value whose feature this version lacks.
+
+    Raises:
+        Problem: Its message names the key, its hint what to do instead.
+    """
+    for missing in MISSING:
+        for path, value in _places(config, missing.key):
+            if missing.is_asked(value):
+                shown = getattr(value, "value", value)
+                message = f"`{dotted(path)}`: {missing.sentence.format(value=shown)}"
+                raise Problem(path, message, hint=missing.hint.format(), code=NOT_YET)
+
+
+def _places(config: Config, key: str) -> Iterator[tuple[Path, Any]]:
+    head, *rest = key.split(".")
+    exports = [(("exports", index), export) for index, export in enumerate(config.exports)]
+    if head == "exports":
+        starts: list[tuple[Path, Any]] = [(path, export) for path, export in exports]
+    elif head == "tuning":
+        starts = [(("source", head), config.source.tuning)]
+        starts += [((*path, head), export.tuning) for path, export in exports]
+    else:
+        starts, rest = [((), config)], [head, *rest]
+    for path, start in starts:
+        value: Any = start
+        for step in rest:
+            value = None if value is None else getattr(value, step)
+        yield (*path, *rest), value

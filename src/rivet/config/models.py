@@ -1,0 +1,125 @@
+"""The whole configuration, and every model of its parts under one name.
+
+A `Config` is frozen and holds no resolved secret of the environment. Where it came from is kept
+beside the keys, so that the keys stay exactly those of the YAML file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, PrivateAttr
+
+from rivet.config.base import Flag, Section
+from rivet.config.destination import DestinationConfig
+from rivet.config.export import (
+    ColumnConfig,
+    ExportConfig,
+    MetaColumnsConfig,
+    ParquetConfig,
+    TypesConfig,
+)
+from rivet.config.extras import (
+    CdcConfig,
+    LoadConfig,
+    LoadOverride,
+    NotificationsConfig,
+    QualityConfig,
+    SettleConfig,
+    SlackConfig,
+)
+from rivet.config.source import MongoConfig, SourceConfig, TlsConfig
+from rivet.config.tuning import TuningConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "CdcConfig",
+    "ColumnConfig",
+    "Config",
+    "DestinationConfig",
+    "ExportConfig",
+    "LoadConfig",
+    "LoadOverride",
+    "MetaColumnsConfig",
+    "MongoConfig",
+    "NotificationsConfig",
+    "ParquetConfig",
+    "QualityConfig",
+    "SettleConfig",
+    "SlackConfig",
+    "SourceConfig",
+    "TlsConfig",
+    "TuningConfig",
+    "TypesConfig",
+]
+
+
+class Config(Section):
+    """One source and the exports taken from it."""
+
+    source: SourceConfig = Field(description="The database that is read.")
+    exports: tuple[ExportConfig, ...] = Field(description="What is taken from it; at least one.")
+    notifications: NotificationsConfig | None = Field(
+        default=None, description="Who is told what happened."
+    )
+    parallel_exports: Flag = Field(
+        default=False, description="Run exports in threads side by side."
+    )
+    parallel_export_processes: Flag = Field(
+        default=False, description="Run exports in processes side by side."
+    )
+    on_overlap: Literal["refuse", "wait"] | None = Field(
+        default=None, description="Default of exports[].on_overlap; refuse without it."
+    )
+    consistency: Literal["chunk", "export", "run"] | None = Field(
+        default=None, description="Default of exports[].consistency; export without it."
+    )
+    load: LoadConfig | None = Field(default=None, description="Loading the files into a warehouse.")
+
+    _path: Path = PrivateAttr(default_factory=lambda: Path("rivet.yaml"))
+    _digest: str = PrivateAttr("")
+    _warnings: tuple[str, ...] = PrivateAttr(())
+    _params: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Absolute path of the file; for a configuration made in memory, where it would be."""
+        return self._path
+
+    @property
+    def base_dir(self) -> Path:
+        """Folder that relative paths in the configuration start from."""
+        return self._path.parent
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over the text before substitution, so that they tell no secret."""
+        return self._digest
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know although it is no error; the caller shows them once."""
+        return self._warnings
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """The `--param` values it was loaded with; query files use them again."""
+        return self._params
+
+    def originating(
+        self,
+        path: Path,
+        *,
+        digest: str = "",
+        warnings: tuple[str, ...] = (),
+        params: Mapping[str, str] | None = None,
+    ) -> Config:
+        """Return the same configuration with the knowledge of where it came from."""
+        copy = self.model_copy()
+        known = {"_path": path, "_digest": digest, "_warnings": warnings}
+        for name, value in (known | {"_params": dict(params or {})}).items():
+            setattr(copy, name, value)
+        return copy

@@ -1,0 +1,105 @@
+"""The destinations: one module each, found by listing this package and loaded when asked for."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from rivet.destinations.placeholders import resolve_placeholders
+from rivet.errors import ConfigError, UnknownDestinationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+    from rivet.destinations.base import Destination, DestinationCapabilities
+
+__all__ = ["DestinationModule", "destination_names", "load_destination", "open_destination"]
+
+_SEAM: Final = frozenset({"base", "object_store", "placeholders"})
+
+
+class DestinationModule(Protocol):
+    """The module of a destination."""
+
+    CAPABILITIES: DestinationCapabilities
+    Options: type[BaseModel]
+
+    def open(self, options: Any, *, base_dir: Path | None = None) -> Destination:  # noqa: ANN401
+        """Open the destination; one that cannot be written is found here.
+
+        Args:
+            options: An instance of the module's `Options`.
+            base_dir: What relative paths are relative to; None is the working directory.
+
+        Raises:
+            DestinationError: It cannot be written.
+        """
+        ...
+
+
+def destination_names() -> tuple[str, ...]:
+    """Return the registry names of all destinations, sorted."""
+    modules = pkgutil.iter_modules(__path__)
+    return tuple(sorted(module.name for module in modules if module.name not in _SEAM))
+
+
+def load_destination(name: str) -> DestinationModule:
+    """Import a destination's module.
+
+    Raises:
+        UnknownDestinationError: No such destination; the hint names the nearest or lists all.
+    """
+    names = destination_names()
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known destinations: {', '.join(names)}"
+        msg = f"destination type '{name}' is not one this Rivet has"
+        raise UnknownDestinationError(msg, hint=hint, destination=name)
+    return cast("DestinationModule", importlib.import_module(f"{__name__}.{name}"))
+
+
+def open_destination(
+    settings: BaseModel,
+    *,
+    base_dir: Path | None = None,
+    placeholders: Mapping[str, str] | None = None,
+) -> Destination:
+    """Open the destination of a configuration's `destination:` block.
+
+    Args:
+        settings: The block: `type`, and the keys of that destination; unset keys do not count.
+        base_dir: What relative paths are relative to.
+        placeholders: Values for `{name}` in `path` and `prefix`.
+
+    Raises:
+        UnknownDestinationError: No such destination.
+        ConfigError: A key does not belong to it, or a placeholder is not known.
+        DestinationError: It cannot be written.
+    """
+    values = settings.model_dump(exclude_unset=True, exclude_none=True)
+    name = str(values.pop("type"))
+    module = load_destination(name)
+    for key in ("path", "prefix"):
+        if isinstance(values.get(key), str):
+            values[key] = resolve_placeholders(values[key], placeholders or {}, key=key)
+    return module.open(_options(module, name, values), base_dir=base_dir)
+
+
+def _options(module: DestinationModule, name: str, values: dict[str, Any]) -> BaseModel:
+    from pydantic import ValidationError
+
+    try:
+        return module.Options.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(step) for step in first["loc"]) or "destination"
+        is_foreign = first["type"] == "extra_forbidden"
+        reason = "is not a key of it" if is_foreign else first["msg"].lower()
+        msg = f"destination '{name}': `{where}` {reason}"
+        known = ", ".join(sorted(module.Options.model_fields)) or "none"
+        raise ConfigError(msg, hint=f"keys of '{name}': {known}") from error

@@ -1,0 +1,85 @@
+"""The destination seam: a destination is one module with `Options`, `CAPABILITIES` and `open`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationCapabilities:
+    """Static facts of a destination.
+
+    Attributes:
+        name: Registry name.
+        is_listable: Objects can be listed, read back and removed; without it there is no manifest.
+        has_atomic_put: An object is never visible before it is whole.
+    """
+
+    name: str
+    is_listable: bool
+    has_atomic_put: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One stored object: its name relative to the prefix, its URI for people, its size."""
+
+    name: str
+    uri: str
+    size_bytes: int
+    md5: str | None = None
+
+
+class Destination(Protocol):
+    """An open destination: the prefix of one export."""
+
+    @property
+    def uri(self) -> str:
+        """The prefix for people and manifests; holds no secret."""
+        ...
+
+    def staging_dir(self) -> Path:
+        """Return a folder for files on their way, made if needed, from which `put` is cheap."""
+        ...
+
+    def put(self, path: Path, name: str) -> ObjectInfo:
+        """Store a staged file under its final name, durably and all at once, and consume it.
+
+        Raises:
+            ObjectExistsError: The name is taken; nothing was changed.
+            DestinationError: The write failed; nothing is visible under the name.
+        """
+        ...
+
+    def put_bytes(self, data: bytes, name: str) -> ObjectInfo:
+        """Store or replace a small object, durably and all at once (manifest, `_SUCCESS`)."""
+        ...
+
+    def get(self, name: str, *, max_bytes: int) -> bytes | None:
+        """Return an object's bytes, None where it does not exist.
+
+        Raises:
+            DestinationError: It cannot be read or is larger than `max_bytes`.
+        """
+        ...
+
+    def stat(self, name: str) -> ObjectInfo | None:
+        """Return an object's size, None where it does not exist."""
+        ...
+
+    def walk(self) -> Iterator[ObjectInfo]:
+        """List all objects under the prefix, staged files excluded."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove one object; one that does not exist is not an error."""
+        ...
+
+    def close(self) -> None:
+        """Drop staged files that were never stored. Safe to call twice."""
+        ...

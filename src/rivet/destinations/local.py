@@ -1,0 +1,312 @@
+"""A folder of this machine.
+
+A part is written under a staged name inside a folder of the destination itself, so that publishing
+it is one rename on one file system: fsync the file, link it under its final name (which fails where
+that name is taken), fsync the folder. Nobody ever sees a torn file under a final name, power loss
+included.
+
+The staging folder is locked while its process lives. One whose lock is free belongs to a process of
+this machine that died, and is removed when the destination is opened the next time.
+
+Source: POSIX `link` and `rename`; open(2), fsync(2) on folders; docs/adr on the commit order.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import socket
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rivet.destinations.base import DestinationCapabilities, ObjectInfo
+from rivet.errors import DestinationError, ObjectExistsError
+from rivet.model.diskerrors import disk_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["CAPABILITIES", "LocalDestination", "Options", "open"]
+
+CAPABILITIES: Final = DestinationCapabilities(name="local", is_listable=True, has_atomic_put=True)
+
+_STAGING_PREFIX: Final = ".rivet-"
+_TEMPORARY_SUFFIX: Final = ".tmp"
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
+
+
+class Options(BaseModel):
+    """Keys of a `local` destination."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(min_length=1, description="Folder the files go to; may hold placeholders.")
+
+
+def open(options: Options, *, base_dir: Path | None = None) -> LocalDestination:  # noqa: A001
+    """Make the folder where it is missing and prove that it can be written.
+
+    Args:
+        options: `path` without placeholders.
+        base_dir: What a relative path is relative to; None is the working directory.
+
+    Raises:
+        DestinationAuthError: The folder cannot be made or written.
+        DestinationError: Part of the path is a file, or the disk is full.
+    """
+    if os.name != "posix":
+        msg = "files on a disk of this system cannot be written: locks need Linux or macOS"
+        raise DestinationError(msg, hint="run Rivet in WSL or in a container")
+    root = Path(os.path.normpath((base_dir or Path.cwd()).absolute() / options.path))
+    _make_folder(root)
+    _probe(root)
+    _sweep(root)
+    return LocalDestination(root)
+
+
+class LocalDestination:
+    """The folder of one export; holds a staging folder of its own from first use to `close`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._staging: Path | None = None
+        self._lock: int | None = None
+
+    @property
+    def uri(self) -> str:
+        """`file://` and the absolute path, unescaped, as manifests have it."""
+        return f"file://{self._root}"
+
+    def staging_dir(self) -> Path:
+        """Return a folder inside the destination, its name hidden, made on first use."""
+        while self._staging is None:
+            folder = self._root / _staged_name()
+            with disk_errors("cannot create", folder):
+                folder.mkdir(mode=0o700)
+            with suppress(FileNotFoundError, BlockingIOError):  # swept before it was locked
+                lock = _lock(folder)
+                if folder.is_dir():
+                    self._staging, self._lock = folder, lock
+                elif lock is not None:
+                    os.close(lock)
+        return self._staging
+
+    def put(self, path: Path, name: str) -> ObjectInfo:
+        """Publish a staged file: fsync, link under the final name, fsync the folder.
+
+        Raises:
+            ObjectExistsError: The name is taken; nothing was changed.
+            DestinationError: The write failed; nothing is visible under the name.
+        """
+        target = self._target(name)
+        with disk_errors("cannot publish", target):
+            _sync(path)
+            _make_folder(target.parent)
+            _move_without_overwrite(path, target)
+            _sync(target.parent)
+            return self._info(name, target.stat().st_size)
+
+    def put_bytes(self, data: bytes, name: str) -> ObjectInfo:
+        """Store or replace a small file: staged, fsynced, renamed over the old one.
+
+        Raises:
+            DestinationError: The write failed; the old file, if any, is untouched.
+        """
+        target = self._target(name)
+        staged = self.staging_dir() / f".{target.name}.{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}"
+        with disk_errors("cannot write", target):
+            try:
+                _write_synced(staged, data)
+                _make_folder(target.parent)
+                staged.replace(target)
+            finally:
+                staged.unlink(missing_ok=True)
+            _sync(target.parent)
+        return self._info(name, len(data))
+
+    def get(self, name: str, *, max_bytes: int) -> bytes | None:
+        """Return a file's bytes, None where it does not exist.
+
+        Raises:
+            DestinationError: It cannot be read or is larger than `max_bytes`.
+        """
+        target = self._target(name)
+        with disk_errors("cannot read", target):
+            try:
+                with target.open("rb") as file:
+                    data = file.read(max_bytes + 1)
+            except FileNotFoundError:
+                return None
+        if len(data) > max_bytes:
+            msg = f"cannot read {target}: it is larger than {max_bytes:,} bytes"
+            raise DestinationError(msg, code="RIVET_DESTINATION_TOO_LARGE", path=str(target))
+        return data
+
+    def stat(self, name: str) -> ObjectInfo | None:
+        """Return a file's size, None where there is no such file."""
+        target = self._target(name)
+        with disk_errors("cannot look at", target):
+            try:
+                found = target.stat()
+            except FileNotFoundError:
+                return None
+        return self._info(name, found.st_size) if target.is_file() else None
+
+    def walk(self) -> Iterator[ObjectInfo]:
+        """List all files below the folder in name order, staged ones excluded."""
+        yield from self._walk(self._root)
+
+    def _walk(self, folder: Path) -> Iterator[ObjectInfo]:
+        with disk_errors("cannot list", folder):
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        for entry in entries:
+            if _is_staged(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(Path(entry.path))
+            elif entry.is_file():
+                relative = Path(entry.path).relative_to(self._root).as_posix()
+                yield self._info(relative, entry.stat().st_size)
+
+    def remove(self, name: str) -> None:
+        """Remove one file; one that does not exist is not an error.
+
+        Raises:
+            DestinationError: It cannot be removed.
+        """
+        target = self._target(name)
+        with disk_errors("cannot remove", target):
+            target.unlink(missing_ok=True)
+            if target.parent.is_dir():
+                _sync(target.parent)
+
+    def close(self) -> None:
+        """Drop the staging folder and what was never stored. Safe to call twice."""
+        staging, self._staging = self._staging, None
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+    def _info(self, name: str, size: int) -> ObjectInfo:
+        return ObjectInfo(name=name, uri=f"{self.uri}/{name}", size_bytes=size)
+
+    def _target(self, name: str) -> Path:
+        steps = PurePosixPath(name)
+        if not name or steps.is_absolute() or ".." in steps.parts or "\0" in name or "\\" in name:
+            msg = f"'{name}' is not a name inside the destination"
+            raise DestinationError(msg, code="RIVET_DESTINATION_NAME")
+        return self._root / steps
+
+
+def _is_staged(name: str) -> bool:
+    return name.startswith(".") and name.endswith(_TEMPORARY_SUFFIX)
+
+
+def _staged_name() -> str:
+    return f"{_own_prefix()}{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}"
+
+
+def _own_prefix() -> str:
+    # a lock is only believed on the machine that took it
+    return f"{_STAGING_PREFIX}{socket.gethostname()}-"
+
+
+def _make_folder(folder: Path) -> None:
+    with disk_errors("cannot create the folder", folder):
+        if folder.is_dir():
+            return
+    _make_folder(folder.parent)
+    with disk_errors("cannot create the folder", folder):
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+def _probe(root: Path) -> None:
+    probe = root / _staged_name()
+    with disk_errors("cannot write to", root):
+        try:
+            probe.write_bytes(b"rivet")
+        finally:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a staging folder; None where the file system has no locks.
+
+    Raises:
+        BlockingIOError: It is locked already.
+        OSError: It is gone or cannot be opened.
+    """
+    import fcntl  # not on every system; `open` says so in words
+
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _sweep(root: Path) -> None:
+    prefix = _own_prefix()
+    with disk_errors("cannot list", root), os.scandir(root) as entries:
+        found = [Path(entry.path) for entry in entries if entry.name.startswith(prefix)]
+    for folder in found:
+        with suppress(OSError):  # locked: its process lives
+            lock = _lock(folder)
+            if lock is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _move_without_overwrite(path: Path, target: Path) -> None:
+    try:
+        os.link(path, target, follow_symlinks=False)
+    except FileExistsError:
+        raise _exists(target) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _claim_and_rename(path, target)
+    else:
+        path.unlink()
+
+
+def _claim_and_rename(path: Path, target: Path) -> None:
+    # File systems without hard links (exFAT, some network mounts): names are unique to a claim,
+    # so nobody else makes this name between the look and the rename.
+    if target.exists():
+        raise _exists(target)
+    path.rename(target)
+
+
+def _exists(target: Path) -> ObjectExistsError:
+    msg = f"{target} is already there; it was left as it is"
+    return ObjectExistsError(msg, hint="run again: every run writes under new names")

@@ -1,0 +1,171 @@
+"""The one commit seam: store a part, record it, publish the manifest.
+
+Only `store` makes a `StoredPart`; only `record` makes a `RecordedPart`; only recorded parts reach
+a manifest or move a watermark.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rivet.errors import RefusedError, RivetError
+from rivet.events import (
+    ChunkCompleted,
+    Emit,
+    ManifestWritten,
+    PartRecorded,
+    PartStored,
+    SuccessWritten,
+)
+from rivet.manifest import (
+    MANIFEST_NAME,
+    SUCCESS_NAME,
+    build_manifest,
+    parse_manifest,
+    run_manifest_name,
+    success_marker,
+)
+from rivet.model.part import LocalPart, RecordedPart, StoredPart
+from rivet.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from rivet.destinations.base import Destination
+    from rivet.model.chunk import Claim
+    from rivet.model.plan import ExportPlan
+    from rivet.model.source import Position
+    from rivet.state.store import StateStore
+
+
+def store(part: LocalPart, destination: Destination) -> StoredPart:
+    """Make a part durable under its final name.
+
+    Raises:
+        ObjectExistsError: The name is taken; nothing was changed.
+        DestinationError: The write failed; nothing is visible under the name.
+    """
+    info = destination.put(part.path, part.name)
+    return StoredPart(name=part.name, uri=info.uri, ordinal=part.ordinal, stats=part.stats)
+
+
+@contextmanager
+def failure_noted(claim: Claim, state: StateStore) -> Iterator[None]:
+    """Mark the chunk as failed in the state when the body fails; the error goes on."""
+    try:
+        yield
+    except RivetError as error:
+        with suppress(RivetError):  # a second failure must not hide the first
+            state.fail_chunk(claim, redact(error.message))
+        raise
+
+
+def stored_event(part: StoredPart, claim: Claim) -> PartStored:
+    """Return the event that says so."""
+    return PartStored(
+        export_name=claim.export_name,
+        run_id=claim.run_id,
+        chunk_index=claim.chunk.index,
+        ordinal=part.ordinal,
+        name=part.name,
+        rows=part.stats.rows,
+        bytes=part.stats.size_bytes,
+    )
+
+
+def record(
+    claim: Claim, stored: tuple[StoredPart, ...], state: StateStore, emit: Emit
+) -> tuple[RecordedPart, ...]:
+    """Record a chunk's parts and mark it complete, in one transaction.
+
+    Raises:
+        RefusedError: Another worker took the chunk or the run meanwhile; nothing was recorded.
+        StateError: The state cannot be written.
+    """
+    recorded = state.record(claim, stored, chunk_done=True)
+    for part in recorded:
+        emit(
+            PartRecorded(
+                export_name=claim.export_name,
+                run_id=claim.run_id,
+                chunk_index=claim.chunk.index,
+                ordinal=part.ordinal,
+                name=part.name,
+            )
+        )
+    emit(
+        ChunkCompleted(
+            export_name=claim.export_name,
+            run_id=claim.run_id,
+            chunk_index=claim.chunk.index,
+            rows=sum(part.stats.rows for part in recorded),
+            parts=len(recorded),
+        )
+    )
+    return recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What a manifest is made of, besides the plan and the parts."""
+
+    started_at: datetime
+    finished_at: datetime
+    schema_fingerprint: str
+    position: Position | None
+
+
+def publish(
+    plan: ExportPlan,
+    parts: tuple[RecordedPart, ...],
+    publication: Publication,
+    destination: Destination,
+    emit: Emit,
+) -> None:
+    """Write the run's manifest, the canonical manifest, then `_SUCCESS`.
+
+    Raises:
+        DestinationError: A write failed; without `_SUCCESS` readers know the prefix as unfinished.
+    """
+    body = build_manifest(
+        plan,
+        parts,
+        started_at=publication.started_at,
+        finished_at=publication.finished_at,
+        status="success",
+        schema_fingerprint=publication.schema_fingerprint,
+        position=publication.position,
+    )
+    for name in (run_manifest_name(plan.run_id), MANIFEST_NAME):
+        destination.put_bytes(body, name)
+        emit(ManifestWritten(export_name=plan.export_name, run_id=plan.run_id, name=name))
+    destination.put_bytes(success_marker(body), SUCCESS_NAME)
+    emit(SuccessWritten(export_name=plan.export_name, run_id=plan.run_id))
+
+
+def refuse_foreign_prefix(destination: Destination, export_name: str) -> None:
+    """Refuse a prefix whose manifest belongs to another export or to a change stream.
+
+    Raises:
+        RefusedError: Two exports would overwrite each other's manifest.
+        ManifestMismatchError: The manifest there cannot be read.
+    """
+    body = destination.get(MANIFEST_NAME, max_bytes=64 * 1024 * 1024)
+    if body is None:
+        return
+    manifest = parse_manifest(body)
+    owner = manifest.export_name
+    if owner != export_name or manifest.mode != "batch":
+        msg = (
+            f"export '{export_name}': {destination.uri} already holds the files of "
+            f"export '{owner}' ({manifest.mode})"
+        )
+        raise RefusedError(
+            msg,
+            hint="give each export a path of its own, such as `path: out/{export}`",
+            code="RIVET_REFUSED_PREFIX",
+            export=export_name,
+        )

@@ -1,0 +1,62 @@
+"""One export, resolved and ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rivet.config.resolve import quality_rules
+from rivet.model.relation import ReadRequest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rivet.config.models import ExportConfig
+    from rivet.execution.enrich import Enricher
+    from rivet.execution.quality import QualityGate
+    from rivet.execution.retry import RetryPolicy
+    from rivet.formats.base import Format
+    from rivet.model.plan import ExportPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One export ready to run.
+
+    Attributes:
+        schema: Arrow schema of the source columns, without added ones.
+        enricher: Adds the meta columns; its schema is that of the files.
+        is_listable: Whether the destination can hold a manifest.
+    """
+
+    plan: ExportPlan
+    retry: RetryPolicy
+    file_format: Format
+    schema: pa.Schema
+    enricher: Enricher
+    export: ExportConfig
+    is_listable: bool
+
+    def request(self) -> ReadRequest:
+        """Return the read of the whole relation."""
+        tuning = self.plan.tuning
+        return ReadRequest(
+            relation=self.plan.relation,
+            columns=self.plan.columns,
+            batch_rows=tuning.batch_rows,
+            batch_bytes=tuning.batch_bytes,
+            max_value_bytes=tuning.max_value_bytes,
+        )
+
+    def gate(self) -> QualityGate | None:
+        """Return a fresh quality gate, None where the export has no rules.
+
+        Raises:
+            PlanError: A rule names a column that is not there.
+        """
+        rules = quality_rules(self.export)
+        if rules is None:
+            return None
+        from rivet.execution.quality import QualityGate
+
+        return QualityGate(rules, self.schema)

@@ -1,0 +1,144 @@
+"""Prepare one export: everything that can fail before a row is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rivet.config.resolve import (
+    output_plan,
+    resolve_query_file,
+    resolve_source,
+    type_rules,
+)
+from rivet.destinations import load_destination, open_destination
+from rivet.execution.job import Job
+from rivet.execution.retry import RetryPolicy
+from rivet.execution.sessions import Sessions
+from rivet.formats import load_format
+from rivet.model.plan import DriftPolicy, ExportPlan, Mode, ReadTuning
+from rivet.plan.build import (
+    plan_fingerprint,
+    query_relation,
+    refuse_impossible,
+    table_relation,
+)
+from rivet.sources import canonical_engine, load_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from rivet.config.models import Config, ExportConfig
+    from rivet.config.resolve import ResolvedTuning
+    from rivet.destinations.base import Destination
+    from rivet.execution.context import RunContext
+    from rivet.execution.ledger import Ledger
+    from rivet.model.relation import Relation
+    from rivet.sources.base import Session
+
+
+def relation_of(config: Config, export: ExportConfig) -> Relation:
+    """Return what an export reads.
+
+    Raises:
+        ConfigError: The query file is missing or outside the configuration's folder.
+        PlanError: The table name or the query is not one.
+    """
+    if export.table is not None:
+        return table_relation(export.table, export_name=export.name)
+    if export.query is not None:
+        return query_relation(export.query, export_name=export.name)
+    return query_relation(resolve_query_file(config, export), export_name=export.name)
+
+
+def open_sessions(config: Config, tuning: ResolvedTuning, env: Mapping[str, str]) -> Sessions:
+    """Resolve the source and return its sessions; nothing is contacted yet.
+
+    Raises:
+        ConfigError: The address cannot be resolved.
+    """
+    address = resolve_source(config, env)
+    # A whole relation is one statement in this version, so only a limit the user chose holds.
+    settings = tuning.session_settings(is_query=True)
+    return Sessions(load_engine(address.engine), address, settings)
+
+
+def open_export_destination(
+    export: ExportConfig, context: RunContext, *, run_id: str, started_at: datetime
+) -> Destination:
+    """Open an export's destination; an unwritable one is found here, before any row is read.
+
+    Raises:
+        DestinationError: It cannot be written.
+    """
+    return open_destination(
+        export.destination,
+        base_dir=context.config.base_dir,
+        placeholders={
+            "date": f"{started_at:%Y-%m-%d}",
+            "export": export.name,
+            "table": export.name,
+            "run_id": run_id,
+        },
+    )
+
+
+def prepare(
+    export: ExportConfig,
+    context: RunContext,
+    ledger: Ledger,
+    *,
+    session: Session,
+    destination: Destination,
+    tuning: ResolvedTuning,
+) -> Job:
+    """Describe the relation and resolve the plan.
+
+    Raises:
+        ConfigError: A setting does not fit.
+        PlanError: The relation cannot be exported as asked; all offending columns are named.
+        SourceError: The catalog cannot be read.
+        FormatError: The format cannot write a column.
+    """
+    from rivet.execution.enrich import Enricher
+    from rivet.model.arrow import arrow_schema
+
+    relation = relation_of(context.config, export)
+    rules = type_rules(export)
+    output = output_plan(export)
+    columns = session.columns(relation, rules)
+    facts = session.facts(relation)
+    schema = arrow_schema(columns)
+    enricher = Enricher(schema, output, exported_at=ledger.started_at)
+    file_format = load_format(output.format)
+    file_format.check(enricher.schema, output.writer)
+    is_listable = load_destination(export.destination.type).CAPABILITIES.is_listable
+    refuse_impossible(export_name=export.name, destination_is_listable=is_listable, output=output)
+    mode = Mode(export.mode)
+    plan = ExportPlan(
+        export_name=export.name,
+        run_id=ledger.run_id,
+        started_at=ledger.started_at,
+        engine=canonical_engine(context.config.source.type),
+        relation=relation,
+        columns=columns,
+        facts=facts,
+        mode=mode,
+        output=output,
+        tuning=ReadTuning(
+            profile=tuning.profile_label,
+            batch_rows=tuning.batch_rows,
+            # A file can only end between batches.
+            batch_bytes=min(tuning.batch_bytes, output.max_file_bytes or tuning.batch_bytes),
+            throttle_ms=tuning.throttle_ms,
+            max_value_bytes=tuning.max_value_bytes,
+        ),
+        destination_type=export.destination.type,
+        destination_uri=destination.uri,
+        fingerprint=plan_fingerprint(relation=relation, columns=columns, mode=mode, output=output),
+        on_schema_drift=DriftPolicy(export.on_schema_drift),
+    )
+    retry = RetryPolicy(tuning.max_retries, tuning.retry_backoff_ms / 1000)
+    job = Job(plan, retry, file_format, schema, enricher, export, is_listable)
+    job.gate()
+    return job

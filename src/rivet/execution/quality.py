@@ -1,0 +1,113 @@
+"""Judge the rows of a run by its `quality:` rules while they pass, before anything is published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import xxhash
+
+from rivet.errors import PlanError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rivet.model.quality import QualityRules
+
+
+@dataclass(slots=True)
+class _Distinct:
+    """What is known of one column that must be unique."""
+
+    hashes: set[int] = field(default_factory=set)
+    values: int = 0
+    is_capped: bool = False
+
+
+class QualityGate:
+    """Counts what the rules ask about, batch by batch.
+
+    Memory is bounded by `unique_max_entries` per unique column. Two values count as the same when
+    the 64-bit xxh3 of their text is: among five million values, one false alarm in a million runs.
+
+    Raises:
+        PlanError: Rules name columns that are not there; all of them are named.
+    """
+
+    def __init__(self, rules: QualityRules, schema: pa.Schema) -> None:
+        asked = (*rules.null_ratio_max, *rules.unique_columns)
+        missing = sorted({name for name in asked if name not in schema.names})
+        if missing:
+            listed = ", ".join(f"'{name}'" for name in missing)
+            msg = f"`quality` names columns that the export does not have: {listed}"
+            known = ", ".join(schema.names)
+            raise PlanError(msg, hint=f"columns of the export: {known}", code="RIVET_PLAN_QUALITY")
+        self._rules = rules
+        self._places = {name: schema.get_field_index(name) for name in asked}
+        self._rows = 0
+        self._nulls = dict.fromkeys(rules.null_ratio_max, 0)
+        self._distinct = {name: _Distinct() for name in rules.unique_columns}
+
+    def observe(self, batch: pa.RecordBatch) -> None:
+        """Count one batch; columns stand where the schema has them."""
+        self._rows += batch.num_rows
+        for name in self._nulls:
+            self._nulls[name] += batch.column(self._places[name]).null_count
+        for name, distinct in self._distinct.items():
+            if not distinct.is_capped:
+                self._remember(batch.column(self._places[name]), distinct)
+
+    def _remember(self, column: pa.Array, distinct: _Distinct) -> None:
+        from rivet.model.arrowtext import text_array
+
+        limit = self._rules.unique_max_entries
+        for value in text_array(column).drop_null():
+            distinct.hashes.add(xxhash.xxh3_64_intdigest(value.as_buffer()))
+            distinct.values += 1
+            if len(distinct.hashes) > limit:
+                distinct.is_capped = True
+                distinct.hashes = set()
+                return
+
+    def verdict(self) -> tuple[list[str], list[str]]:
+        """Judge what was observed.
+
+        Returns:
+            Problems, each of which fails the run, and remarks, which do not.
+        """
+        return (
+            [*self._row_problems(), *self._null_problems(), *self._duplicate_problems()],
+            [
+                f"column '{name}' holds more than {self._rules.unique_max_entries:,} distinct "
+                "values: uniqueness was not checked"
+                for name, distinct in self._distinct.items()
+                if distinct.is_capped
+            ],
+        )
+
+    def _row_problems(self) -> list[str]:
+        least, most = self._rules.row_count_min, self._rules.row_count_max
+        if least is not None and self._rows < least:
+            return [f"{self._rows:,} rows, at least {least:,} expected"]
+        if most is not None and self._rows > most:
+            return [f"{self._rows:,} rows, at most {most:,} expected"]
+        return []
+
+    def _null_problems(self) -> list[str]:
+        problems = []
+        for name, limit in self._rules.null_ratio_max.items():
+            ratio = self._nulls[name] / self._rows if self._rows else 0.0
+            if ratio > limit:
+                problems.append(
+                    f"column '{name}': {self._nulls[name]:,} of {self._rows:,} values are NULL, "
+                    f"a share of {ratio:.4f} where {limit:g} is allowed"
+                )
+        return problems
+
+    def _duplicate_problems(self) -> list[str]:
+        problems = []
+        for name, distinct in self._distinct.items():
+            duplicates = distinct.values - len(distinct.hashes)
+            if duplicates and not distinct.is_capped:
+                problems.append(f"column '{name}': {duplicates:,} values are not unique")
+        return problems

@@ -1,0 +1,92 @@
+"""Report files of a run: `.rivet/runs/<run_id>/summary.json` and `summary.md`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rivet.redact import redact, redacted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rivet.model.report import ExportReport
+
+
+def write_run_files(report: ExportReport, base_dir: Path) -> Path | None:
+    """Write both files and return their folder; None where the run never got so far.
+
+    The run's verdict stands in the state already, so a disk that refuses these is not a failure.
+    """
+    if not report.run_id or not report.plan.mode:
+        return None
+    folder = base_dir / ".rivet" / "runs" / report.run_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        body = json.dumps(redacted(summary_json(report)), indent=2, ensure_ascii=False)
+        (folder / "summary.json").write_text(body + "\n", encoding="utf-8")
+        (folder / "summary.md").write_text(redact(summary_markdown(report)), encoding="utf-8")
+    except OSError:
+        return None
+    return folder
+
+
+def summary_json(report: ExportReport) -> dict[str, Any]:
+    """Return what `summary.json` holds."""
+    plan, failure = report.plan, report.failure
+    return {
+        "run_id": report.run_id,
+        "export_name": report.export_name,
+        "status": report.status,
+        "started_at": report.started_at.isoformat() if report.started_at else None,
+        "finished_at": report.finished_at.isoformat() if report.finished_at else None,
+        "duration_ms": report.duration_ms,
+        "source_engine": plan.engine,
+        "mode": plan.mode,
+        "destination_kind": plan.destination_type,
+        "destination_uri": plan.destination_uri,
+        "format": plan.format,
+        "compression": plan.compression,
+        "tuning_profile": plan.tuning_profile,
+        "batch_size": plan.batch_size,
+        "kernel": report.kernel,
+        "total_rows": report.rows,
+        "files_produced": len(report.files),
+        "files": [part.name for part in report.files],
+        "bytes_read": report.bytes_read,
+        "bytes_written": report.bytes_written,
+        "peak_rss_mb": report.peak_rss_mb,
+        "retries": report.retries,
+        "longest_statement_s": round(report.longest_statement_s, 3),
+        "values_nulled": dict(report.nulled),
+        "source_position": (
+            {
+                "kind": report.position.kind,
+                "text": report.position.text,
+                "approximate": report.position.is_approximate,
+            }
+            if report.position
+            else None
+        ),
+        "validated": report.is_validated,
+        "schema_changed": report.schema_changed,
+        "quality_passed": report.quality_passed,
+        "warnings": list(report.warnings),
+        "skip_reason": report.skip_reason,
+        "error_code": failure.code if failure else None,
+        "error_message": failure.message if failure else None,
+        "hint": failure.hint if failure else None,
+    }
+
+
+def summary_markdown(report: ExportReport) -> str:
+    """Return what `summary.md` holds: the same facts as a table for people."""
+    lines = [f"# {report.export_name}: {report.status}", "", "| | |", "|---|---|"]
+    for key, value in summary_json(report).items():
+        if value in (None, [], {}) or key == "files":
+            continue
+        text = str(value).replace("|", "\\|").replace("\n", " ")
+        lines.append(f"| {key.replace('_', ' ')} | {text} |")
+    lines += ["", "## Files", ""]
+    lines += [f"- `{part.name}` ({part.stats.rows:,} rows)" for part in report.files] or ["none"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,85 @@
+"""A resolved plan: what one run of one export will do, free of secrets and of I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rivet.model.columns import Column
+    from rivet.model.output import OutputPlan
+    from rivet.model.relation import Relation, TableFacts
+
+
+class Mode(StrEnum):
+    """How an export takes its rows."""
+
+    FULL = "full"
+    INCREMENTAL = "incremental"
+    CHUNKED = "chunked"
+    TIME_WINDOW = "time_window"
+    CDC = "cdc"
+
+
+class DriftPolicy(StrEnum):
+    """What happens when the columns differ from those of the last run."""
+
+    WARN = "warn"
+    CONTINUE = "continue"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTuning:
+    """How the source is read.
+
+    Attributes:
+        profile: Label of the tuning profile, such as `balanced (default)`.
+        batch_rows: The most rows of one batch.
+        batch_bytes: About the most bytes of one batch.
+        throttle_ms: Pause after each batch; 0 is none.
+        max_value_bytes: The largest single value allowed; 0 is no limit.
+    """
+
+    profile: str
+    batch_rows: int
+    batch_bytes: int
+    throttle_ms: int = 0
+    max_value_bytes: int = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPlan:
+    """One export, resolved.
+
+    Attributes:
+        export_name: Name in the configuration.
+        run_id: Unique name of this run.
+        started_at: Aware UTC; `{date}` and the manifest come from it.
+        engine: Canonical engine name.
+        relation: What is read.
+        columns: Its columns in file order.
+        facts: What the catalog says of the relation.
+        mode: How rows are taken.
+        output: How files are written.
+        destination_uri: Where parts go, for people: no secrets.
+        fingerprint: Changes when a run of this plan would read other rows or write other types.
+    """
+
+    export_name: str
+    run_id: str
+    started_at: datetime
+    engine: str
+    relation: Relation
+    columns: tuple[Column, ...]
+    facts: TableFacts
+    mode: Mode
+    output: OutputPlan
+    tuning: ReadTuning
+    destination_type: str
+    destination_uri: str
+    fingerprint: str
+    on_schema_drift: DriftPolicy = DriftPolicy.WARN

@@ -1,0 +1,170 @@
+"""What a run did: the same records feed the screen, the JSON output and the library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rivet.model.part import RecordedPart
+    from rivet.model.source import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an export failed: a redacted message, its stable code, and how to go on."""
+
+    code: str
+    message: str
+    hint: str | None
+    exit_code: int
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """What a run set out to do; empty where it failed before it was planned."""
+
+    mode: str = ""
+    engine: str = ""
+    destination_type: str = ""
+    destination_uri: str = ""
+    format: str = ""
+    compression: str = ""
+    tuning_profile: str = ""
+    batch_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """One run of one export.
+
+    Attributes:
+        status: `success`, `failed`, `skipped` or `interrupted`.
+        run_id: Unique name of the run; the empty string where it failed before it had one.
+        plan: What the run set out to do.
+        rows: Rows in recorded parts.
+        bytes_read: Bytes received from the database; 0 where there is no wire.
+        bytes_written: Size of the recorded parts.
+        files: The recorded parts, in order: exactly what a reader of this run should read.
+        nulled: Column to the number of values that a `null` policy turned into NULL.
+        longest_statement_s: Longest time one statement ran on the server.
+        is_validated: None where validation was not asked for.
+        schema_changed: None where there was no earlier run to compare with.
+        kernel: `compiled` or `interpreted`; None for engines without a kernel.
+    """
+
+    export_name: str
+    status: str
+    run_id: str = ""
+    plan: PlanSummary = PlanSummary()
+    rows: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    files: tuple[RecordedPart, ...] = ()
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration_ms: int = 0
+    peak_rss_mb: int = 0
+    retries: int = 0
+    nulled: tuple[tuple[str, int], ...] = ()
+    longest_statement_s: float = 0.0
+    position: Position | None = None
+    is_validated: bool | None = None
+    schema_changed: bool | None = None
+    quality_passed: bool | None = None
+    warnings: tuple[str, ...] = ()
+    kernel: str | None = None
+    failure: Failure | None = None
+    skip_reason: str | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether nothing went wrong: a success, or a skip on purpose."""
+        return self.status in {"success", "skipped"}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of `per_export` in the aggregate JSON."""
+        return {
+            "export_name": self.export_name,
+            "status": self.status,
+            "run_id": self.run_id,
+            "rows": self.rows,
+            "files": len(self.files),
+            "bytes": self.bytes_written,
+            "bytes_read": self.bytes_read,
+            "duration_ms": self.duration_ms,
+            "mode": self.plan.mode,
+            "error_message": self.failure.message if self.failure else None,
+            "skip_reason": self.skip_reason,
+            "error_code": self.failure.code if self.failure else None,
+            "parts": [part.name for part in self.files],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """One invocation: all its exports.
+
+    Attributes:
+        run_aggregate_id: `agg_` and the start time.
+        parallel_mode: `sequential` for now.
+        exports: One report each, in configuration order.
+    """
+
+    run_aggregate_id: str
+    started_at: datetime
+    finished_at: datetime
+    config_path: str
+    exports: tuple[ExportReport, ...]
+    parallel_mode: str = "sequential"
+
+    @property
+    def duration_ms(self) -> int:
+        """Wall-clock milliseconds of the invocation."""
+        return round((self.finished_at - self.started_at).total_seconds() * 1000)
+
+    @property
+    def files(self) -> tuple[RecordedPart, ...]:
+        """The parts of this run, export by export."""
+        return tuple(part for export in self.exports for part in export.files)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all exports together."""
+        return sum(export.rows for export in self.exports)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether every export succeeded or was skipped on purpose."""
+        return all(export.is_success for export in self.exports)
+
+    @property
+    def failures(self) -> tuple[ExportReport, ...]:
+        """The exports that did not succeed."""
+        return tuple(export for export in self.exports if not export.is_success)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the aggregate JSON of `--json` and `--summary-output`."""
+        statuses = [export.status for export in self.exports]
+        success = statuses.count("success")
+        failed = sum(not export.is_success for export in self.exports)
+        return {
+            "run_aggregate_id": self.run_aggregate_id,
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at.isoformat(),
+            "duration_ms": self.duration_ms,
+            "config_path": self.config_path,
+            "parallel_mode": self.parallel_mode,
+            "total_exports": len(self.exports),
+            "success_count": success,
+            "failed_count": failed,
+            "skipped_count": len(self.exports) - success - failed,
+            "total_rows": self.rows,
+            "total_files": sum(len(export.files) for export in self.exports),
+            "total_bytes": sum(export.bytes_written for export in self.exports),
+            "total_bytes_read": sum(export.bytes_read for export in self.exports),
+            "per_export": [export.to_json() for export in self.exports],
+        }

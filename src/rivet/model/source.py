@@ -1,0 +1,80 @@
+"""Where a source is and how a session on it must behave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rivet.redact import Secret
+
+
+class TlsMode(StrEnum):
+    """How a connection is protected; names as in the configuration."""
+
+    DISABLE = "disable"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """The `tls:` block of a source."""
+
+    mode: TlsMode = TlsMode.VERIFY_FULL
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAddress:
+    """A resolved source: where it is and with what secrets; its repr shows none of them.
+
+    Either `url` or the structured fields are set, as in the configuration.
+
+    Attributes:
+        engine: The canonical engine name, such as `postgresql`.
+        url: The connection URL with its credentials.
+        tls: None where the configuration has no `tls:` block.
+        base_dir: Folder of the configuration, for relative paths inside the address.
+        options: Engine-specific settings, already validated.
+    """
+
+    engine: str
+    url: Secret | None = None
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+    password: Secret | None = None
+    database: str | None = None
+    tls: TlsOptions | None = None
+    base_dir: Path = field(default_factory=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """How one session behaves on the server.
+
+    Attributes:
+        statement_timeout_s: The most seconds one statement may run; 0 is no limit.
+        lock_timeout_s: The most seconds a statement may wait for a lock; 0 is no limit.
+        connect_timeout_s: The most seconds to wait for a connection.
+        application_name: What the server's activity views show.
+    """
+
+    statement_timeout_s: float = 300.0
+    lock_timeout_s: float = 30.0
+    connect_timeout_s: float = 10.0
+    application_name: str = "rivet"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a source's history; compared by its engine only, never as text."""
+
+    engine: str
+    kind: str
+    text: str
+    is_approximate: bool = True

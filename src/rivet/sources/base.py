@@ -1,0 +1,170 @@
+"""The engine seam: what every engine's package offers.
+
+An engine's package (its `__init__`) offers `CAPABILITIES`, `connect` and `parse_table`; everything
+else is its own. Callers ask optional abilities by `isinstance` on the small protocols below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    import pyarrow as pa
+
+    from rivet.model.columns import Column, TypeRules
+    from rivet.model.relation import ReadRequest, Relation, TableFacts
+    from rivet.model.source import Position, SessionSettings, SourceAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """Static facts of an engine.
+
+    Attributes:
+        name: Canonical engine name.
+        title: How people write it.
+        is_networked: Reached over a network, so TLS and hosts matter.
+        default_port: None for file databases.
+        url_schemes: URL schemes it takes.
+        has_kernel: Rows are decoded by the compiled kernel.
+        shares_snapshot: Several sessions can read one instant.
+    """
+
+    name: str
+    title: str
+    is_networked: bool
+    default_port: int | None
+    url_schemes: tuple[str, ...]
+    has_kernel: bool
+    shares_snapshot: bool
+
+
+@dataclass(slots=True)
+class ReadCounters:
+    """What a stream counted while it was read; complete once it is exhausted.
+
+    Attributes:
+        rows: Rows yielded.
+        wire_bytes: Bytes received from the database; 0 where there is no wire.
+        nulled: Column name to the number of values that a `null` policy turned into NULL.
+        longest_statement_s: The longest time one statement blocked on the server.
+    """
+
+    rows: int = 0
+    wire_bytes: int = 0
+    nulled: dict[str, int] = field(default_factory=dict)
+    longest_statement_s: float = 0.0
+
+
+class BatchStream(Protocol):
+    """Record batches pulled one at a time; closing it early cancels the statement."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of every batch, known before the first row."""
+        ...
+
+    @property
+    def counters(self) -> ReadCounters:
+        """Live counters; readable from another thread."""
+        ...
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
+
+    def close(self) -> None:
+        """End the read; cancels what still runs on the server. Safe to call twice."""
+        ...
+
+
+class Session(Protocol):
+    """One connection with Rivet's settings: UTC, read-only, timeouts; a context manager."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def facts(self, relation: Relation) -> TableFacts:
+        """Read what the catalog says of a relation; never scans data.
+
+        Raises:
+            SourceQueryError: The relation does not exist or may not be read.
+        """
+        ...
+
+    def columns(self, relation: Relation, rules: TypeRules) -> tuple[Column, ...]:
+        """Describe a relation's columns under the user's rules, without reading data.
+
+        Raises:
+            SourceQueryError: The relation does not exist or the query is not valid.
+            UnsafeTypeError: Columns without a mapping, or overrides the engine cannot do; the
+                message names all of them.
+            PlanError: Two columns share a name, or an override names no column.
+        """
+        ...
+
+    def read(self, request: ReadRequest) -> BatchStream:
+        """Stream a relation as record batches; memory is bounded by a batch.
+
+        Raises:
+            SourceInterruptedError: The connection dropped; no partial batch was yielded.
+            StalePlanError: The relation's columns changed since they were described.
+        """
+        ...
+
+    def scalar(self, sql: str) -> str | None:
+        """Run a query of one row and one column and return its text; None is SQL NULL.
+
+        Raises:
+            SourceQueryError: The query is not valid or gives no row.
+        """
+        ...
+
+    def count(self, relation: Relation) -> int:
+        """Count a relation's rows exactly, in this session's snapshot where it has one.
+
+        Raises:
+            SourceQueryError: The count could not be read.
+        """
+        ...
+
+    def position(self) -> Position | None:
+        """Return the place in the source's history this session reads from, if it has one."""
+        ...
+
+    def cancel(self) -> None:
+        """Cancel what runs on the server; callable from any thread."""
+        ...
+
+
+class Engine(Protocol):
+    """The package of an engine."""
+
+    CAPABILITIES: Capabilities
+
+    def connect(self, address: SourceAddress, settings: SessionSettings) -> Session:
+        """Open a session.
+
+        Raises:
+            ConfigError: The URL or the TLS settings are not valid.
+            SourceAuthError: The database refused the credentials.
+            SourceUnavailableError: The database cannot be reached.
+        """
+        ...
+
+
+@runtime_checkable
+class ReportsVersion(Protocol):
+    """Sessions that can name their server."""
+
+    def server_version(self) -> str:
+        """Return the server's name and version, such as `PostgreSQL 16.4`."""
+        ...

@@ -1,0 +1,42 @@
+"""How an engine spells identifiers and comments: data for `sql.py`, nothing else.
+
+No engine's name is tested anywhere: each engine makes its own `Dialect`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rivet.errors import PlanError
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The spelling rules of one engine.
+
+    Attributes:
+        quote: The character around identifiers; doubled inside them.
+        has_dollar_quotes: Strings may be written `$tag$...$tag$`.
+        has_escape_strings: Strings written `E'...'` take backslash escapes.
+        has_nested_comments: A block comment may hold another.
+    """
+
+    quote: str = '"'
+    has_dollar_quotes: bool = False
+    has_escape_strings: bool = False
+    has_nested_comments: bool = False
+
+    def identifier(self, name: str) -> str:
+        """Return the identifier quoted, so that every character stands for itself.
+
+        Raises:
+            PlanError: The name is empty or holds a NUL byte, which no engine can store.
+        """
+        if not name or "\x00" in name:
+            msg = "a table or column name is empty or holds a NUL byte"
+            raise PlanError(msg)
+        return f"{self.quote}{name.replace(self.quote, self.quote * 2)}{self.quote}"
+
+    def qualified(self, *names: str | None) -> str:
+        """Return the parts quoted and joined by dots; None parts are left out."""
+        return ".".join(self.identifier(name) for name in names if name is not None)

@@ -1,0 +1,291 @@
+"""What PostgreSQL's catalog says: relations, their columns, their types, estimates.
+
+Runs small catalog queries inside a transaction the session has opened; never reads user data and
+never decides what a type becomes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg import errors, pq
+
+from rivet.errors import SourceAuthError, SourceQueryError
+from rivet.model.relation import Relation, TableFacts
+from rivet.redact import visible
+
+if TYPE_CHECKING:
+    import psycopg
+
+_NEAR_NAMES: Final = 3
+_LOCKABLE: Final = frozenset("rp")
+
+_FIND: Final = """
+    SELECT c.oid, n.nspname, c.relname, c.relkind::text,
+           has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'SELECT')
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = %(table)s
+      AND CASE WHEN %(schema)s::text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)
+               ELSE n.nspname = %(schema)s::text END"""
+
+_NAMES: Final = """
+    SELECT CASE WHEN pg_catalog.pg_table_is_visible(c.oid) THEN c.relname
+                ELSE n.nspname || '.' || c.relname END
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+    ORDER BY 1 LIMIT 5000"""
+
+_ATTRIBUTES: Final = """
+    SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull,
+           has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+    FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+
+_TYPES: Final = """
+    WITH RECURSIVE seen AS (
+        SELECT t.oid, t.typname, n.nspname, t.typtype, t.typbasetype, t.typtypmod,
+               CASE WHEN e.oid IS NULL THEN 0 ELSE t.typelem::bigint END AS element
+        FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+        LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
+        WHERE t.oid = ANY(%s)
+      UNION
+        SELECT t.oid, t.typname, n.nspname, t.typtype, t.typbasetype, t.typtypmod,
+               CASE WHEN e.oid IS NULL THEN 0 ELSE t.typelem::bigint END
+        FROM seen s
+        JOIN pg_catalog.pg_type t ON t.oid IN (s.typbasetype, s.element::oid)
+        JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+        LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid)
+    SELECT oid::bigint, typname, typtype::text, typbasetype::bigint, typtypmod, element
+    FROM seen"""
+
+_SPELLINGS: Final = """
+    SELECT pg_catalog.format_type(type_oid, CASE WHEN type_mod < 0 THEN NULL ELSE type_mod END)
+    FROM unnest(%s::oid[], %s::int[]) WITH ORDINALITY AS u(type_oid, type_mod, place)
+    ORDER BY place"""
+
+_LOCKED: Final = """
+    SELECT DISTINCT n.nspname, c.relname
+    FROM pg_catalog.pg_locks l
+    JOIN pg_catalog.pg_class c ON c.oid = l.relation
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid()
+      AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+      AND c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+      AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+    ORDER BY 1, 2"""
+
+_FACTS: Final = """
+    SELECT sum(c.reltuples) FILTER (WHERE c.reltuples >= 0)::bigint,
+           bool_or(c.reltuples < 0), sum(pg_catalog.pg_table_size(c.oid))::bigint
+    FROM pg_catalog.pg_class c
+    WHERE c.relkind IN ('r', 'm') AND (c.oid = %(oid)s OR c.oid IN (
+        SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s) WHERE isleaf))"""
+
+_KEY: Final = """
+    SELECT a.attname
+    FROM pg_catalog.pg_index i
+    CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k(number, place)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+    WHERE i.indrelid = %s AND i.indisprimary AND i.indisvalid AND k.place <= i.indnkeyatts
+    ORDER BY k.place"""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTable:
+    """A table, view or foreign table of the catalog, in the catalog's spelling."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    is_lockable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NativeType:
+    """A column's type with every domain resolved.
+
+    Attributes:
+        spelling: The catalog's spelling with modifiers, such as `numeric(10,2)[]`.
+        code: OID of the base type; of the element's base type for an array.
+        name: Bare name of that type: extensions give their types no fixed OID.
+        modifier: Its type modifier; -1 for none.
+        type_kind: `pg_type.typtype` of that type: b, e (enum), c, r, m, p.
+        is_array: The column holds arrays of that type.
+    """
+
+    spelling: str
+    code: int
+    name: str
+    modifier: int
+    type_kind: str
+    is_array: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NativeColumn:
+    """One column as the catalog or the parser describes it."""
+
+    name: str
+    type: NativeType
+    nullable: bool
+
+
+def find_table(connection: psycopg.Connection[Any], relation: Relation) -> FoundTable:
+    """Find a table by its exact name, else by the name folded to lower case.
+
+    An unquoted name in SQL folds to lower case, so configurations written for that keep working;
+    the exact spelling wins where both exist.
+
+    Raises:
+        SourceQueryError: There is none; the hint gives near names.
+        SourceAuthError: The user may not use its schema.
+    """
+    spellings = dict.fromkeys(
+        (
+            (relation.schema, relation.table),
+            (
+                relation.schema.lower() if relation.schema else None,
+                relation.table.lower() if relation.table else None,
+            ),
+        )
+    )
+    for schema, table in spellings:
+        row = connection.execute(_FIND, {"schema": schema, "table": table}).fetchone()
+        if row is None:
+            continue
+        oid, found_schema, name, kind, may_use_schema, may_select = row
+        if not may_use_schema:
+            msg = f"the user may not use schema '{visible(found_schema)}'"
+            raise SourceAuthError(msg, hint="grant the user USAGE on the schema")
+        return FoundTable(oid, found_schema, name, kind, may_select and kind in _LOCKABLE)
+    msg = f"there is no table '{visible(relation.label)}' in this database"
+    hint = _near(connection, relation)
+    code = "RIVET_SOURCE_TABLE_NOT_FOUND"
+    raise SourceQueryError(msg, hint=hint, code=code, relation=relation.label)
+
+
+def _near(connection: psycopg.Connection[Any], relation: Relation) -> str:
+    known = [name for (name,) in connection.execute(_NAMES).fetchall()]
+    wanted = (relation.table or "").lower()
+    same = [name for name in known if name.rpartition(".")[2].lower() == wanted]
+    by_lower = {name.lower(): name for name in known}
+    close = get_close_matches(relation.label.lower(), by_lower, n=_NEAR_NAMES)
+    found = list(dict.fromkeys([*same[:_NEAR_NAMES], *(by_lower[name] for name in close)]))
+    if not found:
+        return "check the name, the schema and the database of the source"
+    return f"did you mean {' or '.join(repr(visible(name)) for name in found[:_NEAR_NAMES])}?"
+
+
+def table_columns(
+    connection: psycopg.Connection[Any], table: FoundTable
+) -> tuple[NativeColumn, ...]:
+    """Describe a table's columns, in catalog order.
+
+    Raises:
+        SourceAuthError: Some columns may not be read; all are named.
+        SourceQueryError: The table has no columns.
+    """
+    rows = connection.execute(_ATTRIBUTES, (table.oid,)).fetchall()
+    label = visible(f"{table.schema}.{table.name}")
+    if denied := [name for name, *_, may_read in rows if not may_read]:
+        listed = ", ".join(f"'{visible(name)}'" for name in denied)
+        msg = f"the user may not read {label}: {listed}"
+        raise SourceAuthError(msg, hint="grant the user SELECT on the table or those columns")
+    if not rows:
+        msg = f"{label} has no columns"
+        raise SourceQueryError(msg, hint="export a query instead")
+    types = resolve_types(connection, [(row[1], row[2]) for row in rows])
+    return tuple(
+        NativeColumn(row[0], native, nullable=row[3])
+        for row, native in zip(rows, types, strict=True)
+    )
+
+
+def query_columns(connection: psycopg.Connection[Any], query: str) -> tuple[NativeColumn, ...]:
+    """Describe a query's result without running it.
+
+    The server parses the query as one statement, so several statements, parameters and mistakes
+    are all found here.
+
+    Raises:
+        SourceQueryError: The query is not valid, takes parameters or returns no columns.
+    """
+    pgconn = connection.pgconn
+    result = pgconn.prepare(b"", query.encode())
+    if result.status == pq.ExecStatus.COMMAND_OK:
+        result = pgconn.describe_prepared(b"")
+    if result.status != pq.ExecStatus.COMMAND_OK:
+        raise errors.error_from_result(result)
+    if result.nparams:
+        msg = "the query holds a parameter such as $1, and there is no value for it"
+        raise SourceQueryError(msg, hint="write the value, or use ${name} with params")
+    if not result.nfields:
+        msg = "the query returns no columns"
+        raise SourceQueryError(msg, hint="write one SELECT statement")
+    places = range(result.nfields)
+    names = [(result.fname(place) or b"").decode() for place in places]
+    types = resolve_types(connection, [(result.ftype(i), result.fmod(i)) for i in places])
+    return tuple(
+        NativeColumn(name, native, nullable=True) for name, native in zip(names, types, strict=True)
+    )
+
+
+def tables_of_query(connection: psycopg.Connection[Any], query: str) -> list[tuple[str, str]]:
+    """Return schema and name of the lockable tables a query reads, through views as well.
+
+    The parser has locked them by the time it has described the query; the transaction must be a
+    fresh one.
+
+    Raises:
+        SourceQueryError: As `query_columns`.
+    """
+    query_columns(connection, query)
+    return [(schema, name) for schema, name in connection.execute(_LOCKED).fetchall()]
+
+
+def resolve_types(
+    connection: psycopg.Connection[Any], wanted: list[tuple[int, int]]
+) -> tuple[NativeType, ...]:
+    """Resolve (type OID, modifier) pairs through domains and arrays to base types."""
+    if not wanted:
+        return ()
+    oids, modifiers = [oid for oid, _ in wanted], [modifier for _, modifier in wanted]
+    rows = connection.execute(_TYPES, (sorted(set(oids)),)).fetchall()
+    known = {row[0]: row[1:] for row in rows}
+    spellings = connection.execute(_SPELLINGS, (oids, modifiers)).fetchall()
+    resolved = []
+    for (oid, modifier), (spelling,) in zip(wanted, spellings, strict=True):
+        code, base_modifier = _base(known, oid, modifier)
+        element = known[code][4]
+        if element:
+            code, base_modifier = _base(known, element, base_modifier)
+            # A domain over an array inside an array has no list form of its own.
+            is_nested = bool(known[code][4])
+        else:
+            is_nested = False
+        name, type_kind = ("", "n") if is_nested else known[code][:2]
+        resolved.append(
+            NativeType(spelling, code, name, base_modifier, type_kind, is_array=bool(element))
+        )
+    return tuple(resolved)
+
+
+def _base(known: dict[int, tuple[Any, ...]], oid: int, modifier: int) -> tuple[int, int]:
+    while known[oid][1] == "d":
+        _, _, base, domain_modifier, _ = known[oid]
+        oid, modifier = base, modifier if modifier >= 0 else domain_modifier
+    return oid, modifier
+
+
+def table_facts(connection: psycopg.Connection[Any], table: FoundTable) -> TableFacts:
+    """Read estimates and the primary key; partitions are added up."""
+    key = tuple(name for (name,) in connection.execute(_KEY, (table.oid,)).fetchall())
+    if table.kind not in {"r", "p", "m"}:
+        return TableFacts(key=key)
+    row = connection.execute(_FACTS, {"oid": table.oid}).fetchone()
+    rows, is_partly_unknown, size = row if row is not None else (None, True, None)
+    return TableFacts(None if is_partly_unknown else rows, size, key)

@@ -1,0 +1,164 @@
+"""psycopg's errors as Rivet's: one table by SQLSTATE, one context manager.
+
+libpq gives no SQLSTATE for a connection that was refused; only there is its text looked at.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from rivet.errors import (
+    SourceAuthError,
+    SourceError,
+    SourceInterruptedError,
+    SourceQueryError,
+    SourceStatementTimeoutError,
+    SourceUnavailableError,
+)
+from rivet.redact import redact, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_Fault = tuple[type[SourceError], str | None]
+
+_STATEMENT_HINT: Final = "check the names and the SQL of the export, then run it again"
+_VALUE_HINT: Final = "a value does not fit the cast or expression that reads it; change that one"
+_AGAIN_HINT: Final = "run it again; if it stays, look into the server's log"
+_LOG_HINT: Final = "look into the server's log for this session"
+
+# Longest prefix of the SQLSTATE wins.
+_BY_SQLSTATE: Final[dict[str, _Fault]] = {
+    "08": (SourceInterruptedError, _AGAIN_HINT),
+    "0A": (SourceQueryError, _STATEMENT_HINT),
+    "21": (SourceQueryError, _STATEMENT_HINT),
+    "22": (SourceQueryError, _VALUE_HINT),
+    "22021": (SourceQueryError, "read such a text column as bytes: `columns: {<name>: binary}`"),
+    "25006": (SourceQueryError, "Rivet reads only; use a SELECT that changes nothing"),
+    "25P03": (SourceInterruptedError, _AGAIN_HINT),
+    "25P04": (SourceInterruptedError, _AGAIN_HINT),
+    "28": (SourceAuthError, "check the user, the password and the server's pg_hba.conf"),
+    "3D000": (SourceAuthError, "check the database name"),
+    "3F": (SourceQueryError, "check the schema name"),
+    "40": (SourceInterruptedError, _AGAIN_HINT),
+    "42": (SourceQueryError, _STATEMENT_HINT),
+    "42501": (SourceAuthError, "grant the user SELECT on it, and USAGE on its schema"),
+    "53": (SourceUnavailableError, _AGAIN_HINT),
+    "53300": (SourceUnavailableError, "the server has no free connection slot; lower parallelism"),
+    "55": (SourceUnavailableError, _AGAIN_HINT),
+    "55P03": (
+        SourceUnavailableError,
+        "another session holds a lock on it; raise tuning.lock_timeout_s or try again later",
+    ),
+    "57014": (SourceInterruptedError, _AGAIN_HINT),
+    "57P": (SourceInterruptedError, _AGAIN_HINT),
+    "57P03": (SourceUnavailableError, "the server is starting up or shutting down"),
+    "57P04": (SourceError, _LOG_HINT),
+    "57P05": (SourceInterruptedError, _AGAIN_HINT),
+    "58": (SourceUnavailableError, _AGAIN_HINT),
+    "72000": (SourceInterruptedError, _AGAIN_HINT),
+    "F0": (SourceUnavailableError, _AGAIN_HINT),
+    "XX": (SourceError, _LOG_HINT),
+}
+
+_REFUSED: Final[tuple[tuple[re.Pattern[str], _Fault], ...]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), fault)
+    for pattern, fault in (
+        (
+            r"password authentication failed|no password supplied|authentication failed",
+            (SourceAuthError, "check the user and the password"),
+        ),
+        (
+            r"no pg_hba\.conf entry|pg_hba\.conf rejects",
+            (SourceAuthError, "the server's pg_hba.conf does not allow this user, host or TLS"),
+        ),
+        (r"role .* does not exist|not permitted to log in", (SourceAuthError, "check the user")),
+        (r"database .* does not exist", (SourceAuthError, "check the database name")),
+        (r"permission denied for database", (SourceAuthError, "grant the user CONNECT on it")),
+        (
+            r"certificate|root\.crt|sslrootcert|server does not support SSL|SSL error",
+            (SourceAuthError, "check tls.mode, tls.ca_file and the host name in the certificate"),
+        ),
+    )
+)
+# A data exception quotes the value it choked on.
+_QUOTED: Final = re.compile(r'"[^"]*"|(?<=: ).+$')
+_UNREACHABLE_HINT: Final = "check host and port, and that the server is running"
+
+
+@contextmanager
+def translated(
+    action: str, *, statement_timeout_s: float = 0.0, started_at: float | None = None
+) -> Iterator[None]:
+    """Raise psycopg's errors as Rivet's.
+
+    Args:
+        action: What was being done, such as `reading public.orders`; starts the message.
+        statement_timeout_s: The limit the statement ran under; 0 is none.
+        started_at: `time.monotonic()` of the statement's start; None is now.
+
+    Raises:
+        SourceError: Or one of its classes, as the SQLSTATE says.
+    """
+    started = time.monotonic() if started_at is None else started_at
+    try:
+        yield
+    except psycopg.Error as error:
+        waited_s = time.monotonic() - started
+        raise source_error(
+            error, action, statement_timeout_s=statement_timeout_s, waited_s=waited_s
+        ) from error
+
+
+def source_error(
+    error: psycopg.Error, action: str, *, statement_timeout_s: float, waited_s: float
+) -> SourceError:
+    """Return Rivet's error for one of psycopg's.
+
+    The server's `query_canceled` is its statement timeout once that long has passed; sooner it is
+    somebody's cancel.
+    """
+    state = error.sqlstate
+    detail = _primary(error)
+    if state == "57014" and 0 < statement_timeout_s <= waited_s:
+        return SourceStatementTimeoutError(
+            f"{action}: the statement timeout of {statement_timeout_s:g} s ended the statement",
+            hint="raise tuning.statement_timeout_s, or read less with one statement",
+            sqlstate=state,
+        )
+    cls, hint = _fault(state)
+    return cls(f"{action}: {detail}", hint=hint, sqlstate=state)
+
+
+def connect_error(error: psycopg.Error, where: str) -> SourceError:
+    """Return Rivet's error for a connection that could not be opened."""
+    detail = _primary(error)
+    if error.sqlstate:
+        cls, hint = _fault(error.sqlstate)
+    else:
+        default: _Fault = (SourceUnavailableError, _UNREACHABLE_HINT)
+        cls, hint = next((fault for pattern, fault in _REFUSED if pattern.search(detail)), default)
+    return cls(f"cannot connect to {where}: {detail}", hint=hint, sqlstate=error.sqlstate)
+
+
+def _fault(state: str | None) -> _Fault:
+    if state is None:
+        return (SourceInterruptedError, _AGAIN_HINT)
+    for length in (5, 3, 2):
+        if found := _BY_SQLSTATE.get(state[:length]):
+            return found
+    return (SourceError, _LOG_HINT)
+
+
+def _primary(error: psycopg.Error) -> str:
+    """Return the server's primary message on one line; details may hold cell values."""
+    text = error.diag.message_primary or str(error)
+    if (error.sqlstate or "").startswith("22"):
+        text = _QUOTED.sub('"..."', text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return visible(redact("; ".join(dict.fromkeys(lines)))) or type(error).__name__

@@ -1,0 +1,225 @@
+"""The `columns:` overrides PostgreSQL can do exactly, and how each column is selected.
+
+An override is done by a cast that keeps every value or fails, or by the decoder, which checks each
+value. A cast that rounds, cuts or guesses is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from rivet.errors import PlanError, UnsafeTypeError
+from rivet.model.types import Fidelity, InvalidPolicy, Kind, LogicalType, Unit
+from rivet.redact import visible
+from rivet.sources.postgres import types
+from rivet.sources.postgres.types import map_column, policy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rivet.model.columns import Column, TypeRules
+    from rivet.sources.postgres.catalog import NativeColumn
+
+_INTEGERS: Final = frozenset({types.INT2, types.INT4, types.INT8})
+_TEXTS: Final = frozenset({types.TEXT, types.VARCHAR, types.BPCHAR, types.NAME})
+_WIRE_TEXT: Final = _TEXTS | {types.JSON}
+
+_SUPPORTED: Final[tuple[tuple[frozenset[int], frozenset[Kind]], ...]] = (
+    (_INTEGERS, frozenset({Kind.INT16, Kind.INT32, Kind.INT64, Kind.DECIMAL})),
+    (frozenset({types.INT2, types.INT4, types.FLOAT4, types.FLOAT8}), frozenset({Kind.FLOAT64})),
+    (frozenset({types.OID}), frozenset({Kind.INT64})),
+    (frozenset({types.FLOAT4}), frozenset({Kind.FLOAT32})),
+    (frozenset({types.NUMERIC, types.MONEY}), frozenset({Kind.DECIMAL})),
+    (_TEXTS | {types.JSON, types.JSONB}, frozenset({Kind.JSON})),
+    (frozenset({types.BOOL}), frozenset({Kind.BOOL})),
+    (_TEXTS - {types.BPCHAR} | {types.BYTEA}, frozenset({Kind.BINARY})),
+    (frozenset({types.UUID}), frozenset({Kind.UUID})),
+    (frozenset({types.DATE}), frozenset({Kind.DATE})),
+    (frozenset({types.TIME}), frozenset({Kind.TIME})),
+    (frozenset({types.DATE, types.TIMESTAMP, types.TIMESTAMPTZ}), frozenset({Kind.TIMESTAMP})),
+)
+
+# The type a kind is decoded from, and the codes that already have that form on the wire.
+_FORMS: Final[dict[Kind, tuple[str, int, frozenset[int]]]] = {
+    Kind.BOOL: ("bool", types.BOOL, frozenset()),
+    Kind.INT16: ("int2", types.INT2, frozenset()),
+    Kind.INT32: ("int4", types.INT4, frozenset()),
+    Kind.INT64: ("int8", types.INT8, frozenset({types.OID})),
+    Kind.FLOAT32: ("float4", types.FLOAT4, frozenset()),
+    Kind.FLOAT64: ("float8", types.FLOAT8, frozenset()),
+    Kind.DECIMAL: ("numeric", types.NUMERIC, frozenset()),
+    Kind.DATE: ("date", types.DATE, frozenset()),
+    Kind.TIME: ("time", types.TIME, frozenset()),
+    Kind.BINARY: ("bytea", types.BYTEA, frozenset()),
+    Kind.UUID: ("uuid", types.UUID, frozenset()),
+    Kind.INTERVAL: ("interval", types.INTERVAL, frozenset()),
+    Kind.JSON: ("json", types.JSON, frozenset({types.JSONB, *_TEXTS})),
+    Kind.STRING: ("text", types.TEXT, _WIRE_TEXT),
+}
+_NANO_NOTE: Final = "values outside 1677-09-21 to 2262-04-11 do not fit"
+_ENUM_FORM: Final = (None, types.TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class WireForm:
+    """How a column is selected and what then stands on the wire.
+
+    Attributes:
+        cast: SQL type to cast to; None selects the column as it is.
+        code: OID of the type on the wire; of the element for an array.
+        is_array: Arrays of that type.
+    """
+
+    cast: str | None
+    code: int
+    is_array: bool = False
+
+
+def wire_form(column: Column) -> WireForm:
+    """Return how a planned column is selected; a function of the column alone."""
+    if column.logical.kind is Kind.LIST and column.logical.element is not None:
+        if column.is_text_cast:
+            # By way of the array's own text: `inet::text` adds a mask that `inet` does not show.
+            return WireForm("text::text[]", types.TEXT, is_array=True)
+        cast, code = _form(column.native_code, column.logical.element)
+        return WireForm(f"{cast}[]" if cast else None, code, is_array=True)
+    if column.is_text_cast:
+        return WireForm("text", types.TEXT)
+    return WireForm(*_form(column.native_code, column.logical))
+
+
+def _form(code: int, logical: LogicalType) -> tuple[str | None, int]:
+    if logical.kind is Kind.ENUM or (logical.kind is Kind.STRING and code not in types.PLAIN):
+        return _ENUM_FORM
+    if logical.kind is Kind.TIMESTAMP:
+        cast, wire = (
+            ("timestamptz", types.TIMESTAMPTZ) if logical.is_utc else ("timestamp", types.TIMESTAMP)
+        )
+        return (None if code == wire else cast), wire
+    cast, wire, same = _FORMS[logical.kind]
+    if code == wire or code in same:
+        return None, code
+    return cast, wire
+
+
+def plan_columns(natives: Iterable[NativeColumn], rules: TypeRules) -> tuple[Column, ...]:
+    """Return the columns of an export under the user's rules.
+
+    Raises:
+        PlanError: Two columns share a name, or an override names no column.
+        UnsafeTypeError: Overrides that cannot be done exactly, or columns with only a text form
+            under `strict_types`; the message names all of them.
+    """
+    found = tuple(natives)
+    _refuse_duplicates([native.name for native in found])
+    _refuse_strangers([native.name for native in found], rules)
+    columns: list[Column] = []
+    refused: list[str] = []
+    for native in found:
+        column = map_column(native, rules)
+        wanted = rules.overrides.get(native.name)
+        if wanted is not None:
+            changed = _overridden(native, column, wanted, rules)
+            if changed is None:
+                refused.append(_refusal(native, column, wanted))
+            column = changed or column
+        elif rules.is_strict and column.fidelity is Fidelity.TEXT:
+            name = visible(column.name)
+            refused.append(f"'{name}' ({column.native_type}) only has a text form")
+        columns.append(column)
+    if refused:
+        msg = f"{len(refused)} column(s) have no exact mapping: {'; '.join(refused)}"
+        hint = "set `columns: {<name>: text}` for each, or one of the types listed"
+        raise UnsafeTypeError(msg, hint=hint, column=refused[0].split("'")[1])
+    return tuple(columns)
+
+
+def _overridden(
+    native: NativeColumn, column: Column, wanted: LogicalType, rules: TypeRules
+) -> Column | None:
+    """Return the column with the wanted type; None where that cannot be done exactly."""
+    if wanted == column.logical:
+        return column
+    if wanted.kind is Kind.STRING:
+        return _text_override(native, column)
+    if native.type.is_array or not _is_supported(native.type.code, wanted):
+        return None
+    invalid = policy_of(native, rules)
+    if invalid is InvalidPolicy.TEXT:
+        invalid = InvalidPolicy.FAIL
+    notes, fidelity = _remarks(native.type.code, wanted)
+    return replace(
+        column,
+        logical=wanted,
+        fidelity=fidelity,
+        is_text_cast=False,
+        invalid=invalid,
+        notes=(*notes, "type set by an override"),
+    )
+
+
+def _text_override(native: NativeColumn, column: Column) -> Column:
+    """Turn a column to text: as it stands where the wire form is text already, else by a cast.
+
+    `char(n)` is never cast, because the cast to text drops its padding.
+    """
+    kind = native.type
+    is_text_already = not kind.is_array and (kind.code in _WIRE_TEXT or kind.type_kind == "e")
+    return replace(
+        column,
+        logical=LogicalType(Kind.STRING),
+        fidelity=Fidelity.EXACT if is_text_already else Fidelity.TEXT,
+        is_text_cast=not is_text_already,
+        invalid=InvalidPolicy.FAIL,
+        notes=("type set by an override",),
+    )
+
+
+def _is_supported(code: int, wanted: LogicalType) -> bool:
+    return any(code in codes and wanted.kind in kinds for codes, kinds in _SUPPORTED)
+
+
+def _remarks(code: int, wanted: LogicalType) -> tuple[tuple[str, ...], Fidelity]:
+    if wanted.kind is Kind.JSON:
+        return (), Fidelity.LOGICAL_STRING
+    note = None
+    if wanted.kind is Kind.BINARY and code != types.BYTEA:
+        note = "the bytes of the text in the encoding of the database"
+    elif code == types.TIMESTAMP and wanted.is_utc:
+        note = "the wall-clock reading is taken as UTC"
+    elif code == types.DATE and wanted.is_utc:
+        note = "midnight is taken as UTC"
+    elif code == types.TIMESTAMPTZ and not wanted.is_utc:
+        note = "the instant is written as its UTC wall-clock reading"
+    if note is not None:
+        return (note,), Fidelity.COMPATIBLE
+    is_nano = wanted.unit is Unit.NANOSECOND
+    return ((_NANO_NOTE,) if is_nano else ()), Fidelity.EXACT
+
+
+def _refusal(native: NativeColumn, column: Column, wanted: LogicalType) -> str:
+    kinds = {kind for codes, some in _SUPPORTED if native.type.code in codes for kind in some}
+    if native.type.is_array:
+        kinds = set()
+    listed = ", ".join(["text", *sorted(kind.value for kind in kinds)])
+    name = visible(native.name)
+    return f"'{name}' from {column.native_type} to {wanted} (supported: {listed})"
+
+
+def _refuse_duplicates(names: list[str]) -> None:
+    twice = sorted({visible(name) for name in names if names.count(name) > 1})
+    if twice:
+        listed = ", ".join(f"'{name}'" for name in twice)
+        msg = f"two columns of the result share a name: {listed}"
+        raise PlanError(msg, hint="give each its own name with AS")
+
+
+def _refuse_strangers(names: list[str], rules: TypeRules) -> None:
+    wanted = [*rules.overrides, *rules.invalid_overrides]
+    strangers = sorted({visible(name) for name in wanted if name not in names})
+    if strangers:
+        listed = ", ".join(f"'{name}'" for name in strangers)
+        known = ", ".join(visible(name) for name in names)
+        msg = f"`columns:` names what the relation does not have: {listed}"
+        raise PlanError(msg, hint=f"its columns are: {known}")

@@ -1,0 +1,264 @@
+"""A session on PostgreSQL: short transactions for questions, one snapshot for reads."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from rivet.errors import SourceQueryError, StalePlanError
+from rivet.model.source import Position
+from rivet.redact import visible
+from rivet.sources.postgres.catalog import (
+    FoundTable,
+    find_table,
+    query_columns,
+    table_columns,
+    table_facts,
+    tables_of_query,
+)
+from rivet.sources.postgres.faults import translated
+from rivet.sources.postgres.overrides import plan_columns
+from rivet.sources.postgres.read import DIALECT, CopyStream, copy_statement, from_item
+from rivet.sources.sql import select, single_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from rivet.model.columns import Column, TypeRules
+    from rivet.model.relation import ReadRequest, Relation, TableFacts
+    from rivet.model.source import SessionSettings
+    from rivet.sources.postgres.catalog import NativeColumn
+
+_PINNED: Final = (
+    "TimeZone = 'UTC'",
+    "DateStyle = 'ISO'",
+    "IntervalStyle = 'iso_8601'",
+    "bytea_output = 'hex'",
+    "extra_float_digits = 1",
+    "client_encoding = 'UTF8'",
+    "idle_in_transaction_session_timeout = 0",
+)
+_HAS_TRANSACTION_TIMEOUT: Final = 170000
+_HAS_CLIENT_CHECK: Final = 140000
+_CLIENT_CHECK: Final = "client_connection_check_interval = '5s'"
+_CANCEL_TIMEOUT_S: Final = 5.0
+
+
+class PostgresSession:
+    """One connection. Questions run in transactions of their own; `read` opens the snapshot.
+
+    The transaction of the first read stays open until the session ends, so that later reads and
+    counts see the same instant. Only `cancel` may be called from another thread.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], settings: SessionSettings) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._has_snapshot = False
+        self._version = connection.info.server_version
+        self._checks_client = self._version >= _HAS_CLIENT_CHECK
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._connection.info.transaction_status is TransactionStatus.ACTIVE:
+            self.cancel()
+        self._connection.close()
+
+    def facts(self, relation: Relation) -> TableFacts:
+        """Read estimates and the primary key; a query has none."""
+        from rivet.model.relation import TableFacts
+
+        if relation.table is None:
+            return TableFacts()
+        with self._question(f"looking up {visible(relation.label)}") as connection:
+            return table_facts(connection, find_table(connection, relation))
+
+    def columns(self, relation: Relation, rules: TypeRules) -> tuple[Column, ...]:
+        """Describe a relation's columns under the user's rules, without reading data."""
+        with self._question(f"describing {visible(relation.label)}") as connection:
+            natives, _ = self._describe(connection, relation)
+        return plan_columns(natives, rules)
+
+    def read(self, request: ReadRequest) -> CopyStream:
+        """Start reading a relation in this session's snapshot.
+
+        A table is locked against dropping and truncating before the snapshot is taken, and its
+        columns are compared with the planned ones inside it.
+        """
+        relation = request.relation
+        action = f"reading {visible(relation.label)}"
+        with self._guarded(action):
+            self._open_snapshot(relation)
+            natives, found = self._describe(self._connection, relation)
+            _refuse_changed(natives, request.columns, relation)
+            source = from_item(relation, found)
+        statement = copy_statement(request.columns, relation, source)
+        return CopyStream(
+            self, self._connection, statement, request, self._settings.statement_timeout_s
+        )
+
+    def scalar(self, sql: str) -> str | None:
+        """Run a query of one row and one column and return its text."""
+        with self._question("running a query") as connection:
+            cursor = connection.execute(single_statement(sql, DIALECT).encode())
+            result = cursor.pgresult
+            if result is None or result.ntuples != 1 or result.nfields != 1:
+                msg = "the query must give one row of one column"
+                raise SourceQueryError(msg)
+            value = result.get_value(0, 0)
+        return None if value is None else value.decode()
+
+    def count(self, relation: Relation) -> int:
+        """Count a relation's rows; in the snapshot once a read has opened it."""
+        with self._question(f"counting {visible(relation.label)}") as connection:
+            found = find_table(connection, relation) if relation.table is not None else None
+            statement = select(["count(*)"], from_item(relation, found))
+            row = connection.execute(statement.encode()).fetchone()
+        return int(row[0]) if row else 0
+
+    def position(self) -> Position | None:
+        """Return the write-ahead log position, approximate; None where it may not be asked."""
+        with self._question("asking for the log position") as connection:
+            row = connection.execute(
+                "SELECT name, coalesce(has_function_privilege(to_regprocedure(name), 'EXECUTE'),"
+                " false) FROM (SELECT CASE WHEN pg_is_in_recovery()"
+                " THEN 'pg_catalog.pg_last_wal_replay_lsn()'"
+                " ELSE 'pg_catalog.pg_current_wal_lsn()' END AS name) AS f"
+            ).fetchone()
+            if row is None or not row[1]:
+                return None
+            lsn = connection.execute(f"SELECT {row[0]}::text").fetchone()
+        if lsn is None or lsn[0] is None:
+            return None
+        return Position("postgresql", "lsn", lsn[0], is_approximate=True)
+
+    def server_version(self) -> str:
+        """Return such as `PostgreSQL 16.4`."""
+        reported = self._connection.info.parameter_status("server_version") or ""
+        return f"PostgreSQL {visible(reported.split(' ')[0])}"
+
+    def cancel(self) -> None:
+        """Cancel what runs on the server; does nothing where nothing runs or it is gone."""
+        with suppress(psycopg.Error):
+            self._connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
+
+    def abandon(self) -> None:
+        """Leave the snapshot: after a read that failed or was closed early."""
+        self._has_snapshot = False
+        self._roll_back()
+
+    @contextmanager
+    def _question(self, action: str) -> Iterator[psycopg.Connection[Any]]:
+        """A short transaction, or the open snapshot where there is one."""
+        with self._guarded(action):
+            if self._has_snapshot:
+                yield self._connection
+                return
+            self._begin()
+            yield self._connection
+            self._roll_back()
+
+    @contextmanager
+    def _guarded(self, action: str) -> Iterator[None]:
+        """Translate errors, and leave no failed transaction behind."""
+        try:
+            with translated(action, statement_timeout_s=self._settings.statement_timeout_s):
+                yield
+        except BaseException:
+            self.abandon()
+            raise
+
+    def _describe(
+        self, connection: psycopg.Connection[Any], relation: Relation
+    ) -> tuple[tuple[NativeColumn, ...], FoundTable | None]:
+        if relation.table is not None:
+            found = find_table(connection, relation)
+            return table_columns(connection, found), found
+        query = single_statement(relation.query or "", DIALECT)
+        return query_columns(connection, query), None
+
+    def _open_snapshot(self, relation: Relation) -> None:
+        """Lock what will be read, then let the next statement fix the snapshot.
+
+        The other way round, a TRUNCATE between the two would read as an empty table.
+        """
+        if self._has_snapshot:
+            return
+        self._begin()
+        tables = self._lockable(relation)
+        self._roll_back()
+        self._begin()
+        for schema, name in tables:
+            qualified = DIALECT.qualified(schema, name)
+            self._connection.execute(f"LOCK TABLE {qualified} IN ACCESS SHARE MODE".encode())
+        self._has_snapshot = True
+
+    def _lockable(self, relation: Relation) -> list[tuple[str, str]]:
+        if relation.table is None:
+            query = single_statement(relation.query or "", DIALECT)
+            return tables_of_query(self._connection, query)
+        try:
+            found = find_table(self._connection, relation)
+        except SourceQueryError as error:
+            msg = f"{visible(relation.label)} is gone: it was there when the run was planned"
+            raise StalePlanError(msg, hint=error.hint) from error
+        return [(found.schema, found.name)] if found.is_lockable else []
+
+    def _begin(self) -> None:
+        try:
+            self._connection.execute(self._beginning().encode())
+        except psycopg.errors.InvalidParameterValue:
+            # The server's operating system cannot watch client connections.
+            if not self._checks_client:
+                raise
+            self._checks_client = False
+            self._roll_back()
+            self._connection.execute(self._beginning().encode())
+
+    def _beginning(self) -> str:
+        settings = [
+            *_PINNED,
+            f"statement_timeout = {round(self._settings.statement_timeout_s * 1000)}",
+            f"lock_timeout = {round(self._settings.lock_timeout_s * 1000)}",
+        ]
+        if self._version >= _HAS_TRANSACTION_TIMEOUT:
+            settings.append("transaction_timeout = 0")
+        if self._checks_client:
+            settings.append(_CLIENT_CHECK)
+        statements = "; ".join(f"SET LOCAL {setting}" for setting in settings)
+        return f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {statements}"
+
+    def _roll_back(self) -> None:
+        if self._connection.info.transaction_status is not TransactionStatus.IDLE:
+            with suppress(psycopg.Error):
+                self._connection.execute("ROLLBACK")
+
+
+def _refuse_changed(
+    natives: tuple[NativeColumn, ...], planned: tuple[Column, ...], relation: Relation
+) -> None:
+    now = {native.name: (native.type.spelling, native.type.code) for native in natives}
+    then = {column.name: (column.native_type, column.native_code) for column in planned}
+    if list(now.items()) == list(then.items()):
+        return
+    changes = [f"'{visible(name)}' is gone" for name in then if name not in now]
+    changes += [f"'{visible(name)}' is new" for name in now if name not in then]
+    changes += [
+        f"'{visible(name)}' was {then[name][0]} and is {now[name][0]}"
+        for name in then
+        if name in now and now[name] != then[name]
+    ]
+    what = "; ".join(changes) or "their order is another"
+    msg = f"the columns of {visible(relation.label)} changed since the run was planned: {what}"
+    raise StalePlanError(msg, hint="run it again to plan with the new columns")

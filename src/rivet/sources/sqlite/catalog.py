@@ -1,0 +1,158 @@
+"""What a SQLite file says of its tables, views and queries; never reads their rows.
+
+Every function takes a connection of `connect.py` and leaves errors of the driver to the caller's
+`translated` block.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from rivet.errors import PlanError, SourceQueryError
+from rivet.model.relation import Relation, TableFacts
+from rivet.sources.sqlite.types import Declared
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+_HIDDEN: Final = 1
+_DOUBLED = re.compile(r"^(?P<base>.*):\d+$", re.DOTALL)
+_VIEW: Final = "rivet_described_query"
+_MAX_LISTED: Final = 10
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier.
+
+    Always qualify it as well: SQLite reads a quoted name that it cannot find as a text literal.
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def source_sql(relation: Relation) -> str:
+    """Return what stands in a FROM clause for the relation."""
+    if relation.query is not None:
+        # The line feed ends a comment at the end of the query.
+        return f"(\n{relation.query}\n)"
+    return f"main.{quoted(relation.table or '')}"
+
+
+def columns_of(connection: sqlite3.Connection, relation: Relation) -> tuple[Declared, ...]:
+    """List the columns of a relation with their declared types.
+
+    A query is described by a temporary view of it, the one place where SQLite says which of a
+    query's columns are plain table columns and how those were declared. The temporary database is
+    private to the connection; the file itself is open read-only throughout.
+
+    Raises:
+        SourceQueryError: No such table, or a name in another schema than `main`.
+        PlanError: Two columns of a query share a name.
+    """
+    if relation.query is not None:
+        return _columns_of_query(connection, relation)
+    check_table(connection, relation)
+    return _table_info(connection, "main", relation.table or "")
+
+
+def _columns_of_query(connection: sqlite3.Connection, relation: Relation) -> tuple[Declared, ...]:
+    with _temporary_view(connection, relation):
+        found = _table_info(connection, "temp", _VIEW)
+    names = {one.name for one in found}
+    doubled = [
+        match["base"]
+        for one in found
+        if (match := _DOUBLED.match(one.name)) and match["base"] in names
+    ]
+    if doubled:
+        listed = ", ".join(f"'{name}'" for name in dict.fromkeys(doubled))
+        msg = f"query: more than one column is named {listed}"
+        raise PlanError(msg, hint="give each column its own name with AS")
+    return found
+
+
+@contextmanager
+def _temporary_view(connection: sqlite3.Connection, relation: Relation) -> Iterator[None]:
+    connection.execute("PRAGMA query_only = OFF")
+    try:
+        sql = f"CREATE TEMP VIEW {_VIEW} AS SELECT * FROM {source_sql(relation)}"  # noqa: S608
+        connection.execute(sql)
+        try:
+            yield
+        finally:
+            connection.execute(f"DROP VIEW temp.{_VIEW}")
+    finally:
+        connection.execute("PRAGMA query_only = ON")
+
+
+def _table_info(connection: sqlite3.Connection, schema: str, table: str) -> tuple[Declared, ...]:
+    rows = connection.execute(f"PRAGMA {schema}.table_xinfo({quoted(table)})").fetchall()
+    return tuple(
+        Declared(
+            name=name,
+            type=declared or "",
+            is_nullable=not is_not_null and not key_ordinal,
+            key_ordinal=key_ordinal,
+        )
+        for _, name, declared, is_not_null, _, key_ordinal, hidden in rows
+        if hidden != _HIDDEN
+    )
+
+
+def check_table(connection: sqlite3.Connection, relation: Relation) -> None:
+    """Make sure that a table or view exists.
+
+    Raises:
+        SourceQueryError: It does not; the hint names near ones.
+    """
+    if relation.schema not in {None, "main"}:
+        msg = f"{relation.label}: a SQLite file has only the schema 'main'"
+        raise SourceQueryError(msg, hint=f"write table: {relation.table}")
+    names = _names(connection)
+    wanted = (relation.table or "").lower()
+    if wanted in {"sqlite_master", "sqlite_schema"} or wanted in {n.lower() for n in names}:
+        return
+    near = get_close_matches(relation.table or "", names, n=3) or names[:_MAX_LISTED]
+    hint = f"did you mean: {', '.join(near)}?" if near else "the database has no tables"
+    msg = f"no table or view '{relation.table}' in the database"
+    code = "RIVET_SOURCE_TABLE_NOT_FOUND"
+    raise SourceQueryError(msg, hint=hint, code=code, table=relation.table)
+
+
+def _names(connection: sqlite3.Connection) -> list[str]:
+    sql = "SELECT name FROM main.sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
+    return [name for (name,) in connection.execute(sql)]
+
+
+def facts_of(connection: sqlite3.Connection, relation: Relation) -> TableFacts:
+    """Read a table's key, and its row estimate where ANALYZE has left one.
+
+    `max(rowid)` is no estimate: rows are deleted and rowids are chosen.
+
+    Raises:
+        SourceQueryError: No such table.
+    """
+    if relation.table is None:
+        return TableFacts()
+    key = sorted(
+        (one for one in columns_of(connection, relation) if one.key_ordinal),
+        key=lambda one: one.key_ordinal,
+    )
+    return TableFacts(
+        estimated_rows=_estimate(connection, relation.table),
+        key=tuple(one.name for one in key),
+    )
+
+
+def _estimate(connection: sqlite3.Connection, table: str) -> int | None:
+    has_stat = "SELECT 1 FROM main.sqlite_master WHERE name = 'sqlite_stat1'"
+    if connection.execute(has_stat).fetchone() is None:
+        return None
+    sql = "SELECT stat FROM main.sqlite_stat1 WHERE tbl = ? COLLATE NOCASE"
+    stats: Sequence[tuple[str | None]] = connection.execute(sql, (table,)).fetchall()
+    counts = [int(first) for (stat,) in stats if stat and (first := stat.split()[0]).isdigit()]
+    # An index on part of the rows counts only those, so the largest count is the table's.
+    return max(counts, default=None)

@@ -1,0 +1,237 @@
+"""Open a SQLite file read-only; the one way every command reaches one.
+
+Must not create the file, change it, or attach another. A database in WAL mode is the one case in
+which SQLite itself makes files, the `-wal` and `-shm` that all its readers share.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from rivet.errors import (
+    ConfigError,
+    InternalError,
+    SourceAuthError,
+    SourceError,
+    SourceQueryError,
+    StalePlanError,
+)
+from rivet.sources.sqlite.catalog import check_table, columns_of, facts_of, source_sql
+from rivet.sources.sqlite.read import SqliteStream
+from rivet.sources.sqlite.translate import translated
+from rivet.sources.sqlite.types import UNTYPED, describe
+from rivet.sources.sqlite.watch import Watch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from rivet.model.columns import Column, TypeRules
+    from rivet.model.relation import ReadRequest, Relation, TableFacts
+    from rivet.model.source import Position, SessionSettings, SourceAddress
+
+_FOR_EVER_S: Final = 2_000_000.0
+
+
+def connect(address: SourceAddress, settings: SessionSettings) -> SqliteSession:
+    """Open a session on a file that exists.
+
+    Args:
+        address: `sqlite:///relative/to/the/config`, `sqlite:////absolute`, `sqlite:path`, or the
+            path in `database`.
+        settings: `lock_timeout_s` is how long a statement waits for a writer;
+            `statement_timeout_s` is the most one call may spend inside SQLite.
+
+    Raises:
+        ConfigError: The address names no file.
+        SourceError: The file does not exist or is not a SQLite database.
+        SourceAuthError: The file may not be read.
+        SourceUnavailableError: A writer holds the file.
+    """
+    path = database_path(address)
+    _check_file(path)
+    watch = Watch(path=path, timeout_s=settings.statement_timeout_s)
+    with translated(watch, doing="connecting"), watch.running():
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode=ro",
+            uri=True,
+            timeout=settings.lock_timeout_s or _FOR_EVER_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            # Without this, ATTACH in a query could still create a file.
+            connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+            (journal_mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+            connection.execute("SELECT count(*) FROM main.sqlite_master").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        watch.attach(connection)
+    return SqliteSession(connection, watch, journal_mode)
+
+
+def database_path(address: SourceAddress) -> Path:
+    """Return the absolute path an address names; the file need not exist.
+
+    Raises:
+        ConfigError: It names no file, or a database in memory.
+    """
+    given = _given_path(address)
+    if not given or given.startswith((":memory:", "file:")):
+        msg = "the SQLite source names no database file"
+        raise ConfigError(msg, hint="write url: sqlite:///path/to/file.db")
+    return (address.base_dir / given).absolute()
+
+
+def _given_path(address: SourceAddress) -> str:
+    if address.url is None:
+        return address.database or ""
+    url = address.url.reveal()
+    scheme, colon, rest = url.partition(":")
+    if not colon or scheme.lower() != "sqlite":
+        msg = "the URL of a SQLite source must begin with sqlite:"
+        raise ConfigError(msg, hint="write url: sqlite:///path/to/file.db")
+    if not rest.startswith("//"):
+        return rest
+    host, slash, path = rest[2:].partition("/")
+    if host or not slash:
+        msg = "the URL of a SQLite source has a host, or too few slashes"
+        raise ConfigError(
+            msg, hint="write sqlite:///relative/file.db or sqlite:////absolute/file.db"
+        )
+    return path
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb"):
+            pass
+    except FileNotFoundError as error:
+        msg = f"no database file at {path}"
+        hint = "check the path; relative paths start at the folder of the configuration"
+        raise SourceError(msg, hint=hint) from error
+    except IsADirectoryError as error:
+        msg = f"{path} is a folder, not a database file"
+        raise SourceError(msg, hint="name the file itself") from error
+    except PermissionError as error:
+        msg = f"the database file {path} may not be read"
+        raise SourceAuthError(msg, hint="check the permissions of the file") from error
+    except OSError as error:
+        msg = f"the database file {path} cannot be opened: {error.strerror}"
+        raise SourceError(msg, hint="check the path") from error
+
+
+@dataclass(slots=True)
+class SqliteSession:
+    """One read-only connection; every read is one transaction, one instant."""
+
+    connection: sqlite3.Connection
+    watch: Watch
+    journal_mode: str
+    _stream: SqliteStream | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        self.connection.close()
+
+    def facts(self, relation: Relation) -> TableFacts:
+        """Read the key and, after ANALYZE, the row estimate."""
+        with translated(self.watch, doing=f"looking up {relation.label}"), self.watch.running():
+            return facts_of(self.connection, relation)
+
+    def columns(self, relation: Relation, rules: TypeRules) -> tuple[Column, ...]:
+        """Describe the columns from their declared types; reads no row."""
+        with translated(self.watch, doing=f"describing {relation.label}"), self.watch.running():
+            declared = columns_of(self.connection, relation)
+        return describe(declared, rules, label=relation.label)
+
+    def read(self, request: ReadRequest) -> SqliteStream:
+        """Stream a relation in one transaction of its own.
+
+        Raises:
+            StalePlanError: A column is gone or was declared anew since it was described.
+            SourceUnavailableError: A writer holds the file.
+        """
+        if self._stream is not None:
+            msg = "a SQLite session reads one relation at a time"
+            raise InternalError(msg)
+        doing = f"reading {request.relation.label}"
+        self.watch.longest_s = 0.0
+        with translated(self.watch, doing=doing), self.watch.running():
+            self.connection.execute("BEGIN")
+            try:
+                self._check_fresh(request)
+                cursor = self.connection.cursor()
+            except BaseException:
+                self._end()
+                raise
+        # The statement begins with the first batch: a first row that takes long must not hold up
+        # the thread that handles signals.
+        self._stream = SqliteStream(request, self.watch, cursor, self._end)
+        return self._stream
+
+    def scalar(self, sql: str) -> str | None:
+        """Run a query of one row and one column; reals as their shortest exact text."""
+        with translated(self.watch, doing="running a query"), self.watch.running():
+            row = self.connection.execute(sql).fetchone()
+        if row is None or len(row) != 1:
+            msg = "a query that must give one row and one column gave none or more"
+            raise SourceQueryError(msg, hint="select one value, such as SELECT max(id) FROM t")
+        (value,) = row
+        return value.hex() if isinstance(value, bytes) else None if value is None else str(value)
+
+    def count(self, relation: Relation) -> int:
+        """Count the rows exactly."""
+        with translated(self.watch, doing=f"counting {relation.label}"), self.watch.running():
+            if relation.table is not None:
+                check_table(self.connection, relation)
+            sql = f"SELECT count(*) FROM {source_sql(relation)}"  # noqa: S608
+            (rows,) = self.connection.execute(sql).fetchone()
+        return int(rows)
+
+    def position(self) -> Position | None:
+        """Return None: a SQLite file has no history to have a place in."""
+        return None
+
+    def cancel(self) -> None:
+        """Stop the running statement; callable from any thread."""
+        self.connection.interrupt()
+
+    def server_version(self) -> str:
+        """Return the version of the SQLite library."""
+        return f"SQLite {sqlite3.sqlite_version}"
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the owner of the database should know about this read."""
+        if self.journal_mode == "wal":
+            return ()
+        return ("the database is not in WAL mode: writers wait while it is read",)
+
+    def _check_fresh(self, request: ReadRequest) -> None:
+        now = {
+            one.name: one.type or UNTYPED for one in columns_of(self.connection, request.relation)
+        }
+        changed = [c.name for c in request.columns if now.get(c.name) != c.native_type]
+        if changed:
+            listed = ", ".join(f"'{name}'" for name in changed)
+            msg = f"{request.relation.label}: column(s) {listed} changed since the plan was made"
+            raise StalePlanError(msg, hint="run again to plan with the new columns")
+
+    def _end(self) -> None:
+        self._stream = None
+        with suppress(sqlite3.Error):
+            self.connection.execute("ROLLBACK")

@@ -1,0 +1,135 @@
+"""Rows of chunks: planned once, claimed by number, completed together with their last part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rivet.errors import InternalError, RefusedError
+from rivet.model.chunk import Chunk, Claim
+from rivet.redact import redact
+from rivet.state.runs import hold_running
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from rivet.state.database import Statements
+
+
+def plan(db: Statements, run_id: str, chunks: Sequence[Chunk], now: datetime) -> None:
+    """Insert chunks as pending; one that is planned already with the same bounds stays as it is.
+
+    Raises:
+        RefusedError: The run was superseded.
+        InternalError: The run is not running, or an index is planned with other bounds.
+    """
+    hold_running(db, run_id)
+    planned = {chunk.index: chunk for chunk in listed(db, run_id)}
+    for chunk in chunks:
+        if chunk.index in planned:
+            if planned[chunk.index] != chunk:
+                msg = f"chunk {chunk.index} of run '{run_id}' is planned with other bounds already"
+                raise InternalError(msg)
+            continue
+        planned[chunk.index] = chunk
+        db.change(
+            "INSERT INTO pyrivet.chunks (run_id, chunk_index, kind, lower_bound, upper_bound,"
+            " status, claim_number, updated_at)"
+            " VALUES (:run_id, :chunk_index, :kind, :lower_bound, :upper_bound, 'pending', 0,"
+            " :now)",
+            run_id=run_id,
+            chunk_index=chunk.index,
+            kind=chunk.kind,
+            lower_bound=chunk.lower,
+            upper_bound=chunk.upper,
+            now=now,
+        )
+
+
+def listed(db: Statements, run_id: str, *, is_incomplete: bool = False) -> tuple[Chunk, ...]:
+    """Return the planned chunks of a run by index; all, or only those not complete."""
+    rows = db.all(
+        "SELECT chunk_index, kind, lower_bound, upper_bound, status FROM pyrivet.chunks"
+        " WHERE run_id = :run_id ORDER BY chunk_index",
+        run_id=run_id,
+    )
+    return tuple(
+        Chunk(row["chunk_index"], row["kind"], row["lower_bound"], row["upper_bound"])
+        for row in rows
+        if not is_incomplete or row["status"] != "completed"
+    )
+
+
+def claim(db: Statements, run_id: str, export_name: str, chunk: Chunk, now: datetime) -> Claim:
+    """Take a chunk: its claim number rises, so that every earlier claim is superseded.
+
+    Parts that an earlier claim recorded before it failed become void: the chunk is read again
+    from its start, and they would double its rows.
+
+    Raises:
+        RefusedError: The run was superseded.
+        InternalError: The chunk is not planned, or it is complete.
+    """
+    hold_running(db, run_id)
+    changed = db.change(
+        "UPDATE pyrivet.chunks SET claim_number = claim_number + 1, status = 'running',"
+        " updated_at = :now WHERE run_id = :run_id AND chunk_index = :chunk_index"
+        " AND status <> 'completed'",
+        run_id=run_id,
+        chunk_index=chunk.index,
+        now=now,
+    )
+    row = db.one(
+        "SELECT status, claim_number FROM pyrivet.chunks"
+        " WHERE run_id = :run_id AND chunk_index = :chunk_index",
+        run_id=run_id,
+        chunk_index=chunk.index,
+    )
+    if changed != 1 or row is None:
+        found = "not planned" if row is None else "complete already"
+        msg = f"chunk {chunk.index} of run '{run_id}' cannot be claimed: it is {found}"
+        raise InternalError(msg)
+    db.change(
+        "UPDATE pyrivet.parts SET is_void = 1"
+        " WHERE run_id = :run_id AND chunk_index = :chunk_index AND is_void = 0",
+        run_id=run_id,
+        chunk_index=chunk.index,
+    )
+    return Claim(run_id, export_name, chunk, int(row["claim_number"]))
+
+
+def hold_claim(db: Statements, claim: Claim, now: datetime, *, status: str) -> None:
+    """Compare-and-set on the claim number; the chunk gets the status if the claim still stands.
+
+    Raises:
+        RefusedError: A later claim took the chunk over.
+    """
+    changed = db.change(
+        "UPDATE pyrivet.chunks SET status = :status, updated_at = :now"
+        " WHERE run_id = :run_id AND chunk_index = :chunk_index"
+        " AND claim_number = :claim_number AND status = 'running'",
+        run_id=claim.run_id,
+        chunk_index=claim.chunk.index,
+        claim_number=claim.number,
+        status=status,
+        now=now,
+    )
+    if changed != 1:
+        msg = (
+            f"claim {claim.number} on chunk {claim.chunk.index} of run '{claim.run_id}' "
+            "does not stand any more; it may record nothing"
+        )
+        hint = "nothing to do: the later claim stands"
+        raise RefusedError(msg, code="RIVET_REFUSED_SUPERSEDED", hint=hint)
+
+
+def fail(db: Statements, claim: Claim, error_text: str, now: datetime) -> None:
+    """Mark a claimed chunk as failed, so that it can be claimed again."""
+    hold_claim(db, claim, now, status="failed")
+    db.change(
+        "UPDATE pyrivet.chunks SET last_error = :error"
+        " WHERE run_id = :run_id AND chunk_index = :chunk_index",
+        run_id=claim.run_id,
+        chunk_index=claim.chunk.index,
+        error=redact(error_text),
+    )

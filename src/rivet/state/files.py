@@ -1,0 +1,117 @@
+"""Rows of parts: what makes a stored part data."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from rivet.model.part import ColumnStats, FileStats, RecordedPart
+from rivet.state.chunks import hold_claim
+from rivet.state.database import read_time
+from rivet.state.runs import hold_running
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from rivet.model.chunk import Claim
+    from rivet.model.part import StoredPart
+    from rivet.state.database import Row, Statements
+
+
+def record(
+    db: Statements, claim: Claim, stored: Sequence[StoredPart], now: datetime, *, chunk_done: bool
+) -> tuple[RecordedPart, ...]:
+    """Insert the parts of a claim and, with the last of them, complete its chunk.
+
+    Raises:
+        RefusedError: The run or the claim was superseded; nothing was recorded.
+        InternalError: The run is over.
+    """
+    known = hold_running(db, claim.run_id, new_parts=len(stored))
+    hold_claim(db, claim, now, status="completed" if chunk_done else "running")
+    recorded = tuple(
+        RecordedPart(
+            part_id=part_id,
+            run_id=claim.run_id,
+            export_name=claim.export_name,
+            chunk_index=claim.chunk.index,
+            claim_number=claim.number,
+            name=part.name,
+            uri=part.uri,
+            ordinal=part.ordinal,
+            stats=part.stats,
+            recorded_at=now,
+        )
+        for part_id, part in enumerate(stored, start=known + 1)
+    )
+    for part in recorded:
+        _insert(db, part)
+    return recorded
+
+
+def _insert(db: Statements, part: RecordedPart) -> None:
+    db.change(
+        "INSERT INTO pyrivet.parts (run_id, part_id, export_name, chunk_index, claim_number,"
+        " ordinal, name, uri, row_count, size_bytes, content_hash, content_md5, columns_json,"
+        " recorded_at) VALUES (:run_id, :part_id, :export_name, :chunk_index, :claim_number,"
+        " :ordinal, :name, :uri, :row_count, :size_bytes, :content_hash, :content_md5,"
+        " :columns_json, :recorded_at)",
+        run_id=part.run_id,
+        part_id=part.part_id,
+        export_name=part.export_name,
+        chunk_index=part.chunk_index,
+        claim_number=part.claim_number,
+        ordinal=part.ordinal,
+        name=part.name,
+        uri=part.uri,
+        row_count=part.stats.rows,
+        size_bytes=part.stats.size_bytes,
+        content_hash=part.stats.content_hash,
+        content_md5=part.stats.content_md5,
+        columns_json=_columns_text(part.stats.columns),
+        recorded_at=part.recorded_at,
+    )
+
+
+def of_run(db: Statements, run_id: str, *, is_void: bool = False) -> tuple[RecordedPart, ...]:
+    """Return the parts of a run in the order of its data; or those a later claim made void."""
+    rows = db.all(
+        "SELECT * FROM pyrivet.parts WHERE run_id = :run_id AND is_void = :is_void"
+        " ORDER BY chunk_index, claim_number, ordinal",
+        run_id=run_id,
+        is_void=int(is_void),
+    )
+    return tuple(_part(row) for row in rows)
+
+
+def _part(row: Row) -> RecordedPart:
+    return RecordedPart(
+        part_id=row["part_id"],
+        run_id=row["run_id"],
+        export_name=row["export_name"],
+        chunk_index=row["chunk_index"],
+        claim_number=row["claim_number"],
+        name=row["name"],
+        uri=row["uri"],
+        ordinal=row["ordinal"],
+        stats=FileStats(
+            rows=row["row_count"],
+            size_bytes=row["size_bytes"],
+            content_hash=row["content_hash"],
+            content_md5=row["content_md5"],
+            columns=_columns(row["columns_json"]),
+        ),
+        recorded_at=read_time(row["recorded_at"]),
+    )
+
+
+def _columns_text(columns: tuple[ColumnStats, ...]) -> str:
+    return json.dumps(
+        [[stats.name, stats.null_count, stats.minimum, stats.maximum] for stats in columns],
+        separators=(",", ":"),
+    )
+
+
+def _columns(text: str) -> tuple[ColumnStats, ...]:
+    return tuple(ColumnStats(*entry) for entry in json.loads(text))

@@ -1,0 +1,1 @@
+"""One file per revision; a file that was released is never edited."""

@@ -1,0 +1,285 @@
+"""A state database in the schema `pyrivet` of a PostgreSQL that several hosts share.
+
+Must not know what the tables mean. Safe behind a transaction pooler: nothing here relies on a
+session outliving its transaction.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import datetime
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+from rivet.errors import RefusedError, StateError, StateLockedError, StateVersionError
+from rivet.redact import redact, register_secret
+from rivet.state.database import SCHEMA, as_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy import Connection, CursorResult, Dialect, Engine, TextClause
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+    from rivet.state.database import Row, Value
+
+_CONNECT_TIMEOUT_S: Final = 10
+_LOCK_TIMEOUT_S: Final = 30
+_STATEMENT_TIMEOUT_S: Final = 60
+_EXPLICIT_TLS: Final = frozenset({"disable", "require", "verify-ca", "verify-full"})
+_LOOPBACK: Final = frozenset({"", "localhost", "127.0.0.1", "::1"})
+
+
+class PostgresDatabase:
+    """One schema of one database, over a small pool of connections."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._engine = _engine(self._url, "rivet state")
+        try:
+            self.location = _location(_parameters(self._engine, url))
+        except BaseException:
+            self._engine.dispose()
+            raise
+        self._texts: dict[str, TextClause] = {}
+
+    @property
+    def schema(self) -> str:
+        """The schema its tables are in."""
+        return SCHEMA
+
+    @contextmanager
+    def read(self) -> Iterator[PostgresStatements]:
+        """Open a read-only transaction that sees one instant."""
+        with self._transaction("REPEATABLE READ, READ ONLY") as statements:
+            yield statements
+
+    @contextmanager
+    def write(self, *, is_durable: bool = True) -> Iterator[PostgresStatements]:
+        """Open a transaction; statements wait for each other by the rows they change."""
+        with self._transaction("READ COMMITTED, READ WRITE") as statements:
+            if not is_durable:
+                statements.change("SET LOCAL synchronous_commit = off")
+            yield statements
+
+    @contextmanager
+    def _transaction(self, characteristics: str) -> Iterator[PostgresStatements]:
+        with translated(self.location), self._engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"SET TRANSACTION ISOLATION LEVEL {characteristics};"
+                f" SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s';"
+                f" SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT_S}s';"
+                " SET LOCAL datestyle = 'ISO'; SET LOCAL timezone = 'UTC'"
+            )
+            yield PostgresStatements(connection, self._texts)
+
+    def revision(self) -> str | None:
+        """Return the schema revision; None where the schema is not there or empty."""
+        with self.read() as statements:
+            row = statements.one(
+                "SELECT to_regclass('pyrivet.alembic_version') IS NOT NULL AS has_version,"
+                " (SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+                " ON n.oid = c.relnamespace WHERE n.nspname = 'pyrivet') AS relations"
+            )
+            if row is not None and row["has_version"]:
+                version = statements.one("SELECT version_num FROM pyrivet.alembic_version")
+                return str(version["version_num"]) if version else None
+        if row is not None and row["relations"]:
+            msg = f"schema {SCHEMA} of {self.location} holds the tables of another program"
+            raise StateVersionError(msg, hint="point RIVET_STATE_URL at another database")
+        return None
+
+    def create(self) -> None:
+        """Do nothing: a shared store is made by its migrations."""
+
+    def check_whole(self) -> None:
+        """Do nothing: a server watches over its own files."""
+
+    def migration_engine(self) -> Engine:
+        """Return an engine on the same database."""
+        return _engine(self._url, "rivet state migration")
+
+    def prepare_migration(self, connection: Connection) -> None:
+        """Shut every other migration out until the transaction ends; make the schema."""
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock_key('migrate')})")
+        row = connection.exec_driver_sql(
+            "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'pyrivet'"
+        ).first()
+        if row is None:
+            connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
+
+    @contextmanager
+    def migrating(self) -> Iterator[None]:
+        """Translate what the migration engine raises."""
+        with translated(self.location):
+            yield
+
+    def lock_engine(self, purpose: str) -> Engine:
+        """Return an engine for one connection of its own, named for the server's activity views."""
+        return _engine(self._url, purpose)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+class PostgresStatements:
+    """An open transaction on the server."""
+
+    def __init__(self, connection: Connection, texts: dict[str, TextClause]) -> None:
+        self._connection = connection
+        self._texts = texts
+
+    def _run(self, sql: str, values: Mapping[str, Value]) -> CursorResult[Any]:
+        from sqlalchemy import text
+
+        clause = self._texts.get(sql)
+        if clause is None:
+            clause = self._texts[sql] = text(sql)
+        bound = {
+            name: as_utc(value) if isinstance(value, datetime) else value
+            for name, value in values.items()
+        }
+        return self._connection.execute(clause, bound)
+
+    def all(self, sql: str, **values: Value) -> list[Row]:
+        """Return every row of a query."""
+        return [dict(row) for row in self._run(sql, values).mappings()]
+
+    def one(self, sql: str, **values: Value) -> Row | None:
+        """Return the first row of a query; None where it has none."""
+        row = self._run(sql, values).mappings().first()
+        return None if row is None else dict(row)
+
+    def change(self, sql: str, **values: Value) -> int:
+        """Run a statement and return how many rows it touched."""
+        return int(self._run(sql, values).rowcount)
+
+    def serialise(self, key: str) -> None:
+        """Wait for every other transaction that holds the same key, then hold it to the end."""
+        self._run("SELECT pg_advisory_xact_lock(:key)", {"key": lock_key(key)})
+
+
+def lock_key(name: str) -> int:
+    """Return the signed 64-bit advisory lock key of a name in this schema."""
+    digest = blake2b(f"{SCHEMA}\0{name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _engine(url: str, purpose: str) -> Engine:
+    """Return an engine whose connections libpq itself opens, so that every URL form works."""
+    from sqlalchemy import create_engine, event
+
+    engine = create_engine("postgresql+psycopg://", pool_size=2, max_overflow=8, pool_pre_ping=True)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(
+        dialect: Dialect, _record: object, _args: object, _values: object
+    ) -> DBAPIConnection:
+        parameters = _parameters(engine, url)
+        parameters.setdefault("connect_timeout", str(_CONNECT_TIMEOUT_S))
+        driver: Any = dialect.loaded_dbapi
+        opened: DBAPIConnection = driver.connect(
+            **parameters, application_name=_short(purpose), prepare_threshold=None
+        )
+        return opened
+
+    return engine
+
+
+def _short(purpose: str) -> str:
+    """Cut a name to what the server keeps: 63 bytes."""
+    return purpose.encode()[:63].decode(errors="ignore")
+
+
+def _parameters(engine: Engine, url: str) -> dict[str, Any]:
+    """Split a URL into libpq's parameters.
+
+    Raises:
+        StateError: It is not a PostgreSQL URL.
+        RefusedError: It would go over a network without TLS.
+    """
+    if not url.startswith(("postgres://", "postgresql://", "postgresql+psycopg://")):
+        scheme = url.partition(":")[0]
+        msg = f"RIVET_STATE_URL has the scheme '{redact(scheme)}', which is not PostgreSQL"
+        hint = (
+            "set it to a postgresql:// URL, or unset it to keep the state beside the configuration"
+        )
+        raise StateError(msg, code="RIVET_STATE_URL_SCHEME_UNSUPPORTED", hint=hint)
+    driver: Any = engine.dialect.loaded_dbapi
+    try:
+        parameters: dict[str, Any] = driver.conninfo.conninfo_to_dict(
+            url.replace("postgresql+psycopg://", "postgresql://", 1)
+        )
+    except driver.ProgrammingError as error:
+        msg = "RIVET_STATE_URL is not a valid PostgreSQL URL"
+        hint = "percent-encode special characters of the user and the password"
+        raise StateError(msg, hint=hint) from error
+    register_secret(str(parameters.get("password") or ""))
+    _check_tls(parameters)
+    parameters.pop("application_name", None)
+    return parameters
+
+
+def _check_tls(parameters: Mapping[str, Any]) -> None:
+    if parameters.get("sslmode") in _EXPLICIT_TLS:
+        return
+    addresses = f"{parameters.get('host') or ''},{parameters.get('hostaddr') or ''}".split(",")
+    remote = [name for name in addresses if name not in _LOOPBACK and not name.startswith("/")]
+    if remote or parameters.get("service"):
+        msg = (
+            f"RIVET_STATE_URL names the host '{', '.join(remote) or 'of a service'}' "
+            "and no sslmode, so the state could cross the network in plain text"
+        )
+        hint = (
+            "add ?sslmode=verify-full (or require) to RIVET_STATE_URL, or ?sslmode=disable "
+            "to accept plain text on a private network"
+        )
+        raise RefusedError(msg, code="RIVET_STATE_URL_TLS_REQUIRED", hint=hint)
+
+
+def _location(parameters: Mapping[str, Any]) -> str:
+    host = parameters.get("host") or parameters.get("hostaddr") or "localhost"
+    port = parameters.get("port") or "5432"
+    database = parameters.get("dbname") or parameters.get("user") or ""
+    return f"postgresql://{host}:{port}/{database} schema {SCHEMA}"
+
+
+_LOCKED: Final = frozenset({"55P03", "40001", "40P01", "57014"})
+_NOT_WRITABLE: Final = frozenset({"42501", "25006"})
+
+
+@contextmanager
+def translated(location: str) -> Iterator[None]:
+    """Turn errors of the driver into Rivet's, by their SQLSTATE.
+
+    Source:
+        PostgreSQL manual, appendix A, "PostgreSQL Error Codes".
+    """
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    try:
+        yield
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None) or ""
+        reason = redact(str(error.orig).strip().partition("\n")[0])
+        if state in _LOCKED:
+            msg = f"the state store {location} is held by another process"
+            hint = "wait for the other Rivet to finish, then run the same command again"
+            raise StateLockedError(msg, hint=hint) from error
+        if state in _NOT_WRITABLE:
+            msg = f"the state store {location} cannot be written: {reason}"
+            hint = (
+                "grant the user of RIVET_STATE_URL CREATE on the database and all rights on "
+                f"schema {SCHEMA}, on a primary server"
+            )
+            raise StateError(msg, code="RIVET_STATE_NOT_WRITABLE", hint=hint) from error
+        if not state or state[:2] in {"08", "28", "3D", "57", "53"}:
+            msg = f"the state store {location} cannot be reached: {reason}"
+            hint = "check RIVET_STATE_URL and that the server runs"
+            raise StateError(msg, code="RIVET_STATE_UNREACHABLE", hint=hint) from error
+        msg = f"the state store {location} failed: {reason}"
+        raise StateError(msg, hint="check the server's log for the same moment") from error
+    except SQLAlchemyError as error:
+        msg = f"the state store {location} failed: {redact(str(error).partition(chr(10))[0])}"
+        raise StateError(msg, hint="check RIVET_STATE_URL and that the server runs") from error

@@ -1,0 +1,306 @@
+"""The state that the Rust reference left behind: recognised, read from a copy, never written.
+
+An incremental export with progress there must not silently start over: it stops until that
+progress is taken over (`rivet state import`) or given up (`--fresh`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rivet.errors import RefusedError, StateError
+from rivet.model.source import Position
+from rivet.model.types import ALTERNATIVE
+from rivet.state import watermarks
+from rivet.state.postgres import PostgresDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rivet.state.database import Row
+    from rivet.state.store import StateStore
+
+REFERENCE_FILE: Final = ".rivet_state.db"
+REFERENCE_KIND: Final = "reference"
+"""`Position.kind` of an imported cursor whose type the reference did not record."""
+
+_TABLES: Final = ("export_state", "export_schema", "export_metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceCursor:
+    """How far the reference got with one export; `native_type` as its database named it."""
+
+    export_name: str
+    text: str
+    column: str | None
+    native_type: str | None
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceState:
+    """What the reference left.
+
+    Attributes:
+        location: Where, for people; holds no secret.
+        cursors: One per export with progress that is clear.
+        schemas: Export name to its last columns as (name, type as the reference writes it).
+        unclear: Exports with progress against several sources at once, which cannot be mapped.
+    """
+
+    location: str
+    cursors: tuple[ReferenceCursor, ...]
+    schemas: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    unclear: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import took over, by export name.
+
+    Attributes:
+        cursors: Exports whose watermark was set.
+        schemas: Exports whose columns were remembered.
+        kept: Exports that had a watermark already, which stays.
+        unclear: Exports whose progress could not be mapped.
+    """
+
+    cursors: tuple[str, ...]
+    schemas: tuple[str, ...]
+    kept: tuple[str, ...]
+    unclear: tuple[str, ...]
+
+    def lines(self) -> tuple[str, ...]:
+        """Return what happened as sentences, one for each kind; never none."""
+        told = (
+            ("took over the progress of", self.cursors),
+            ("took over the columns of", self.schemas),
+            ("kept the progress this store has of", self.kept),
+            ("could not tell which of several sources the progress belongs to of", self.unclear),
+        )
+        lines = tuple(f"{what} {', '.join(names)}" for what, names in told if names)
+        return lines or ("there was nothing to take over",)
+
+
+def find_reference_state(
+    base_dir: Path, *, store: StateStore | None = None
+) -> ReferenceState | None:
+    """Read the reference's state, from its file beside the configuration or its shared tables.
+
+    Args:
+        base_dir: Folder of the configuration.
+        store: An open store; where it is a PostgreSQL, the reference's tables are looked for in
+            the `public` schema of the same database.
+
+    Returns:
+        None where there is none.
+
+    Raises:
+        StateError: There is one that cannot be read.
+    """
+    if store is not None and isinstance(store.database, PostgresDatabase):
+        return _from_server(store.database)
+    path = base_dir / REFERENCE_FILE
+    return _from_file(path) if path.is_file() else None
+
+
+def import_reference(
+    store: StateStore, reference: ReferenceState, *, engine_name: Callable[[str], str] = str
+) -> ImportReport:
+    """Take the reference's cursors and columns over, in one transaction.
+
+    An export that has a watermark or columns in the store keeps them, so that importing twice
+    changes nothing.
+
+    Args:
+        store: Open.
+        reference: What `find_reference_state` returned.
+        engine_name: Gives the canonical name of an engine from the reference's name for it.
+    """
+    taken, kept, schemas = [], [], []
+    with store.database.write() as db:
+        for cursor in reference.cursors:
+            if watermarks.find(db, cursor.export_name) is not None:
+                kept.append(cursor.export_name)
+                continue
+            position = Position(
+                engine_name(cursor.engine) if cursor.engine else "",
+                cursor.native_type or REFERENCE_KIND,
+                cursor.text,
+            )
+            watermarks.put(db, cursor.export_name, position, store.now(), recorded=None)
+            taken.append(cursor.export_name)
+        for export_name, columns in reference.schemas:
+            mapped = [(name, arrow_name(kind)) for name, kind in columns]
+            known = [(name, kind) for name, kind in mapped if kind is not None]
+            if len(known) < len(mapped) or watermarks.schema_of(db, export_name) is not None:
+                continue
+            watermarks.save_schema(db, export_name, known, store.now())
+            schemas.append(export_name)
+    return ImportReport(tuple(taken), tuple(schemas), tuple(kept), reference.unclear)
+
+
+def refuse_unimported(store: StateStore, base_dir: Path, export_name: str) -> None:
+    """Stop an incremental export whose progress only the reference knows.
+
+    Called before anything is read from the source, unless the run is `--fresh`.
+
+    Raises:
+        RefusedError: The reference has progress for it, and the store has none.
+        StateError: The reference's state cannot be read.
+    """
+    if store.watermark(export_name) is not None:
+        return
+    reference = find_reference_state(base_dir, store=store)
+    if reference is None:
+        return
+    names = {cursor.export_name for cursor in reference.cursors} | {*reference.unclear}
+    if export_name in names:
+        msg = (
+            f"export '{export_name}' has progress in {reference.location}, "
+            "which another Rivet wrote and this one has not taken over"
+        )
+        hint = "run `rivet state import` to go on from there, or `rivet run --fresh` to start over"
+        raise RefusedError(msg, code="RIVET_REFUSED_FOREIGN_STATE", hint=hint)
+
+
+def _from_file(path: Path) -> ReferenceState | None:
+    """Read a copy: opening the file itself, even read-only, may leave a log beside it."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="rivet-reference-") as folder:
+            copy = Path(folder) / "state.db"
+            shutil.copyfile(path, copy)
+            log = path.with_name(f"{path.name}-wal")
+            if log.is_file():
+                shutil.copyfile(log, copy.with_name("state.db-wal"))
+            with closing(sqlite3.connect(copy)) as connection:
+                connection.row_factory = sqlite3.Row
+                listed = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+                present = {row["name"] for row in listed}
+                if "export_state" not in present:
+                    return None
+                return _decode(
+                    str(path),
+                    {
+                        table: [
+                            dict(row)
+                            for row in connection.execute(f"SELECT * FROM {table}")  # noqa: S608
+                        ]
+                        for table in _TABLES
+                        if table in present
+                    },
+                )
+    except (sqlite3.Error, OSError) as error:
+        msg = f"the earlier state file {path} cannot be read: {error}"
+        hint = f"repair it, or move it away to start without it: mv '{path}' '{path}.old'"
+        raise StateError(msg, hint=hint) from error
+
+
+def _from_server(database: PostgresDatabase) -> ReferenceState | None:
+    with database.read() as db:
+        found = [
+            table
+            for table in _TABLES
+            if (row := db.one("SELECT to_regclass(:name) AS found", name=f"public.{table}"))
+            and row["found"]
+        ]
+        if "export_state" not in found:
+            return None
+        tables = {table: db.all(f"SELECT * FROM public.{table}") for table in found}  # noqa: S608
+    return _decode(database.location.replace("schema pyrivet", "schema public"), tables)
+
+
+def _decode(location: str, tables: dict[str, list[Row]]) -> ReferenceState:
+    """Make sense of the tables of any release: columns that are not there yet count as NULL."""
+    metrics = sorted(tables.get("export_metrics", []), key=lambda row: row["id"])
+    types = {row["export_name"]: row for row in metrics if row.get("key_descriptor_json")}
+    progress: dict[str, list[Row]] = {}
+    for row in tables["export_state"]:
+        if row.get("last_cursor_value") is not None:
+            progress.setdefault(row["export_name"], []).append(row)
+    cursors = []
+    for name, rows in sorted(progress.items()):
+        if len(rows) == 1:
+            cursors.append(_cursor(name, rows[0], types.get(name, {})))
+    schemas = []
+    for row in tables.get("export_schema", []):
+        columns = _json(row["columns_json"])
+        if isinstance(columns, list):
+            pairs = tuple((str(entry["name"]), str(entry["type"])) for entry in columns)
+            schemas.append((row["export_name"], pairs))
+    unclear = tuple(name for name, rows in sorted(progress.items()) if len(rows) > 1)
+    return ReferenceState(location, tuple(cursors), tuple(schemas), unclear)
+
+
+def _cursor(export_name: str, row: Row, metric: Row) -> ReferenceCursor:
+    key = _json(metric.get("key_descriptor_json"))
+    described = key if isinstance(key, dict) else {}
+    column = row.get("cursor_column") or described.get("key")
+    return ReferenceCursor(
+        export_name=export_name,
+        text=row["last_cursor_value"],
+        column=column,
+        native_type=described.get("db_type") if described.get("key") == column else None,
+        engine=str(metric.get("source_type") or ""),
+    )
+
+
+def _json(text: str | None) -> Any:  # noqa: ANN401
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return None
+
+
+_ARROW: Final = {
+    "Boolean": "bool",
+    "Int16": "int16",
+    "Int32": "int32",
+    "Int64": "int64",
+    "UInt64": "uint64",
+    "Float32": "float",
+    "Float64": "double",
+    "Utf8": f"string{ALTERNATIVE}extension<arrow.json>",
+    "Binary": "binary",
+    "Date32": "date32[day]",
+    "FixedSizeBinary(16)": "extension<arrow.uuid>",
+}
+_UNITS: Final = {"Microsecond": "us", "µs": "us", "Nanosecond": "ns", "ns": "ns"}
+_DECIMAL = re.compile(r"^(Decimal128|Decimal256)\((\d+), (\d+)\)$")
+_TIME = re.compile(r"^Time64\((\w+)\)$")
+_LIST = re.compile(
+    r'^List\(Field \{ (?:name: "item", )?data_type: (.+?), nullable: true(?:, [^}]*)? \}\)$'
+)
+_TIMESTAMP = re.compile(r'^Timestamp\((\w+)(?:, (?:None|(?:Some\()?"(UTC|\+00:00)"\)?))?\)$')
+
+
+def arrow_name(reference_name: str) -> str | None:
+    """Return pyarrow's name of a type that the reference stored in its own spelling.
+
+    Returns:
+        The type, or those it may stand for with `ALTERNATIVE` between them: the reference keeps a
+        JSON column as text. None where the spelling is not known.
+    """
+    if match := _LIST.match(reference_name):
+        element = arrow_name(match[1])
+        return element and ALTERNATIVE.join(
+            f"list<item: {name}>" for name in element.split(ALTERNATIVE)
+        )
+    if plain := _ARROW.get(reference_name):
+        return plain
+    if match := _DECIMAL.match(reference_name):
+        return f"{match[1].lower()}({match[2]}, {match[3]})"
+    if (match := _TIME.match(reference_name)) and match[1] in _UNITS:
+        return f"time64[{_UNITS[match[1]]}]"
+    if (match := _TIMESTAMP.match(reference_name)) and match[1] in _UNITS:
+        return f"timestamp[{_UNITS[match[1]]}{', tz=UTC' if match[2] else ''}]"
+    return None

@@ -1,0 +1,286 @@
+"""Rows of runs and of whole invocations, inside a transaction the caller holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rivet.errors import InternalError, RefusedError
+from rivet.model.run import RunOutcome, RunRecord, RunRow, RunStatus
+from rivet.redact import redact, redact_json
+from rivet.state.database import flag, optional_flag, optional_time, read_time
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rivet.model.run import AggregateRecord
+    from rivet.state.database import Row, Statements
+
+_FINAL: Final = frozenset(
+    {RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.SKIPPED, RunStatus.INTERRUPTED}
+)
+
+
+def begin(db: Statements, record: RunRecord) -> tuple[str, ...]:
+    """Insert a run as running, and supersede what still is running of the same export.
+
+    The caller holds the export's lock, so whatever still is `running` belongs to a dead process.
+    """
+    db.serialise(f"begin {record.export_name}")
+    dead = db.all(
+        "SELECT run_id FROM pyrivet.runs WHERE export_name = :export_name AND status = 'running'"
+        " ORDER BY sequence",
+        export_name=record.export_name,
+    )
+    db.change(
+        "UPDATE pyrivet.runs SET status = 'superseded', superseded_by = :run_id"
+        " WHERE export_name = :export_name AND status = 'running'",
+        export_name=record.export_name,
+        run_id=record.run_id,
+    )
+    db.change(
+        "INSERT INTO pyrivet.runs (run_id, export_name, status, started_at, mode, engine,"
+        " destination_type, destination_uri, format, compression, fingerprint, tuning_profile,"
+        " batch_size, rivet_version, host, pid, plan_json)"
+        " VALUES (:run_id, :export_name, 'running', :started_at, :mode, :engine,"
+        " :destination_type, :destination_uri, :format, :compression, :fingerprint,"
+        " :tuning_profile, :batch_size, :rivet_version, :host, :pid, :plan_json)",
+        run_id=record.run_id,
+        export_name=record.export_name,
+        started_at=record.started_at,
+        mode=record.mode,
+        engine=record.engine,
+        destination_type=record.destination_type,
+        destination_uri=redact(record.destination_uri),
+        format=record.format,
+        compression=record.compression,
+        fingerprint=record.fingerprint,
+        tuning_profile=record.tuning_profile,
+        batch_size=record.batch_size,
+        rivet_version=record.rivet_version,
+        host=record.host,
+        pid=record.pid,
+        plan_json=redact_json(record.plan_json),
+    )
+    return tuple(row["run_id"] for row in dead)
+
+
+def hold_running(db: Statements, run_id: str, *, new_parts: int = 0) -> int:
+    """Make sure a run still is running, and keep it so until the transaction ends.
+
+    Args:
+        db: A write transaction.
+        run_id: The run.
+        new_parts: How many parts the transaction will add.
+
+    Returns:
+        How many parts the run had before.
+
+    Raises:
+        RefusedError: A newer run of the export superseded it.
+        InternalError: There is no such run, or it is over.
+    """
+    held = db.change(
+        "UPDATE pyrivet.runs SET recorded_parts = recorded_parts + :new_parts"
+        " WHERE run_id = :run_id AND status = 'running'",
+        run_id=run_id,
+        new_parts=new_parts,
+    )
+    row = db.one(
+        "SELECT status, recorded_parts, superseded_by FROM pyrivet.runs WHERE run_id = :run_id",
+        run_id=run_id,
+    )
+    if held == 1 and row is not None:
+        return int(row["recorded_parts"]) - new_parts
+    raise _not_running(run_id, row)
+
+
+def _not_running(run_id: str, row: Row | None) -> RefusedError | InternalError:
+    if row is None:
+        return InternalError(f"run '{run_id}' is not in the state store")
+    if row["status"] == RunStatus.SUPERSEDED:
+        return RefusedError.with_code(
+            "RIVET_REFUSED_SUPERSEDED",
+            f"run '{run_id}' was superseded by run '{row['superseded_by']}'; it may record nothing",
+            hint="nothing to do: the newer run stands",
+        )
+    return InternalError(f"run '{run_id}' is over already, with status {row['status']}")
+
+
+def check_running(db: Statements, run_id: str) -> None:
+    """Make sure a run still is running, at this instant.
+
+    Raises:
+        RefusedError: A newer run of the export superseded it.
+        InternalError: There is no such run, or it is over.
+    """
+    row = db.one("SELECT status, superseded_by FROM pyrivet.runs WHERE run_id = :id", id=run_id)
+    if row is None or row["status"] != RunStatus.RUNNING:
+        raise _not_running(run_id, row)
+
+
+def finish(db: Statements, run_id: str, outcome: RunOutcome) -> None:
+    """Close a run: compare-and-set from running to a final status.
+
+    Raises:
+        RefusedError: A newer run superseded it.
+        InternalError: It is over already, the status is not final, or a success has chunks left.
+    """
+    status = RunStatus(outcome.status)
+    if status not in _FINAL:
+        msg = f"run '{run_id}' cannot finish as {status}"
+        raise InternalError(msg)
+    hold_running(db, run_id)
+    left = incomplete_chunks(db, run_id)
+    if status is RunStatus.SUCCESS and left:
+        msg = f"run '{run_id}' cannot finish as success with {left} incomplete chunks"
+        raise InternalError(msg)
+    db.change(
+        "UPDATE pyrivet.runs SET status = :status, finished_at = :finished_at,"
+        " error_code = :error_code, error_message = :error_message, skip_reason = :skip_reason,"
+        " total_rows = :total_rows, total_files = :total_files, bytes_written = :bytes_written,"
+        " bytes_read = :bytes_read, duration_ms = :duration_ms, peak_rss_mb = :peak_rss_mb,"
+        " retries = :retries, longest_statement_s = :longest_statement_s,"
+        " is_validated = :is_validated, schema_changed = :schema_changed,"
+        " quality_passed = :quality_passed WHERE run_id = :run_id",
+        run_id=run_id,
+        status=status.value,
+        finished_at=outcome.finished_at,
+        error_code=outcome.error_code,
+        error_message=None if outcome.error_message is None else redact(outcome.error_message),
+        skip_reason=outcome.skip_reason,
+        total_rows=outcome.rows,
+        total_files=outcome.files,
+        bytes_written=outcome.bytes_written,
+        bytes_read=outcome.bytes_read,
+        duration_ms=outcome.duration_ms,
+        peak_rss_mb=outcome.peak_rss_mb,
+        retries=outcome.retries,
+        longest_statement_s=outcome.longest_statement_s,
+        is_validated=flag(outcome.is_validated),
+        schema_changed=flag(outcome.schema_changed),
+        quality_passed=flag(outcome.quality_passed),
+    )
+
+
+def incomplete_chunks(db: Statements, run_id: str) -> int:
+    """Return how many planned chunks of a run are not complete."""
+    row = db.one(
+        "SELECT count(*) AS n FROM pyrivet.chunks WHERE run_id = :run_id AND status <> 'completed'",
+        run_id=run_id,
+    )
+    return int(row["n"]) if row else 0
+
+
+def mark_manifest(db: Statements, run_id: str, now: datetime) -> None:
+    """Note that the manifest of a running run is durable."""
+    hold_running(db, run_id)
+    db.change(
+        "UPDATE pyrivet.runs SET manifest_at = :now WHERE run_id = :run_id", run_id=run_id, now=now
+    )
+
+
+def latest(db: Statements, export_name: str | None, last: int) -> tuple[RunRow, ...]:
+    """Return the newest runs, of one export or of all, newest first."""
+    if export_name is None:
+        rows = db.all("SELECT * FROM pyrivet.runs ORDER BY sequence DESC LIMIT :last", last=last)
+    else:
+        rows = db.all(
+            "SELECT * FROM pyrivet.runs WHERE export_name = :export_name"
+            " ORDER BY sequence DESC LIMIT :last",
+            export_name=export_name,
+            last=last,
+        )
+    return tuple(_run_row(row) for row in rows)
+
+
+def find(db: Statements, run_id: str) -> RunRow | None:
+    """Return one run; None where the store has none of that name."""
+    row = db.one("SELECT * FROM pyrivet.runs WHERE run_id = :run_id", run_id=run_id)
+    return None if row is None else _run_row(row)
+
+
+def current(db: Statements, export_name: str) -> RunRow | None:
+    """Return the newest successful run of an export."""
+    row = db.one(
+        "SELECT * FROM pyrivet.runs WHERE export_name = :export_name AND status = 'success'"
+        " ORDER BY sequence DESC LIMIT 1",
+        export_name=export_name,
+    )
+    return None if row is None else _run_row(row)
+
+
+def add_aggregate(db: Statements, record: AggregateRecord) -> None:
+    """Insert one invocation."""
+    db.change(
+        "INSERT INTO pyrivet.aggregates (run_aggregate_id, started_at, finished_at, duration_ms,"
+        " config_path, parallel_mode, total_exports, success_count, failed_count, skipped_count,"
+        " total_rows, total_files, total_bytes, details_json)"
+        " VALUES (:run_aggregate_id, :started_at, :finished_at, :duration_ms, :config_path,"
+        " :parallel_mode, :total_exports, :success_count, :failed_count, :skipped_count,"
+        " :total_rows, :total_files, :total_bytes, :details_json)",
+        run_aggregate_id=record.run_aggregate_id,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        duration_ms=record.duration_ms,
+        config_path=record.config_path,
+        parallel_mode=record.parallel_mode,
+        total_exports=record.total_exports,
+        success_count=record.success_count,
+        failed_count=record.failed_count,
+        skipped_count=record.skipped_count,
+        total_rows=record.total_rows,
+        total_files=record.total_files,
+        total_bytes=record.total_bytes,
+        details_json=redact_json(record.details_json),
+    )
+
+
+def _run_row(row: Row) -> RunRow:
+    return RunRow(
+        sequence=row["sequence"],
+        record=RunRecord(
+            run_id=row["run_id"],
+            export_name=row["export_name"],
+            started_at=read_time(row["started_at"]),
+            mode=row["mode"],
+            engine=row["engine"],
+            destination_type=row["destination_type"],
+            destination_uri=row["destination_uri"],
+            format=row["format"],
+            compression=row["compression"],
+            fingerprint=row["fingerprint"],
+            tuning_profile=row["tuning_profile"],
+            batch_size=row["batch_size"],
+            rivet_version=row["rivet_version"],
+            host=row["host"],
+            pid=row["pid"],
+            plan_json=row["plan_json"],
+        ),
+        status=RunStatus(row["status"]),
+        outcome=_outcome(row),
+        superseded_by=row["superseded_by"],
+        manifest_at=optional_time(row["manifest_at"]),
+    )
+
+
+def _outcome(row: Row) -> RunOutcome | None:
+    if row["finished_at"] is None:
+        return None
+    return RunOutcome(
+        status=RunStatus(row["status"]),
+        finished_at=read_time(row["finished_at"]),
+        error_code=row["error_code"],
+        error_message=row["error_message"],
+        skip_reason=row["skip_reason"],
+        rows=row["total_rows"],
+        files=row["total_files"],
+        bytes_written=row["bytes_written"],
+        bytes_read=row["bytes_read"],
+        duration_ms=row["duration_ms"],
+        peak_rss_mb=row["peak_rss_mb"],
+        retries=row["retries"],
+        longest_statement_s=row["longest_statement_s"],
+        is_validated=optional_flag(row["is_validated"]),
+        schema_changed=optional_flag(row["schema_changed"]),
+        quality_passed=optional_flag(row["quality_passed"]),
+    )

@@ -1,0 +1,302 @@
+"""A state database in one SQLite file, by the standard library's driver.
+
+Every writer begins IMMEDIATE, so that two processes never upgrade a read lock into a deadlock, and
+commits are synchronous: a recorded part survives a power cut. Must not know what the tables mean.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+import time
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from rivet.errors import StateError, StateLockedError, StateVersionError
+from rivet.redact import redact
+from rivet.state.database import SCHEMA, stored_time
+from rivet.state.filesystems import network_filesystem
+from rivet.state.fresh import REVISION, TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection, Engine
+
+    from rivet.state.database import Row, Value
+
+BUSY_TIMEOUT_S: Final = 30.0
+_CHECKED_BYTES: Final = 4 * 1024 * 1024
+
+
+class SqliteDatabase:
+    """One file, one connection, one lock: threads take turns, processes wait for each other."""
+
+    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        self.path = path
+        self._busy_timeout_s = busy_timeout_s
+        self._turn = threading.RLock()
+        self._is_checked = False
+        with translated(path):
+            _prepare_file(path)
+            self._connection = self._connect()
+
+    @property
+    def location(self) -> str:
+        """The path of the file."""
+        return str(self.path)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path,
+            timeout=self._busy_timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout_s * 1000)}")
+            self._write_ahead(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _write_ahead(self, connection: sqlite3.Connection) -> None:
+        """Turn the write-ahead log on.
+
+        The switch ignores the busy timeout while other processes open the same fresh file, so it
+        is asked for again until the time is over.
+        """
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.01)
+                continue
+            if mode == "wal":
+                return
+            msg = f"state file {self.path} cannot use a write-ahead log (the journal is '{mode}')"
+            raise StateError(
+                msg,
+                hint="keep the configuration on a local disk, or set RIVET_STATE_URL to a "
+                "PostgreSQL database",
+            )
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteStatements]:
+        """Open a transaction that sees one instant."""
+        with self._transaction("BEGIN DEFERRED") as statements:
+            yield statements
+
+    @contextmanager
+    def write(self, *, is_durable: bool = True) -> Iterator[SqliteStatements]:
+        """Open a transaction that has the write lock from its first statement."""
+        with self._turn, translated(self.path):
+            if not is_durable:
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+            try:
+                with self._transaction("BEGIN IMMEDIATE") as statements:
+                    yield statements
+            finally:
+                if not is_durable:
+                    self._connection.execute("PRAGMA synchronous = FULL")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[SqliteStatements]:
+        with self._turn, translated(self.path):
+            self._connection.execute(begin)
+            try:
+                yield SqliteStatements(self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def revision(self) -> str | None:
+        """Return the schema revision; None for an empty file."""
+        with self.read() as statements:
+            rows = statements.all("SELECT name FROM sqlite_master WHERE type = 'table'")
+            names = {row["name"] for row in rows}
+            if "alembic_version" in names:
+                row = statements.one("SELECT version_num FROM alembic_version")
+                return str(row["version_num"]) if row else None
+        if names:
+            msg = f"state file {self.path} holds the tables of another program"
+            raise StateVersionError(msg, hint="move the file away; Rivet makes its own")
+        return None
+
+    def create(self) -> None:
+        """Make the newest tables in an empty file, in one transaction with their revision."""
+        with self.write() as statements:
+            if statements.one("SELECT 1 FROM sqlite_master") is not None:
+                return
+            for statement in TABLES:
+                statements.change(statement)
+            statements.change("INSERT INTO alembic_version VALUES (:revision)", revision=REVISION)
+
+    def check_whole(self) -> None:
+        """Look for damage, once, in a file small enough to be read through at once."""
+        with self._turn, translated(self.path):
+            if self._is_checked or self.path.stat().st_size > _CHECKED_BYTES:
+                return
+            verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise _damaged(self.path)
+        self._is_checked = True
+
+    def migration_engine(self) -> Engine:
+        """Return an engine on the same file whose transactions begin IMMEDIATE."""
+        from sqlalchemy import create_engine, event
+        from sqlalchemy.pool import NullPool
+
+        engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        return engine
+
+    @property
+    def schema(self) -> None:
+        """None: a file has no schemas."""
+        return
+
+    def prepare_migration(self, connection: Connection) -> None:
+        """Do nothing: the transaction began IMMEDIATE."""
+
+    @contextmanager
+    def migrating(self) -> Iterator[None]:
+        """Translate what the migration engine raises."""
+        from sqlalchemy.exc import DBAPIError
+
+        with translated(self.path):
+            try:
+                yield
+            except DBAPIError as error:
+                if isinstance(error.orig, sqlite3.Error):
+                    raise error.orig from error
+                raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._turn, suppress(sqlite3.Error):
+            self._connection.close()
+
+
+class SqliteStatements:
+    """An open transaction on the file."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def _run(self, sql: str, values: dict[str, Value]) -> sqlite3.Cursor:
+        bound = {
+            name: stored_time(value) if isinstance(value, datetime) else value
+            for name, value in values.items()
+        }
+        return self._connection.execute(_rendered(sql), bound)
+
+    def all(self, sql: str, **values: Value) -> list[Row]:
+        """Return every row of a query."""
+        cursor = self._run(sql, values)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def one(self, sql: str, **values: Value) -> Row | None:
+        """Return the first row of a query; None where it has none."""
+        rows = self.all(sql, **values)
+        return rows[0] if rows else None
+
+    def change(self, sql: str, **values: Value) -> int:
+        """Run a statement and return how many rows it touched."""
+        return self._run(sql, values).rowcount
+
+    def serialise(self, key: str) -> None:
+        """Do nothing: the write lock already excludes every other writer."""
+
+
+@cache
+def _rendered(sql: str) -> str:
+    return sql.replace(f"{SCHEMA}.", "")
+
+
+def _prepare_file(path: Path) -> None:
+    kind = network_filesystem(path.parent)
+    if kind is not None:
+        msg = f"state file {path} would be on a network filesystem ({kind}), where locks fail"
+        raise StateError(
+            msg,
+            hint="keep the configuration on a local disk, or set RIVET_STATE_URL to a "
+            "PostgreSQL database",
+        )
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, stat.S_IRUSR | stat.S_IWUSR)
+    os.close(descriptor)
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+    }
+
+
+def _damaged(path: Path) -> StateError:
+    return StateError.with_code(
+        "RIVET_STATE_DAMAGED",
+        f"state file {path} is damaged or is not a SQLite database",
+        hint=f"restore it from a backup, or move it away to start with an empty state: "
+        f"mv '{path}' '{path}.damaged'",
+    )
+
+
+_NOT_WRITABLE: Final = frozenset(
+    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+)
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn errors of the driver and the disk into Rivet's, by their codes.
+
+    Source:
+        SQLite, "Result and Error Codes"; the low byte of an extended code is its family.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        family = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if family in _DAMAGED:
+            raise _damaged(path) from error
+        if family in _NOT_WRITABLE:
+            raise _not_writable(path, str(error)) from error
+        if _is_busy(error):
+            msg = f"state file {path} is held by another process"
+            hint = "wait for the other Rivet to finish, then run the same command again"
+            raise StateLockedError(msg, hint=hint) from error
+        msg = f"state file {path} failed: {redact(str(error))}"
+        hint = f"check the free space and the health of the disk that holds {path.parent}"
+        raise StateError(msg, hint=hint) from error
+    except OSError as error:
+        raise _not_writable(path, error.strerror or type(error).__name__) from error
+
+
+def _not_writable(path: Path, reason: str) -> StateError:
+    return StateError.with_code(
+        "RIVET_STATE_NOT_WRITABLE",
+        f"state file {path} cannot be opened for writing: {reason}",
+        hint=f"make {path} and its folder writable for this user, or set RIVET_STATE_URL",
+    )

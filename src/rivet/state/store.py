@@ -1,0 +1,308 @@
+"""The state store: the record of what was run, what is data, and where exports go on.
+
+Every method is one transaction, safe from any thread. The store is the truth; a manifest is made
+from it. It never contacts a source or a destination.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Self
+
+from rivet.errors import StateError
+from rivet.state import chunks, files, journal, runs, watermarks
+from rivet.state.schema import ensure_current
+from rivet.state.sqlite import SqliteDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from rivet.model.chunk import Chunk, Claim
+    from rivet.model.part import RecordedPart, StoredPart
+    from rivet.model.run import AggregateRecord, RunOutcome, RunRecord, RunRow
+    from rivet.model.source import Position
+    from rivet.state.database import Database
+
+__all__ = ["STATE_DIR", "STATE_FILE", "URL_VARIABLE", "StateStore", "open_store"]
+
+STATE_DIR: Final = ".rivet"
+STATE_FILE: Final = "state.db"
+URL_VARIABLE: Final = "RIVET_STATE_URL"
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the present instant as aware UTC."""
+    return datetime.now(UTC)
+
+
+def open_store(base_dir: Path, *, url: str | None = None, clock: Clock = utc_now) -> StateStore:
+    """Open the state of a configuration, and make or upgrade its tables where needed.
+
+    Args:
+        base_dir: Folder of the configuration; the state file is `.rivet/state.db` in it.
+        url: A PostgreSQL URL for shared state; None takes the environment's `RIVET_STATE_URL`, and
+            without one the file.
+        clock: Gives aware UTC instants.
+
+    Returns:
+        The open store, a context manager.
+
+    Raises:
+        StateError: It cannot be read or written, or is damaged.
+        StateVersionError: It was made by a newer Rivet or by another program.
+        StateLockedError: Another process held it longer than the wait allows.
+        RefusedError: The URL would send the state over the network without TLS.
+    """
+    database = _open_database(base_dir, os.environ.get(URL_VARIABLE) if url is None else url)
+    try:
+        ensure_current(database)
+    except BaseException:
+        database.close()
+        raise
+    return StateStore(database, base_dir, clock)
+
+
+def _open_database(base_dir: Path, url: str | None) -> Database:
+    if url:
+        from rivet.state.postgres import PostgresDatabase
+
+        return PostgresDatabase(url)
+    if not base_dir.is_dir():
+        msg = f"the folder {base_dir} of the state file does not exist"
+        raise StateError(msg, hint=f"make the folder: mkdir -p '{base_dir}'")
+    return SqliteDatabase(base_dir.resolve() / STATE_DIR / STATE_FILE)
+
+
+class StateStore:
+    """An open state store; made by `open_store`."""
+
+    def __init__(self, database: Database, base_dir: Path, clock: Clock) -> None:
+        self.database = database
+        self.base_dir = base_dir
+        self._clock = clock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it. Safe to call twice."""
+        self.database.close()
+
+    @property
+    def location(self) -> str:
+        """Where the store is, for people; holds no secret."""
+        return self.database.location
+
+    def now(self) -> datetime:
+        """Return the present instant by the store's clock."""
+        return self._clock()
+
+    def check_writable(self) -> None:
+        """Prove that the store can be written, before anything is read from a source.
+
+        Writes a row and takes it back; a small SQLite file is also read through for damage.
+
+        Raises:
+            StateError: It cannot be written, or is damaged.
+            StateLockedError: Another process holds it.
+        """
+        self.database.check_whole()
+        with self.database.write() as db:
+            db.change(
+                "INSERT INTO pyrivet.schemas (export_name, columns_json, updated_at)"
+                " VALUES ('', '[]', :now)",
+                now=self._clock(),
+            )
+            db.change("DELETE FROM pyrivet.schemas WHERE export_name = ''")
+
+    # Runs
+
+    def begin_run(self, record: RunRecord) -> tuple[str, ...]:
+        """Insert a run as running.
+
+        The caller holds the export's lock (`rivet.state.locks`), so that whatever still is
+        `running` of the same export is dead; it is superseded, whatever any clock says.
+
+        Returns:
+            The run ids it superseded, oldest first.
+        """
+        with self.database.write() as db:
+            return runs.begin(db, record)
+
+    def finish_run(self, run_id: str, outcome: RunOutcome) -> None:
+        """Close a run, once: compare-and-set from running to a final status.
+
+        Raises:
+            RefusedError: A newer run superseded it.
+            InternalError: It is over already, or it is a success with incomplete chunks.
+        """
+        with self.database.write() as db:
+            runs.finish(db, run_id, outcome)
+
+    def check_running(self, run_id: str) -> None:
+        """Make sure that no newer run took over, before something is replaced at the destination.
+
+        Raises:
+            RefusedError: A newer run superseded it.
+        """
+        with self.database.read() as db:
+            runs.check_running(db, run_id)
+
+    def manifest_written(self, run_id: str) -> None:
+        """Note that the run's manifest is durable at the destination.
+
+        Raises:
+            RefusedError: A newer run superseded it.
+        """
+        with self.database.write() as db:
+            runs.mark_manifest(db, run_id, self._clock())
+
+    def run(self, run_id: str) -> RunRow | None:
+        """Return one run; None where the store has none of that name."""
+        with self.database.read() as db:
+            return runs.find(db, run_id)
+
+    def current_run(self, export_name: str) -> RunRow | None:
+        """Return the newest successful run of an export; None before the first."""
+        with self.database.read() as db:
+            return runs.current(db, export_name)
+
+    def runs(self, export_name: str | None = None, *, last: int = 20) -> tuple[RunRow, ...]:
+        """Return the newest runs, of one export or of all, newest first."""
+        with self.database.read() as db:
+            return runs.latest(db, export_name, last)
+
+    def record_aggregate(self, record: AggregateRecord) -> None:
+        """Keep the summary of one invocation."""
+        with self.database.write() as db:
+            runs.add_aggregate(db, record)
+
+    # Chunks and parts
+
+    def plan_chunks(self, run_id: str, planned: Sequence[Chunk]) -> None:
+        """Store the chunks of a run, so that a resumed run replays the same bounds.
+
+        Chunks that are planned already stay as they are; more may be added while the run goes on.
+
+        Raises:
+            RefusedError: The run was superseded.
+            InternalError: An index is planned with other bounds.
+        """
+        with self.database.write() as db:
+            chunks.plan(db, run_id, planned, self._clock())
+
+    def chunks(self, run_id: str, *, is_incomplete: bool = False) -> tuple[Chunk, ...]:
+        """Return the planned chunks of a run by index; all, or only those not complete."""
+        with self.database.read() as db:
+            return chunks.listed(db, run_id, is_incomplete=is_incomplete)
+
+    def incomplete_chunks(self, run_id: str) -> int:
+        """Return how many planned chunks of a run are not complete."""
+        with self.database.read() as db:
+            return runs.incomplete_chunks(db, run_id)
+
+    def claim(self, run_id: str, export_name: str, chunk: Chunk) -> Claim:
+        """Take a planned chunk that is not complete; every earlier claim on it is superseded.
+
+        Parts that an earlier claim recorded become void: the chunk is read from its start again.
+
+        Raises:
+            RefusedError: The run was superseded.
+            InternalError: The chunk is not planned, or it is complete.
+        """
+        with self.database.write() as db:
+            return chunks.claim(db, run_id, export_name, chunk, self._clock())
+
+    def record(
+        self, claim: Claim, stored: Sequence[StoredPart], *, chunk_done: bool
+    ) -> tuple[RecordedPart, ...]:
+        """Make stored parts data, and complete their chunk with the last of them.
+
+        Args:
+            claim: Compare-and-set: it must be the newest on its chunk, its run still running.
+            stored: In order; may be empty, for a chunk without rows.
+            chunk_done: Whether these are the chunk's last parts.
+
+        Raises:
+            RefusedError: The run or the claim was superseded; nothing was recorded.
+        """
+        with self.database.write() as db:
+            return files.record(db, claim, stored, self._clock(), chunk_done=chunk_done)
+
+    def fail_chunk(self, claim: Claim, error_text: str) -> None:
+        """Mark a claimed chunk as failed, with a redacted text; it can be claimed again.
+
+        Raises:
+            RefusedError: A later claim took the chunk over.
+        """
+        with self.database.write() as db:
+            chunks.fail(db, claim, error_text, self._clock())
+
+    def parts(self, run_id: str) -> tuple[RecordedPart, ...]:
+        """Return the parts of a run in the order of its data."""
+        with self.database.read() as db:
+            return files.of_run(db, run_id)
+
+    def void_parts(self, run_id: str) -> tuple[RecordedPart, ...]:
+        """Return parts that were recorded by claims that later ones superseded: not data."""
+        with self.database.read() as db:
+            return files.of_run(db, run_id, is_void=True)
+
+    def current_parts(self, export_name: str) -> tuple[RecordedPart, ...]:
+        """Return the parts of the newest successful run of an export, in order."""
+        with self.database.read() as db:
+            row = runs.current(db, export_name)
+            return () if row is None else files.of_run(db, row.run_id)
+
+    # What an export remembers
+
+    def set_watermark(self, export_name: str, position: Position, recorded: RecordedPart) -> None:
+        """Move an export's watermark to a position its recorded part covers.
+
+        Raises:
+            RefusedError: The run was superseded.
+            InternalError: The part is not recorded, or its run is over.
+        """
+        with self.database.write() as db:
+            watermarks.advance(db, export_name, position, recorded, self._clock())
+
+    def watermark(self, export_name: str) -> Position | None:
+        """Return an export's watermark; None where it has none."""
+        with self.database.read() as db:
+            return watermarks.find(db, export_name)
+
+    def save_schema(self, export_name: str, columns: Sequence[tuple[str, str]]) -> None:
+        """Remember an export's columns as (name, Arrow type), in file order."""
+        with self.database.write() as db:
+            watermarks.save_schema(db, export_name, columns, self._clock())
+
+    def schema_of(self, export_name: str) -> tuple[tuple[str, str], ...] | None:
+        """Return an export's remembered columns; None before the first run."""
+        with self.database.read() as db:
+            return watermarks.schema_of(db, export_name)
+
+    # What happened
+
+    def journal(self, run_id: str, export_name: str, event_json: str) -> None:
+        """Append one event of a run, redacted; a power cut may take the last of them."""
+        with self.database.write(is_durable=False) as db:
+            journal.append(db, run_id, export_name, event_json, self._clock())
+
+    def journal_events(self, run_id: str) -> tuple[str, ...]:
+        """Return the events of a run in order, as JSON text."""
+        with self.database.read() as db:
+            return journal.events(db, run_id)

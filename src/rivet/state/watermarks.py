@@ -1,0 +1,107 @@
+"""What an export remembers between runs: its watermark and its last columns."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from rivet.errors import InternalError
+from rivet.model.source import Position
+from rivet.state.runs import hold_running
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from rivet.model.part import RecordedPart
+    from rivet.state.database import Statements
+
+
+def advance(
+    db: Statements, export_name: str, position: Position, recorded: RecordedPart, now: datetime
+) -> None:
+    """Move the watermark of an export to a position that a recorded part of its run covers.
+
+    Whether the position lies ahead of the last one is the engine's to say, not asked here.
+
+    Raises:
+        RefusedError: The run was superseded.
+        InternalError: The part is not recorded for this export, or its run is over.
+    """
+    hold_running(db, recorded.run_id)
+    known = db.one(
+        "SELECT part_id FROM pyrivet.parts WHERE run_id = :run_id AND part_id = :part_id"
+        " AND export_name = :export_name AND is_void = 0",
+        run_id=recorded.run_id,
+        part_id=recorded.part_id,
+        export_name=export_name,
+    )
+    if known is None:
+        msg = f"the watermark of '{export_name}' cannot move: its part is not recorded"
+        raise InternalError(msg)
+    put(db, export_name, position, now, recorded=recorded)
+
+
+def put(
+    db: Statements,
+    export_name: str,
+    position: Position,
+    now: datetime,
+    *,
+    recorded: RecordedPart | None,
+) -> None:
+    """Write a watermark; without a part only where it is taken over from another program."""
+    db.change(
+        "INSERT INTO pyrivet.watermarks (export_name, engine, kind, position_text,"
+        " is_approximate, run_id, part_id, updated_at)"
+        " VALUES (:export_name, :engine, :kind, :position_text, :is_approximate, :run_id,"
+        " :part_id, :now) ON CONFLICT (export_name) DO UPDATE SET engine = excluded.engine,"
+        " kind = excluded.kind, position_text = excluded.position_text,"
+        " is_approximate = excluded.is_approximate, run_id = excluded.run_id,"
+        " part_id = excluded.part_id, updated_at = excluded.updated_at",
+        export_name=export_name,
+        engine=position.engine,
+        kind=position.kind,
+        position_text=position.text,
+        is_approximate=int(position.is_approximate),
+        run_id=None if recorded is None else recorded.run_id,
+        part_id=None if recorded is None else recorded.part_id,
+        now=now,
+    )
+
+
+def find(db: Statements, export_name: str) -> Position | None:
+    """Return the watermark of an export; None where it has none."""
+    row = db.one(
+        "SELECT engine, kind, position_text, is_approximate FROM pyrivet.watermarks"
+        " WHERE export_name = :export_name",
+        export_name=export_name,
+    )
+    if row is None:
+        return None
+    return Position(row["engine"], row["kind"], row["position_text"], bool(row["is_approximate"]))
+
+
+def save_schema(
+    db: Statements, export_name: str, columns: Sequence[tuple[str, str]], now: datetime
+) -> None:
+    """Remember the columns of an export, as name and Arrow type, in file order."""
+    db.change(
+        "INSERT INTO pyrivet.schemas (export_name, columns_json, updated_at)"
+        " VALUES (:export_name, :columns_json, :now) ON CONFLICT (export_name) DO UPDATE"
+        " SET columns_json = excluded.columns_json, updated_at = excluded.updated_at",
+        export_name=export_name,
+        columns_json=json.dumps([list(column) for column in columns], separators=(",", ":")),
+        now=now,
+    )
+
+
+def schema_of(db: Statements, export_name: str) -> tuple[tuple[str, str], ...] | None:
+    """Return the remembered columns of an export; None where it has none."""
+    row = db.one(
+        "SELECT columns_json FROM pyrivet.schemas WHERE export_name = :export_name",
+        export_name=export_name,
+    )
+    if row is None:
+        return None
+    return tuple((str(name), str(kind)) for name, kind in json.loads(row["columns_json"]))

@@ -1,0 +1,1 @@
+"""The screen: events and reports in, lines out. Sees neither configuration nor data."""

@@ -1,0 +1,10 @@
+"""The plugins of the test suite; each fixture lives in the plugin of its concern."""
+
+pytest_plugins = [
+    "support.servers",
+    "support.engines",
+    "support.cli",
+    "support.shop",
+    "support.reference",
+    "support.side_by_side",
+]

@@ -1,0 +1,38 @@
+"""The private servers are what later tests take them for."""
+
+import psycopg
+import pytest
+
+
+@pytest.mark.live("postgresql")
+def test_postgres_has_logical_wal_and_hostile_text_settings(postgres):
+    with psycopg.connect(postgres.url) as connection:
+        version, level, style, superuser = connection.execute(
+            "SELECT current_setting('server_version_num')::int / 10000,"
+            " current_setting('wal_level'), current_setting('intervalstyle'),"
+            " current_setting('is_superuser')"
+        ).fetchone()
+    assert (version, level, style) == (postgres.version, "logical", "sql_standard")
+    assert superuser == "off"
+
+
+@pytest.mark.live("postgresql")
+def test_execute_returns_the_rows_of_the_last_statement(any_postgres):
+    rows = any_postgres.execute("CREATE TABLE t (a int); INSERT INTO t VALUES (1), (2); TABLE t")
+    assert rows == [(1,), (2,)]
+
+
+@pytest.mark.live("postgresql")
+@pytest.mark.parametrize(("mode", "encrypted"), [("verify-full", True), ("disable", False)])
+def test_tls_server_serves_both_kinds_of_connection(tls_postgres, mode, encrypted):
+    authority = str(tls_postgres.home / "ca.crt")
+    with tls_postgres.connect(sslmode=mode, sslrootcert=authority) as connection:
+        row = connection.execute(
+            "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        ).fetchone()
+    assert row == (encrypted,)
+
+
+@pytest.mark.live("mysql")
+def test_mariadb_logs_rows(mariadb):
+    assert mariadb.execute("SELECT @@binlog_format, @@log_bin") == [("ROW", "1")]

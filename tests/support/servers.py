@@ -1,0 +1,170 @@
+"""Pytest plugin: real PostgreSQL and MariaDB servers, started when a test first asks.
+
+    postgres              a fresh database, on every PostgreSQL found (ids pg15, pg16, pg18)
+    any_postgres          a fresh database on the newest PostgreSQL
+    shared_postgres       as `postgres`, one database per test module
+    shared_any_postgres   as `any_postgres`, one database per test module
+    tls_postgres          a fresh database on a PostgreSQL that serves TLS as well; `home/ca.crt`
+    mariadb               a fresh database on MariaDB
+
+One run of pytest has one set of servers, shared by its xdist workers. A server of your own is used
+instead where `RIVET_TEST_POSTGRESQL_<major>_URL` or `RIVET_TEST_MARIADB_URL` holds a superuser's
+URL. Where a server is missing the test is skipped, or fails if `RIVET_TEST_REQUIRE`
+(comma-separated) names its engine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from support import clusters
+from support.databases import MariaDatabase, MariaServer, PostgresDatabase, PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_DIRECTORY_VARIABLE: Final = "RIVET_TEST_SERVERS_DIRECTORY"
+_KEEPER: Final = pytest.StashKey["subprocess.Popen[bytes]"]()
+_POSTGRES: Final = clusters.postgres_binaries()
+_POSTGRES_URLS: Final = {
+    int(name.split("_")[3]): url
+    for name, url in os.environ.items()
+    if name.startswith("RIVET_TEST_POSTGRESQL_") and name.endswith("_URL")
+}
+_VERSIONS: Final = sorted({*_POSTGRES, *_POSTGRES_URLS})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    directory = tempfile.mkdtemp(prefix="rivet-test-", dir="/tmp")  # a socket path is short
+    Path(directory).chmod(0o755)
+    os.environ[_DIRECTORY_VARIABLE] = directory
+    config.stash[_KEEPER] = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("keeper.py"), directory],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    keeper = config.stash.get(_KEEPER, None)
+    if keeper:
+        keeper.communicate()
+
+
+def pytest_report_header() -> str:
+    postgres = ", ".join(str(version) for version in _VERSIONS) or "none"
+    mariadb = clusters.mariadb_binary()
+    return f"servers: PostgreSQL {postgres}; MariaDB {'found' if mariadb else 'none'}"
+
+
+def missing(engine: str) -> None:
+    """Skip the test for want of a server, or fail where the run requires the engine."""
+    required = os.environ.get("RIVET_TEST_REQUIRE", "").replace(" ", "").split(",")
+    if engine in required:
+        pytest.fail(f"no {engine} server here, but RIVET_TEST_REQUIRE names it")
+    pytest.skip(f"no {engine} server here")
+
+
+def start_once(name: str, start: Callable[[Path], clusters.Running]) -> clusters.Running:
+    """Start a server, or find it where another worker of this run has started it."""
+    directory = Path(os.environ[_DIRECTORY_VARIABLE]) / name
+    directory.mkdir(exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return clusters.read_running(directory) or start(directory)
+
+
+def _postgres_server(version: int | None) -> PostgresServer:
+    if version is None:
+        missing("postgresql")
+        raise AssertionError
+    if version in _POSTGRES_URLS:
+        url = _POSTGRES_URLS[version]
+        return PostgresServer(url, url, version)
+    running = start_once(
+        f"pg{version}", lambda directory: clusters.start_postgres(_POSTGRES[version], directory)
+    )
+    return PostgresServer(running.url, running.admin_url, version, Path(running.home))
+
+
+@pytest.fixture(
+    scope="session", params=_VERSIONS or [None], ids=lambda version: f"pg{version or ''}"
+)
+def postgres_server(request: pytest.FixtureRequest) -> PostgresServer:
+    return _postgres_server(request.param)
+
+
+@pytest.fixture(scope="session")
+def any_postgres_server() -> PostgresServer:
+    return _postgres_server(max(_VERSIONS, default=None))
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
+    with postgres_server.fresh_database() as database:
+        yield database
+
+
+@pytest.fixture
+def any_postgres(any_postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
+    with any_postgres_server.fresh_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def shared_postgres(postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
+    with postgres_server.fresh_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def shared_any_postgres(any_postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
+    with any_postgres_server.fresh_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def tls_postgres_server() -> PostgresServer:
+    able = [version for version, bin_ in _POSTGRES.items() if clusters.speaks_tls(bin_)]
+    if not able:
+        missing("postgresql")
+    version = max(able)
+    running = start_once(
+        "pgtls",
+        lambda directory: clusters.start_postgres(_POSTGRES[version], directory, tls=True),
+    )
+    return PostgresServer(running.url, running.admin_url, version, Path(running.home))
+
+
+@pytest.fixture
+def tls_postgres(tls_postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
+    with tls_postgres_server.fresh_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> MariaServer:
+    if url := os.environ.get("RIVET_TEST_MARIADB_URL"):
+        return MariaServer(url, url)
+    binary = clusters.mariadb_binary()
+    if binary is None:
+        missing("mysql")
+        raise AssertionError
+    running = start_once("mariadb", lambda directory: clusters.start_mariadb(binary, directory))
+    return MariaServer(running.url, running.admin_url)
+
+
+@pytest.fixture
+def mariadb(mariadb_server: MariaServer) -> Iterator[MariaDatabase]:
+    with mariadb_server.fresh_database() as database:
+        yield database

@@ -1,0 +1,91 @@
+"""`${NAME}`: where values come from, that none is shown, and that places stay right."""
+
+import pytest
+
+from rivet.config.load import config_from_text
+from rivet.config.substitute import substitute
+from rivet.errors import ConfigError, ConfigSyntaxError, SecretNotFoundError
+
+TEXT = (
+    "source: {type: sqlite, path: '${DB}'}\n"
+    "exports:\n- name: orders\n  table: t\n  format: csv\n  destination: {type: stdout}\n"
+)
+
+
+def replaced(text, params=None, env=None):
+    return substitute(text, params=params or {}, env=env or {}, where="here").text
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("a ${X} b", "a env b"),
+        ("${P}${P}", "paramparam"),
+        ("${BOTH}", "param"),
+        ("a ${} b", "a  b"),
+        ("${EMPTY}", ""),
+        ("${NEST}", "${X}"),
+        ("${X", "${X"),
+        ("${X\n}", "${X\n}"),
+        ("$X $$ {X}", "$X $$ {X}"),
+        ("# ${X}", "# env"),
+    ],
+)
+def test_values(text, result):
+    params = {"P": "param", "BOTH": "param"}
+    assert (
+        replaced(text, params, {"X": "env", "BOTH": "env", "EMPTY": "", "NEST": "${X}"}) == result
+    )
+
+
+def test_an_unset_name_is_an_error_that_says_how_to_set_it(tmp_path):
+    with pytest.raises(SecretNotFoundError, match=r"line 3: \$\{NAME\} is not set") as caught:
+        config_from_text("a: 1\nb: 2\nc: ${NAME}\n", tmp_path / "rivet.yaml", env={})
+    assert "export NAME=" in caught.value.hint
+    assert "--param NAME=" in caught.value.hint
+    assert caught.value.error_code == "RIVET_CONFIG_SECRET_UNSET"
+
+
+def test_shell_defaults_are_explained():
+    with pytest.raises(SecretNotFoundError) as caught:
+        replaced("${NAME:-fallback}", env={"NAME": "x"})
+    assert "write ${NAME}" in caught.value.hint
+
+
+def test_an_empty_but_set_variable_is_taken(tmp_path):
+    text = TEXT.replace("'${DB}'", "a.db${NOTHING}")
+    config = config_from_text(text, tmp_path / "rivet.yaml", env={"NOTHING": ""})
+    assert config.source.path == "a.db"
+
+
+def test_nul_is_refused_and_not_shown():
+    with pytest.raises(ConfigError, match="NUL") as caught:
+        replaced("${X}", env={"X": "sesame9\x00"})
+    assert "sesame9" not in caught.value.message
+
+
+@pytest.mark.parametrize("value", ["short", "x" * 300, "two\nlines\nof", ""])
+def test_places_are_those_of_the_file_whatever_is_put_in(value, tmp_path):
+    text = f"# ${{X}} ${{X}}\n{TEXT}  formt: csv # ${{X}}\n"
+    comment = value.replace("\n", "\n# ")
+    with pytest.raises(ConfigSyntaxError, match="unknown key `formt`") as caught:
+        config_from_text(text, tmp_path / "rivet.yaml", env={"X": comment, "DB": value or "a"})
+    assert (caught.value.line, caught.value.column) == (8, 3)
+
+
+def test_a_column_after_a_value_on_the_same_line_is_right(tmp_path):
+    text = TEXT.replace("path: '${DB}'", "path: '${DB}', pth: 1")
+    with pytest.raises(ConfigSyntaxError) as caught:
+        config_from_text(text, tmp_path / "rivet.yaml", env={"DB": "a" * 80})
+    assert (caught.value.line, caught.value.column) == (1, text.index("pth") + 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["  mode: ${X}", "  ${X}: 1", "  max_file_size: ${X}", "  columns: {a: '${X}'}", "  a: *${X}"],
+)
+def test_a_value_of_the_environment_is_never_shown(line, tmp_path):
+    env = {"DB": "a.db", "X": "sesame9"}
+    with pytest.raises(ConfigError) as caught:
+        config_from_text(f"{TEXT}{line}\n", tmp_path / "rivet.yaml", env=env)
+    assert "sesame9" not in f"{caught.value} {caught.value.hint}"

@@ -1,0 +1,118 @@
+"""The whole surface: keys of the reference, keys not in this version, schema and page."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rivet.config.lint import MISSING
+from rivet.config.load import config_from_dict
+from rivet.config.models import Config
+from rivet.config.schema import config_schema, key_paths
+from rivet.errors import ConfigSyntaxError
+
+REFERENCE_KEYS = (Path(__file__).parent / "reference_keys.txt").read_text().split()
+TABLE = {"name": "a", "table": "t", "format": "parquet", "destination": {"type": "stdout"}}
+
+
+def config(export=None, **top):
+    source = {"type": "sqlite", "path": "a.db"}
+    return config_from_dict({"source": source, "exports": [TABLE | (export or {})]} | top)
+
+
+def test_every_key_of_the_reference_is_known():
+    assert len(REFERENCE_KEYS) > 200
+    assert set(REFERENCE_KEYS) - set(key_paths()) == set()
+
+
+S3 = {"type": "s3", "bucket": "b"}
+NOT_YET = [
+    ("source.type", {"source": {"type": "mysql", "url": "mysql://h/d"}}),
+    ("source.type", {"source": {"type": "mssql", "url": "sqlserver://h/d"}}),
+    ("source.type", {"source": {"type": "mongo", "url": "mongodb+srv://h/d", "mongo": {}}}),
+    ("source.type", {"source": {"type": "duckdb", "path": "a.duckdb"}}),
+    ("source.type", {"source": {"type": "oracle", "url_env": "U"}}),
+    ("exports.mode", {"export": {"mode": "incremental", "cursor_column": "id"}}),
+    ("exports.mode", {"export": {"mode": "chunked", "chunk_column": "id", "parallel": 4}}),
+    ("exports.mode", {"export": {"mode": "time_window", "time_column": "t", "days_window": 1}}),
+    ("exports.mode", {"export": {"mode": "cdc", "cdc": {"backfill": "auto"}}}),
+    (
+        "exports.partition_by",
+        {"export": {"partition_by": "d", "destination": {"type": "local", "path": "{partition}"}}},
+    ),
+    ("exports.destination.type", {"export": {"destination": S3}}),
+    ("exports.destination.type", {"export": {"destination": S3 | {"type": "gcs"}}}),
+    (
+        "exports.destination.type",
+        {"export": {"destination": S3 | {"type": "azure", "allow_anonymous": True}}},
+    ),
+    ("exports.verify", {"export": {"verify": "content"}}),
+    ("exports.target", {"export": {"target": "bigquery"}}),
+    ("exports.shape_drift_warn_factor", {"export": {"shape_drift_warn_factor": 2.0}}),
+    ("exports.consistency", {"consistency": "run"}),
+    ("exports.load", {"export": {"load": {"pk": ["id"]}}}),
+    ("notifications", {"notifications": {"slack": {"webhook_url_env": "W", "on": ["failure"]}}}),
+    ("load", {"load": {"target": "bigquery", "pk": "auto", "partition": "none"}}),
+    ("parallel_exports", {"parallel_exports": True}),
+    ("parallel_export_processes", {"parallel_export_processes": True}),
+    ("tuning.memory_threshold_mb", {"export": {"tuning": {"memory_threshold_mb": 5}}}),
+    ("tuning.max_batch_memory_mb", {"export": {"tuning": {"max_batch_memory_mb": 5}}}),
+    (
+        "tuning.on_batch_memory_exceeded",
+        {"export": {"tuning": {"on_batch_memory_exceeded": "fail"}}},
+    ),
+    ("tuning.adaptive", {"export": {"tuning": {"adaptive": True}}}),
+    ("tuning.min_parallel", {"export": {"tuning": {"min_parallel": 5}}}),
+    ("tuning.max_statement_s", {"export": {"tuning": {"max_statement_s": 5}}}),
+    ("tuning.max_snapshot_age_s", {"export": {"tuning": {"max_snapshot_age_s": 5}}}),
+]
+
+
+@pytest.mark.parametrize(("key", "keys"), NOT_YET)
+def test_what_is_not_in_this_version_is_refused_by_name(key, keys):
+    with pytest.raises(ConfigSyntaxError, match="not in this version") as caught:
+        config(**keys)
+    assert caught.value.error_code == "RIVET_CONFIG_NOT_IN_THIS_VERSION"
+    assert key.rpartition(".")[2] in caught.value.message
+    assert caught.value.hint
+
+
+def test_every_row_of_the_table_names_a_key_and_has_a_test():
+    known = {path.replace("[]", "") for path in key_paths()}
+    reached = {key for key, _ in NOT_YET}
+    for row in MISSING:
+        assert row.key in known or f"source.{row.key}" in known
+        # These are refused together with the mode or the type they belong to.
+        assert row.key in reached | {"source.mongo", "exports.tables", "exports.cdc"}
+
+
+def test_schema_is_json_and_describes_every_key():
+    schema = config_schema()
+    assert json.loads(json.dumps(schema)) == schema
+    assert schema["$schema"].endswith("2020-12/schema")
+    assert schema["title"].startswith("Rivet config (pyrivet ")
+    assert schema["$defs"]["TuningConfig"]["properties"]["batch_size"]["anyOf"][0] == {
+        "minimum": 1,
+        "type": "integer",
+    }
+    sections = [schema, *schema["$defs"].values()]
+    for section in sections:
+        assert section.get("additionalProperties", False) is False
+        for key, value in section.get("properties", {}).items():
+            assert value.get("description"), key
+
+
+def test_descriptions_say_what_is_not_in_this_version():
+    sections = config_schema()["$defs"]
+    keys = sections["ExportConfig"]["properties"]
+    assert keys["partition_by"]["description"].endswith("Not in this version.")
+    assert keys["mode"]["description"].endswith("In this version: use `mode: full`.")
+    assert "this version" not in keys["name"]["description"]
+    assert "this version" in sections["TuningConfig"]["properties"]["adaptive"]["description"]
+
+
+def test_models_take_their_own_dump():
+    first = config({"columns": {"a": "bigint"}, "max_file_size": "1MB"})
+    dump = first.model_dump(by_alias=True, exclude_defaults=True)
+    again = Config.model_validate(dump)
+    assert (again.source, again.exports) == (first.source, first.exports)
