@@ -10,18 +10,21 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.cases import Case, all_cases
+from bench.cases import all_cases
 from bench.environments import REQUIREMENTS
 from bench.fixture import fixture
+from bench.many import measure_many
 from bench.report import render, verdicts
 from bench.startup import measure_startup
 from bench.suite import run_table
 
+if TYPE_CHECKING:
+    from bench.fixture import Fixture
+
 _RESULTS = Path(__file__).parent / "results"
 _KERNEL = "from rivet.wire.kernel import kernel_kind; print(kernel_kind())"
-_LIMIT_S = 900.0
 
 
 def main() -> int:
@@ -32,7 +35,7 @@ def main() -> int:
         sys.exit(
             f"the kernel is {kernel}: a benchmark of it says nothing; build it with a C compiler"
         )
-    cases = [case for case in all_cases() if not options.cases or case.name in options.cases]
+    parts = [options.only] if options.only else ["tables", "many"]
     results: dict[str, Any] = {
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "runs": options.runs,
@@ -42,11 +45,17 @@ def main() -> int:
         "startup": {},
         "tables": {},
     }
-    if not options.cases or "rivet" in options.cases:
+    if "tables" in parts and (not options.cases or "rivet" in options.cases):
         results["startup"] = measure_startup(2 * options.runs + 1)
-    _measure(options, cases, results)
-    _write(results, options.results)
-    found = verdicts(results)
+    with fixture(options.rows, options.wide_rows if "tables" in parts else 0) as server:
+        results["fixture"] = server.describe()
+        if "tables" in parts:
+            _measure_tables(server, options, results)
+        if "many" in parts:
+            about = {"measured_at": results["measured_at"], "rivet": results["versions"]["rivet"]}
+            results["many"] = {**about, **measure_many(server, options.runs)}
+    found = verdicts(results, parts)
+    _write(_with_kept(results, options), options.results)
     print()
     for verdict in found:
         print(verdict.line())
@@ -58,6 +67,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each case (5)")
     parser.add_argument("--rows", type=int, default=3_000_000, help="rows of lineitem (3,000,000)")
     parser.add_argument("--wide-rows", type=int, default=300_000, help="rows of wide (300,000)")
+    parser.add_argument(
+        "--only", choices=["tables", "many"], help="measure one part, keep the other's last results"
+    )
     parser.add_argument("--tables", nargs="+", default=["lineitem", "wide"], help="tables")
     parser.add_argument("--cases", nargs="+", help="names of cases; all without it")
     parser.add_argument("--no-big", action="store_true", help="leave out ten times the rows")
@@ -68,16 +80,28 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measure(options: argparse.Namespace, cases: list[Case], results: dict[str, Any]) -> None:
-    with fixture(options.rows, options.wide_rows) as server:
-        results["fixture"] = server.describe()
-        plan = [(table, cases, options.runs, server.rows[table]) for table in options.tables]
-        own = [case for case in cases if case.name == "rivet"]
-        if own and "lineitem" in options.tables and not options.no_big:
-            plan.append(("lineitem_tenfold", own, 1, 10 * options.rows))
-        for table, some, runs, expected in plan:
-            found = run_table(server, table, some, runs, limit_s=_LIMIT_S, expected=expected)
-            results["tables"][table] = {name: one.summary() for name, one in found.items()}
+def _measure_tables(server: Fixture, options: argparse.Namespace, results: dict[str, Any]) -> None:
+    cases = [case for case in all_cases() if not options.cases or case.name in options.cases]
+    plan = [(table, cases, options.runs, server.rows[table]) for table in options.tables]
+    own = [case for case in cases if case.name == "rivet"]
+    if own and "lineitem" in options.tables and not options.no_big:
+        plan.append(("lineitem_tenfold", own, 1, 10 * options.rows))
+    for table, some, runs, expected in plan:
+        found = run_table(server, table, some, runs, expected=expected)
+        results["tables"][table] = {name: one.summary() for name, one in found.items()}
+
+
+def _with_kept(results: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Return the results together with the other part's of an earlier time on this machine."""
+    file = options.results / "latest.json"
+    if options.only is None or not file.exists():
+        return results
+    earlier = json.loads(file.read_text())
+    if earlier["machine"] != results["machine"]:
+        return results
+    if options.only == "many":
+        return {**earlier, "many": results["many"]}
+    return {**earlier, **results}
 
 
 def _write(results: dict[str, Any], folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bench.environments import Environment, environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _PEERS = Path(__file__).parent / "peers"
 _OWN_PROGRAMS = Path(sys.executable).parent
@@ -20,6 +20,8 @@ source:
   type: {engine}
   url: "{url}"
 {tuning}exports:
+"""
+_EXPORT = """\
   - name: {table}
     table: {table}
     mode: full
@@ -52,28 +54,33 @@ def all_cases() -> list[Case]:
     """Return every case, the wire first; makes the environments that are missing."""
     reference, adbc = environment("reference"), environment("adbc")
     connectorx, dlt = environment("connectorx"), environment("dlt")
-    own = Environment("rivet", _OWN_PROGRAMS)
+    own = own_environment()
     return [
         Case("drain", "binary COPY, dropped (psycopg)", _script(own, "drain.py"), writes=False),
-        Case("rivet", "Rivet, default profile", _rivet(own, "postgresql")),
-        Case("rivet-fast", "Rivet, profile fast", _rivet(own, "postgresql", "fast")),
+        Case("rivet", "Rivet, default profile", rivet_command(own, "postgresql")),
+        Case("rivet-fast", "Rivet, profile fast", rivet_command(own, "postgresql", "fast")),
         _peer("connectorx", "connectorx stream + pyarrow", connectorx, "connectorx_parquet.py"),
         _peer("adbc", "ADBC batches + pyarrow", adbc, "adbc_parquet.py"),
         Case(
             "reference-fast",
             "rivet-cli, profile fast",
-            _rivet(reference, "postgres", "fast"),
+            rivet_command(reference, "postgres", "fast"),
             problem=reference.problem,
         ),
         Case(
             "reference",
             "rivet-cli, default profile",
-            _rivet(reference, "postgres"),
+            rivet_command(reference, "postgres"),
             problem=reference.problem,
         ),
         _peer("dlt-connectorx", "dlt, connectorx backend", dlt, "dlt_parquet.py", "connectorx"),
         _peer("dlt-pyarrow", "dlt, pyarrow backend", dlt, "dlt_parquet.py", "pyarrow"),
     ]
+
+
+def own_environment() -> Environment:
+    """Return where Rivet itself is installed."""
+    return Environment("rivet", _OWN_PROGRAMS)
 
 
 def clean_environment(home: Path) -> dict[str, str]:
@@ -88,28 +95,37 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 
 def write_config(
-    folder: Path, url: str, table: str, engine: str, profile: str | None = None
+    folder: Path, url: str, tables: Sequence[str], engine: str, profile: str | None = None
 ) -> Path:
-    """Write a configuration with one export that both programs called `rivet` understand."""
+    """Write a configuration that both programs called `rivet` understand: an export per table."""
     tuning = f"  tuning: {{profile: {profile}}}\n" if profile else ""
+    exports = (_EXPORT.format(table=table, folder=folder / "out" / table) for table in tables)
     config = folder / "rivet.yaml"
-    text = _CONFIG.format(
-        engine=engine,
-        url=url,
-        tuning=tuning,
-        table=table,
-        folder=folder / "out",
-    )
-    config.write_text(text)
+    config.write_text(_CONFIG.format(engine=engine, url=url, tuning=tuning) + "".join(exports))
     return config
 
 
-def _rivet(
-    own: Environment, engine: str, profile: str | None = None
+def rivet_command(
+    own: Environment,
+    engine: str,
+    profile: str | None = None,
+    *,
+    tables: Sequence[str] = (),
+    flags: Sequence[str] = (),
 ) -> Callable[[str, str, Path], list[str]]:
+    """Return how one of the two programs called `rivet` is asked.
+
+    Args:
+        own: Where it is installed.
+        engine: What it calls PostgreSQL.
+        profile: Its tuning profile; None is its own default.
+        tables: What to export; empty is the one table that is measured.
+        flags: More words for `rivet run`.
+    """
+
     def command(url: str, table: str, folder: Path) -> list[str]:
-        config = write_config(folder, url, table, engine, profile)
-        return [own.program("rivet"), "run", "-c", str(config)]
+        config = write_config(folder, url, tables or [table], engine, profile)
+        return [own.program("rivet"), "run", "-c", str(config), *flags]
 
     return command
 

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SCRIPT = Path(__file__).with_name("fixture.sql")
+_MANY_SCRIPT = Path(__file__).with_name("many.sql")
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "shared_buffers": "2GB",
     "max_wal_size": "4GB",
-    "max_connections": "50",
+    "max_connections": "200",
     "jit": "off",
 }
 
@@ -34,6 +35,7 @@ class Fixture:
 
     Attributes:
         url: Address over TCP, as every peer understands it.
+        port: The port in it.
         rows: Table to its row count.
         version: Version of the server.
         postmaster: Process id of the server's first process.
@@ -41,9 +43,14 @@ class Fixture:
 
     server: PrivateServer
     url: str
+    port: str
     rows: dict[str, int]
     version: str
     postmaster: int
+
+    def fill_many(self, empties: int, shares: int) -> None:
+        """Make the tables of many exports: empty ones, and shares of `lineitem` of equal size."""
+        self.server.run_script(_MANY_SCRIPT, {"empties": empties, "shares": shares})
 
     def cpu_s(self) -> float:
         """Return the processor seconds that the server has used so far, all processes."""
@@ -74,6 +81,7 @@ def fixture(lineitem_rows: int, wide_rows: int) -> Iterator[Fixture]:
         yield Fixture(
             server=server,
             url=f"postgresql://rivet:rivet@127.0.0.1:{port}/shop",
+            port=port,
             rows=rows,
             version=server.ask("SHOW server_version"),
             postmaster=int((server.home / "data/postmaster.pid").read_text().split("\n", 1)[0]),

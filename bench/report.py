@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from bench.many_report import many_section, many_verdicts
+from bench.verdict import Verdict, at_least, at_most, times
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Results = dict[str, Any]
 
@@ -11,46 +16,39 @@ _MEMORY_MB = 256
 _SAME_MEMORY = 1.1
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """One target: what was asked, what came out; `is_met` is None where it was not measured."""
-
-    target: str
-    found: str
-    is_met: bool | None
-
-    def line(self) -> str:
-        """Return the row of the table of targets."""
-        mark = {True: "met", False: "**missed**", None: "not measured"}[self.is_met]
-        return f"| {self.target} | {self.found} | {mark} |"
+def verdicts(results: Results, parts: Sequence[str] = ("tables", "many")) -> list[Verdict]:
+    """Judge every target of the project, or those of some parts."""
+    return [
+        *(_table_verdicts(results) if "tables" in parts else []),
+        *(many_verdicts(results.get("many", {})) if "many" in parts else []),
+    ]
 
 
-def verdicts(results: Results) -> list[Verdict]:
-    """Judge every target of the project."""
+def _table_verdicts(results: Results) -> list[Verdict]:
     line, wide = results["tables"].get("lineitem", {}), results["tables"].get("wide", {})
     startup = results["startup"]
     return [
-        _at_most(
+        at_most(
             "lineitem: wall at most 1.5 times the drained COPY", _ratio(line, "rivet", "drain"), 1.5
         ),
-        _at_least("lineitem: faster than connectorx", _ratio(line, "connectorx", "rivet"), 1.0),
-        _at_least("lineitem: at least 2 times as fast as ADBC", _ratio(line, "adbc", "rivet"), 2.0),
-        _at_least(
+        at_least("lineitem: faster than connectorx", _ratio(line, "connectorx", "rivet"), 1.0),
+        at_least("lineitem: at least 2 times as fast as ADBC", _ratio(line, "adbc", "rivet"), 2.0),
+        at_least(
             "lineitem: at least 2.5 times as fast as the reference, its fast profile",
             _ratio(line, "reference-fast", "rivet"),
             2.5,
         ),
-        _at_least(
+        at_least(
             "wide: at least 1.5 times as fast as the reference, its fast profile",
             _ratio(wide, "reference-fast", "rivet"),
             1.5,
         ),
-        _at_least(
+        at_least(
             "lineitem: at least 2.5 times as fast as the reference as it comes",
             _ratio(line, "reference", "rivet"),
             2.5,
         ),
-        _at_least(
+        at_least(
             "wide: at least 1.5 times as fast as the reference as it comes",
             _ratio(wide, "reference", "rivet"),
             1.5,
@@ -85,6 +83,8 @@ def render(results: Results) -> str:
         about = fixture["tables"].get(table)
         size = f": {about['rows']:,} rows, {about['mb']} MB in the database" if about else ""
         lines += ["", f"## {table}{size}", "", *_table(cases)]
+    if many := results.get("many"):
+        lines += ["", *many_section(many)]
     lines += [
         "",
         "## Versions",
@@ -104,8 +104,8 @@ def _table(cases: Results) -> list[str]:
             lines.append(f"| {case['title']} | failed: {_cell(case['problem'])} | | | | | | |")
             continue
         lines.append(
-            f"| {case['title']} | {case['wall_s']:.2f} | {_times(_ratio(cases, name, 'drain'))} "
-            f"| {_times(_ratio(cases, name, 'rivet'))} | {case['client_cpu_s']:.2f} "
+            f"| {case['title']} | {case['wall_s']:.2f} | {times(_ratio(cases, name, 'drain'))} "
+            f"| {times(_ratio(cases, name, 'rivet'))} | {case['client_cpu_s']:.2f} "
             f"| {case['server_cpu_s']:.2f} | {case['peak_mb']:.0f} "
             f"| {_whole(case['written_mb'])} |"
         )
@@ -120,21 +120,9 @@ def _whole(number: float | None) -> str:
     return "" if number is None else f"{number:.0f}"
 
 
-def _times(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio:.2f}x"
-
-
 def _ratio(cases: Results, name: str, base: str) -> float | None:
     walls = [cases.get(one, {}).get("wall_s") for one in (name, base)]
     return None if None in walls else walls[0] / walls[1]
-
-
-def _at_most(target: str, ratio: float | None, limit: float) -> Verdict:
-    return Verdict(target, _times(ratio), None if ratio is None else ratio <= limit)
-
-
-def _at_least(target: str, ratio: float | None, limit: float) -> Verdict:
-    return Verdict(target, _times(ratio), None if ratio is None else ratio >= limit)
 
 
 def _memory(target: str, cases: Results) -> Verdict:

@@ -28,7 +28,7 @@ def measure_startup(runs: int) -> dict[str, int]:
             helps.append(_checked(["--help"], folder))
             with closing(sqlite3.connect(folder / "empty.db")) as connection:
                 connection.execute("CREATE TABLE visitors (id INTEGER PRIMARY KEY, name TEXT)")
-            config = write_config(folder, "sqlite:///empty.db", "visitors", "sqlite")
+            config = write_config(folder, "sqlite:///empty.db", ["visitors"], "sqlite")
             empties.append(_checked(["run", "-c", str(config)], folder))
     return {
         "help_ms": _median_ms([cost.wall_s for cost in helps]),

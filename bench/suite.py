@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _COUNT = Path(__file__).parent / "peers" / "count_parquet.py"
 _SETTLE_S = 0.2
+_LIMIT_S = 900.0
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Outcome:
         server_cpu_s: Processor seconds of the server, one number a run.
         problem: Why there are no runs, or why they stopped.
         written_mb: Size of its files, in 10**6 bytes.
+        weighed: The run that was not timed, where it was looked at for shared memory.
     """
 
     case: Case
@@ -36,6 +38,7 @@ class Outcome:
     server_cpu_s: list[float] = field(default_factory=list)
     problem: str | None = None
     written_mb: float | None = None
+    weighed: Cost | None = None
 
     def summary(self) -> dict[str, object]:
         """Return the medians, and the largest peak."""
@@ -55,17 +58,24 @@ class Outcome:
 
 
 def run_table(
-    fixture: Fixture, table: str, cases: list[Case], runs: int, *, limit_s: float, expected: int
+    fixture: Fixture,
+    table: str,
+    cases: list[Case],
+    runs: int,
+    *,
+    expected: int,
+    is_weighed: bool = False,
 ) -> dict[str, Outcome]:
     """Run every case `runs` times on one table; the first round also warms up and counts the rows.
 
     Args:
         fixture: The server.
-        table: A table or view of it.
+        table: A table or view of it; for cases of several tables their common name.
         cases: Who reads it, in this order each time.
-        runs: Measured runs of each case, after one that is not measured.
-        limit_s: A run that takes longer is ended, and its case left out from there on.
+        runs: Measured runs of each case, after one that is not measured. A run of over 15 minutes
+            is ended, and its case left out from there on.
         expected: Rows that each case's files must hold.
+        is_weighed: Whether the first round looks at shared memory, too.
     """
     outcomes = {case.name: Outcome(case, problem=case.problem) for case in cases}
     for round_number in range(runs + 1):
@@ -74,7 +84,11 @@ def run_table(
             if outcome.problem is not None:
                 continue
             cost, server_cpu_s = _one(
-                fixture, table, outcome, limit_s, expected if is_warm_up else None
+                fixture,
+                table,
+                outcome,
+                expected=expected if is_warm_up else None,
+                is_weighed=is_warm_up and is_weighed,
             )
             label = "warm-up" if is_warm_up else f"{round_number}/{runs}"
             print(
@@ -82,20 +96,28 @@ def run_table(
                 f"{cost.client_cpu_s:8.2f} s cpu{cost.peak_mb:7.0f} MB  {outcome.problem or ''}",
                 flush=True,
             )
-            if not is_warm_up and outcome.problem is None:
+            if is_warm_up:
+                outcome.weighed = cost if is_weighed else None
+            elif outcome.problem is None:
                 outcome.costs.append(cost)
                 outcome.server_cpu_s.append(server_cpu_s)
     return outcomes
 
 
 def _one(
-    fixture: Fixture, table: str, outcome: Outcome, limit_s: float, expected: int | None
+    fixture: Fixture,
+    table: str,
+    outcome: Outcome,
+    *,
+    expected: int | None,
+    is_weighed: bool,
 ) -> tuple[Cost, float]:
     with tempfile.TemporaryDirectory(prefix="rivet-bench-") as name:
         folder = Path(name)
         command = outcome.case.command(fixture.url, table, folder)
         before = fixture.cpu_s()
-        cost = run(command, folder, clean_environment(folder), limit_s)
+        environment = clean_environment(folder)
+        cost = run(command, folder, environment, _LIMIT_S, is_weighed=is_weighed)
         time.sleep(_SETTLE_S)  # the server's process ends a moment after its client
         server_cpu_s = fixture.cpu_s() - before
         if cost.exit_code != 0:

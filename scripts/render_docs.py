@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[1]
 REFERENCE: Final = ROOT / "docs" / "reference"
 _MADE: Final = "<!-- made by `make docs`; edits are lost -->\n"
-# Names of environment variables, which look like error codes.
-_VARIABLES: Final = re.compile(r"RIVET_(STATE_URL|TRACEBACK|TEST_.*|FAULT.*|LOG.*)")
 _CODE: Final = re.compile(r"RIVET(_[A-Z0-9]+)+")
 
 
@@ -82,8 +80,7 @@ def _usage(parameter: Any) -> str:  # noqa: ANN401
     if parameter.param_type_name == "argument":
         name = parameter.metavar or parameter.name.upper()
         return name if parameter.required else f"[{name}]"
-    value = "" if parameter.is_flag else f" {_value_of(parameter)}"
-    shown = f"{parameter.opts[0]}{value}"
+    shown = parameter.opts[0] + _written_value(parameter)
     return shown if parameter.required else f"[{shown}]"
 
 
@@ -92,11 +89,20 @@ def _parameter_row(parameter: Any) -> tuple[str, str]:  # noqa: ANN401
     if parameter.param_type_name == "argument":
         return f"`{parameter.metavar or parameter.name.upper()}`", meaning
     names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
-    value = "" if parameter.is_flag else f" `{_value_of(parameter)}`"
+    value = _written_value(parameter)
+    value = f" `{value.strip()}`" if value else ""
     default = parameter.default
     if default not in (None, False, True, "", ()) and not callable(default):
         meaning += f" Default: `{getattr(default, 'value', default)}`."
     return names + value, meaning
+
+
+def _written_value(parameter: Any) -> str:  # noqa: ANN401
+    """Return what follows an option's name: nothing, a blank and a value, or `[=N]`."""
+    if parameter.is_flag:
+        return ""
+    value = _value_of(parameter)
+    return value if value.startswith("[=") else f" {value}"
 
 
 def _value_of(parameter: Any) -> str:  # noqa: ANN401
@@ -207,7 +213,13 @@ def _codes_in_source() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.add(node.value)
-    return {one for one in found if _CODE.fullmatch(one) and not _VARIABLES.fullmatch(one)}
+    return {one for one in found if _CODE.fullmatch(one)} - variables()
+
+
+def variables() -> set[str]:
+    """Return the environment variables of Rivet, which look like error codes, from their page."""
+    page = (REFERENCE / "environment.md").read_text(encoding="utf-8")
+    return {match.group() for match in _CODE.finditer(page)}
 
 
 def types_page(engine: str) -> str:

@@ -4,6 +4,7 @@ pytest_plugins = [
     "support.servers",
     "support.engines",
     "support.cli",
+    "support.forgetting",
     "support.shop",
     "support.reference",
     "support.side_by_side",

@@ -72,16 +72,19 @@ def load_config(path: str | Path, *, params: Mapping[str, str] | None = None) ->
     return load(path, params=params)
 
 
-def run(
+def run(  # noqa: PLR0913 - one for each thing that can differ
     config: str | Path | Mapping[str, Any] | Config,
     *,
     exports: Sequence[str] | None = None,
     params: Mapping[str, str] | None = None,
     validate: bool = False,
+    reconcile: bool = False,
+    parallel_exports: bool | int | None = None,
+    parallel_export_processes: bool | int | None = None,
     check: bool = True,
     on_event: Callable[[Event], None] | None = None,
 ) -> RunReport:
-    """Run exports one after another and return what they did.
+    """Run exports and return what they did.
 
     Args:
         config: A YAML file, a mapping of the same shape (relative paths are then relative to the
@@ -89,6 +92,10 @@ def run(
         exports: Names to run; None is all, in the configuration's order.
         params: Values for `${name}`; not for a loaded configuration.
         validate: Count every part again before it is published and check the manifest after.
+        reconcile: Count the source too, in the instant that was read, and compare.
+        parallel_exports: Run several in threads: True, or how many at most. None is as the
+            configuration says, False one after another.
+        parallel_export_processes: As `parallel_exports`, each export in a process of its own.
         check: Raise when an export failed; with False, look at `RunReport.failures`.
         on_event: Called with every event, from the thread that runs the export; what it raises is
             dropped.
@@ -100,18 +107,32 @@ def run(
         ConfigError: The configuration is wrong or names an export that is not there.
         StateError: The state store cannot be opened.
         ChildFailedError: With `check`, one or more exports failed; `exit_status` is the worst's.
+        KeyboardInterrupt: Ctrl-C; what had been committed is on record.
     """
-    from rivet.execution.invocation import raise_for_failures, run_exports, to_config
+    from rivet.execution.context import RunOptions
+    from rivet.execution.failures import raise_for_failures
+    from rivet.execution.invocation import run_exports
+    from rivet.execution.parallel import parallelism
+    from rivet.execution.selection import select_exports, to_config
 
-    report = run_exports(
-        to_config(config, params),
+    loaded = to_config(config, params)
+    ended = run_exports(
+        loaded,
         names=exports,
-        validate=validate,
+        options=RunOptions(validate=validate or reconcile, reconcile=reconcile),
+        parallel=parallelism(
+            loaded,
+            select_exports(loaded, exports),
+            threads=parallel_exports,
+            processes=parallel_export_processes,
+        ),
         emit=on_event,
     )
+    if ended.interrupt is not None:
+        raise ended.interrupt
     if check:
-        raise_for_failures(report)
-    return report
+        raise_for_failures(ended.report)
+    return ended.report
 
 
 def read(

@@ -16,6 +16,7 @@ This module must not import anything else of Rivet: all layers raise from here.
     |- StateError                      StateVersionError; StateLockedError: exit 2, retryable
     |- DataIntegrityError              exit 3: QualityGateError, ReconcileMismatchError,
     |                                  ManifestMismatchError
+    |- ReconcileUnverifiedError
     |- SchemaDriftError                exit 4
     |- RefusedError                    exit 5
     |- InternalError                   exit 6
@@ -44,6 +45,7 @@ __all__ = [
     "PlanError",
     "QualityGateError",
     "ReconcileMismatchError",
+    "ReconcileUnverifiedError",
     "RefusedError",
     "RivetError",
     "SchemaDriftError",
@@ -324,6 +326,12 @@ class ManifestMismatchError(DataIntegrityError):
     """A file, the manifest and the state do not agree."""
 
     code = "RIVET_DATA_MANIFEST"
+
+
+class ReconcileUnverifiedError(RivetError):
+    """The source could not be counted: nothing is proven wrong, and nothing right."""
+
+    code = "RIVET_RUN_RECONCILE_UNVERIFIED"
 
 
 class SchemaDriftError(RivetError):

@@ -8,10 +8,13 @@ hold names, counts and redacted messages, never cell values or secrets.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, get_args, get_origin, get_type_hints
 
 __all__ = [
     "EVENT_TYPES",
@@ -20,6 +23,7 @@ __all__ = [
     "Emit",
     "Event",
     "ExportFinished",
+    "ExportLaunched",
     "ExportStarted",
     "ManifestWritten",
     "PartRecorded",
@@ -27,6 +31,7 @@ __all__ = [
     "PlanResolved",
     "Progress",
     "ProgressInit",
+    "Reconciled",
     "RetryAttempted",
     "SchemaChanged",
     "SuccessWritten",
@@ -43,6 +48,16 @@ class Event:
     type: ClassVar[str] = ""
 
     export_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportLaunched(Event):
+    """The export's turn has come; `pid` is the process that works on it."""
+
+    type: ClassVar[str] = "launched"
+
+    run_id: str
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +160,18 @@ class ChunkCompleted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Reconciled(Event):
+    """The source was counted in the instant that was read; nothing is published before."""
+
+    type: ClassVar[str] = "reconciled"
+
+    run_id: str
+    exported_rows: int
+    source_rows: int
+    is_match: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RetryAttempted(Event):
     """A chunk is tried again after a passing failure."""
 
@@ -199,7 +226,13 @@ class SuccessWritten(Event):
 
 @dataclass(frozen=True, slots=True)
 class ExportFinished(Event):
-    """The verdict of one run of one export; comes exactly once, last."""
+    """The verdict of one run of one export; comes exactly once, last.
+
+    Attributes:
+        exit_code: What a process that runs this export alone ends with.
+        is_synthetic: Given by whoever watched the export's process, not by the export itself.
+        details: What the report of the run says besides (`ExportReport.details`).
+    """
 
     type: ClassVar[str] = "finished"
 
@@ -214,6 +247,12 @@ class ExportFinished(Event):
     dest_retries: int = 0
     error_code: str | None = None
     bytes_read: int = 0
+    error_hint: str | None = None
+    exit_code: int = 0
+    is_retryable: bool = False
+    is_synthetic: bool = False
+    mode: str = ""
+    details: dict[str, Any] | None = None
 
 
 Emit = Callable[[Event], None]
@@ -221,6 +260,7 @@ Emit = Callable[[Event], None]
 EVENT_TYPES: Final[dict[str, type[Event]]] = {
     cls.type: cls
     for cls in (
+        ExportLaunched,
         ExportStarted,
         PlanResolved,
         ProgressInit,
@@ -229,6 +269,7 @@ EVENT_TYPES: Final[dict[str, type[Event]]] = {
         PartStored,
         PartRecorded,
         ChunkCompleted,
+        Reconciled,
         RetryAttempted,
         SchemaChanged,
         Warned,
@@ -246,26 +287,111 @@ def to_line(event: Event) -> str:
 
 
 def from_line(line: str) -> Event | None:
-    """Read one line leniently: anything that is not a known event gives None.
+    """Read one line leniently: anything that is not a known event gives None. Never raises.
 
-    Unknown fields are dropped; a missing field without a default makes the line unreadable.
+    Unknown fields are dropped. A missing field without a default or a field of another JSON type
+    makes the line unreadable, as do integers of more than 64 bits and floats that are not finite.
+    Lone surrogates become U+FFFD.
     """
     try:
-        body = json.loads(line)
-    except ValueError:
+        body = _DECODER.decode(line)
+        if not isinstance(body, dict):
+            return None
+        kind = body.get("type")
+        if not isinstance(kind, str) or kind not in EVENT_TYPES:
+            return None
+        readers = _readers(kind)
+        return EVENT_TYPES[kind](
+            **{key: readers[key](body[key]) for key in readers.keys() & body.keys()}
+        )
+    except (ValueError, TypeError, RecursionError):
         return None
-    if not isinstance(body, dict):
-        return None
-    cls = EVENT_TYPES.get(str(body.get("type")))
-    if cls is None:
-        return None
-    names = {field.name for field in dataclasses.fields(cls)}
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in body.items()
-        if key in names
-    }
-    try:
-        return cls(**values)
-    except TypeError:
-        return None
+
+
+_Reader = Callable[[Any], Any]
+_MAX_DEPTH: Final = 32
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        msg = "a number is out of range"
+        raise ValueError(msg)
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
+
+
+@functools.cache
+def _readers(kind: str) -> dict[str, _Reader]:
+    cls = EVENT_TYPES[kind]
+    hints = get_type_hints(cls)
+    return {field.name: _reader(hints[field.name]) for field in dataclasses.fields(cls)}
+
+
+def _reader(hint: Any) -> _Reader:  # noqa: ANN401 - a type as annotations have it
+    choices = [choice for choice in get_args(hint) if choice is not type(None)]
+    if type(None) in get_args(hint):
+        read = _reader(choices[0])
+        return lambda value: None if value is None else read(value)
+    return _READERS[get_origin(hint) or hint]
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+    if not isinstance(value, str):
+        raise TypeError
+    return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
+
+
+def _integer(value: Any) -> int:  # noqa: ANN401
+    if type(value) is not int:
+        raise TypeError
+    if not -(2**63) <= value < 2**63:
+        raise ValueError
+    return value
+
+
+def _number(value: Any) -> float:  # noqa: ANN401
+    return value if type(value) is float else float(_integer(value))
+
+
+def _boolean(value: Any) -> bool:  # noqa: ANN401
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(map(_text, value))
+
+
+def _mapping(value: Any) -> dict[str, Any]:  # noqa: ANN401
+    if not isinstance(value, dict):
+        raise TypeError
+    return {_text(key): _any(item, _MAX_DEPTH) for key, item in value.items()}
+
+
+def _any(value: Any, depth: int) -> Any:  # noqa: ANN401
+    if isinstance(value, str):
+        return _text(value)
+    if not isinstance(value, dict | list):
+        return value
+    if not depth:
+        raise ValueError
+    if isinstance(value, list):
+        return [_any(item, depth - 1) for item in value]
+    return {_text(key): _any(item, depth - 1) for key, item in value.items()}
+
+
+_READERS: Final[dict[Any, _Reader]] = {
+    str: _text,
+    int: _integer,
+    float: _number,
+    bool: _boolean,
+    tuple: _texts,
+    dict: _mapping,
+}

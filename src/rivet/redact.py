@@ -18,9 +18,7 @@ from typing_extensions import override
 MASK: Final = "***"
 _MINIMUM_SECRET: Final = 3
 
-# The userinfo of a URL ends at the last @ before the next blank or quote, because passwords hold
-# unescaped / ? # @ : more often than one would like.
-_URL_USERINFO = re.compile(r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.\-]*://)(?P<userinfo>[^\s'\"<>]*)@")
+_UNBROKEN = re.compile(r"[^\s'\"<>]+")
 _KEY_VALUE = re.compile(
     r"(?P<key>\b(?:password|passwd|pwd|sslpassword|secret|token|sas_token)\s*[=:]\s*)"
     r"(?P<value>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s,;&)}]+)",
@@ -87,8 +85,19 @@ def redact(text: str) -> str:
     for value in known:
         if value in text:
             text = text.replace(value, MASK)
-    text = _URL_USERINFO.sub(lambda match: f"{match['scheme']}{MASK}@", text)
+    if "://" in text and "@" in text:
+        text = _UNBROKEN.sub(lambda match: _without_userinfo(match.group()), text)
     return _KEY_VALUE.sub(lambda match: f"{match['key']}{MASK}", text)
+
+
+def _without_userinfo(text: str) -> str:
+    """Mask from the first `://` to the last `@`: both found without a second look at any character.
+
+    The userinfo of a URL ends at the last @ before the next blank or quote, because passwords hold
+    unescaped / ? # @ : more often than one would like.
+    """
+    start, end = text.find("://"), text.rfind("@")
+    return text if start < 0 or end < start else f"{text[:start]}://{MASK}{text[end:]}"
 
 
 def redacted(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold

@@ -62,6 +62,7 @@ def test_events_can_be_watched(shop):
     seen = []
     rivet.run(shop.config, on_event=seen.append)
     assert [event.type for event in seen if event.type != "progress"] == [
+        "launched",
         "started",
         "plan_resolved",
         "chunk_started",

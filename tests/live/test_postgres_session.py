@@ -133,10 +133,12 @@ def test_one_snapshot_for_reads_and_counts(any_postgres):
         stream = stream_of(session)
         any_postgres.execute("INSERT INTO t VALUES (0, ''); DELETE FROM t WHERE a > 500")
         assert len(values(stream)) == 1000
+        assert session.has_snapshot
         assert session.count(T) == 1000
         assert session.count(Relation(query="SELECT a FROM t WHERE a > 500; -- half")) == 500
         assert len(values(stream_of(session))) == 1000
     with opened(any_postgres) as session:
+        assert not session.has_snapshot
         assert session.count(T) == 501
 
 

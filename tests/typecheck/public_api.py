@@ -25,6 +25,8 @@ assert_type(config, rivet.Config)
 report = rivet.run(config, exports=["orders"], validate=True, check=False, on_event=on_event)
 assert_type(report, rivet.RunReport)
 assert_type(rivet.run("rivet.yaml", params={"day": "2024-02-29"}), rivet.RunReport)
+assert_type(rivet.run("rivet.yaml", parallel_export_processes=4, reconcile=True), rivet.RunReport)
+assert_type(rivet.run("rivet.yaml", parallel_exports=True), rivet.RunReport)
 assert_type(rivet.run({"source": {"type": "sqlite"}, "exports": []}), rivet.RunReport)
 
 exports: Sequence[rivet.ExportReport] = report.exports

@@ -43,7 +43,9 @@ def demo(
 
     use_lean_allocator()
     from rivet.config.load import load_config
-    from rivet.execution.invocation import raise_for_failures, run_exports
+    from rivet.execution.failures import raise_for_failures
+    from rivet.execution.invocation import run_exports
+    from rivet.execution.parallel import parallelism
     from rivet.scaffold.demo import make_demo
     from rivet.ui.blocks import run_summary
     from rivet.ui.screen import screen
@@ -52,9 +54,13 @@ def demo(
         _say(f"\n$ rivet run -c {shop.config}\n")
         config = load_config(shop.config)
         names = tuple(export.name for export in config.exports)
+        parallel = parallelism(config, config.exports, processes=True)
         with screen(sys.stderr, names) as emit:
-            report = run_exports(config, emit=emit)
+            ended = run_exports(config, parallel=parallel, emit=emit)
+        report = ended.report
         sys.stderr.write(run_summary(report))
+        if ended.interrupt is not None:
+            raise ended.interrupt
         raise_for_failures(report)
         _compare(shop, report)
     _say(f"\nLook around:   ls -R {directory}")

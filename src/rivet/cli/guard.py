@@ -14,12 +14,10 @@ from rivet.errors import ConfigError, InternalError, RivetError
 from rivet.redact import redact, redacted, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
-    from typer import Typer
-
 _JSON_FLAG: Final = "--json-errors"
-_USAGE_EXIT: Final = 1
 _SIGNAL_BASE: Final = 128
 _GC_THRESHOLDS: Final = (200_000, 20, 20)
 
@@ -28,37 +26,54 @@ class TerminatedError(SystemExit):
     """SIGTERM arrived: unwinds like Ctrl-C, ends with 128 + 15."""
 
 
-def guarded(app: Typer) -> NoReturn:
-    """Run the application; every way out ends here.
+def guarded(app: Callable[..., Any]) -> NoReturn:
+    """Run the application, a Typer or the command made of one; every way out ends here.
 
-    `--json-errors` is taken out of the arguments first, so that it works anywhere.
+    `--json-errors` is taken out of the arguments first, so that it works anywhere; options whose
+    value is optional get theirs.
     """
     from typer import Exit, TyperException
 
-    # Imports and columns of data make many objects and few cycles: look for those seldom.
-    gc.set_threshold(*_GC_THRESHOLDS)
+    from rivet.cli.options import with_amounts
 
     arguments = [argument for argument in sys.argv[1:] if argument != _JSON_FLAG]
-    as_json = len(arguments) != len(sys.argv) - 1
+
+    def call() -> object:
+        try:
+            return app(args=with_amounts(arguments), prog_name="rivet", standalone_mode=False)
+        except Exit as stop:
+            return stop.exit_code
+        except TyperException as error:
+            message, hint = error.format_message(), "run `rivet --help`"
+            raise ConfigError(message, hint=hint, code="RIVET_USAGE") from error
+
+    concluded(call, as_json=len(arguments) != len(sys.argv) - 1)
+
+
+def concluded(call: Callable[[], object], *, as_json: bool = False) -> NoReturn:
+    """Call, and end the process with the exit code that it returns or that its error has.
+
+    Args:
+        call: Returns an exit code or None.
+        as_json: Print an error as one JSON line.
+    """
+    # Imports and columns of data make many objects and few cycles: look for those seldom.
+    gc.set_threshold(*_GC_THRESHOLDS)
     signal.signal(signal.SIGTERM, _terminate)
+    code: object
     try:
-        code = app(args=arguments, prog_name="rivet", standalone_mode=False)
-    except Exit as stop:
-        code = stop.exit_code
-    except TyperException as error:
-        usage = ConfigError(error.format_message(), hint="run `rivet --help`", code="RIVET_USAGE")
-        code = report_error(usage, as_json=as_json, status=_USAGE_EXIT)
+        code = call()
     except RivetError as error:
         code = report_error(error, as_json=as_json, status=error.exit_status)
     except KeyboardInterrupt:
         code = _SIGNAL_BASE + signal.SIGINT
-    except TerminatedError:
-        code = _SIGNAL_BASE + signal.SIGTERM
+    except SystemExit as stop:
+        code = 1 if isinstance(stop.code, str) else stop.code
     except BrokenPipeError:
         code = _SIGNAL_BASE + signal.SIGPIPE
     except Exception as error:  # noqa: BLE001 - the last line of defence
         code = report_error(_internal(error), as_json=as_json, status=InternalError.exit_code)
-    _leave(int(code or 0))
+    _leave(code if isinstance(code, int) else 0)
 
 
 def report_error(error: RivetError, *, as_json: bool, status: int) -> int:

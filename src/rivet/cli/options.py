@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from rivet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_THREADS: Final = "--parallel-exports"
+_PROCESSES: Final = "--parallel-export-processes"
+_AUTO: Final = "auto"
+_AMOUNTS: Final = {_AUTO: True, "true": True, "false": False}
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}\Z")
+_STRAY_AMOUNT: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?\Z|(auto|true|false)\Z")
+_INVALID: Final = "RIVET_CLI_VALUE_INVALID"
+
+
+class ProgressStyle(StrEnum):
+    """How a run shows what happens, on standard error."""
+
+    AUTO = "auto"
+    CARDS = "cards"
+    PLAIN = "plain"
+    JSON = "json"
+    NONE = "none"
+
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file.", show_default=False)
@@ -26,6 +50,104 @@ ParamsOption = Annotated[
         show_default=False,
     ),
 ]
+ValidateOption = Annotated[
+    bool,
+    typer.Option(
+        "--validate",
+        help="Count each part again before publishing it, and check the manifest after.",
+    ),
+]
+ReconcileOption = Annotated[
+    bool,
+    typer.Option(
+        "--reconcile",
+        help="Count the rows in the source too, in the instant that was read, and end with 3 where "
+        "the files hold another number. Includes --validate.",
+    ),
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on where an interrupted run stopped, if its mode can; `full` begins anew.",
+    ),
+]
+ForceOption = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="With --resume: also where the destination holds a complete run already."
+    ),
+]
+ThreadsOption = Annotated[
+    str | None,
+    typer.Option(
+        _THREADS,
+        metavar="[=N]",
+        help="Run exports side by side in threads, at most N at once; without N twice the "
+        "processors. =false: one after another, whatever the configuration says.",
+        show_default=False,
+    ),
+]
+ProcessesOption = Annotated[
+    str | None,
+    typer.Option(
+        _PROCESSES,
+        metavar="[=N]",
+        help="Run each export in a process of its own, at most N at once, the largest tables "
+        "first; N as above.",
+        show_default=False,
+    ),
+]
+ProgressOption = Annotated[
+    ProgressStyle,
+    typer.Option(
+        "--progress",
+        help="What to show on standard error: cards that are drawn anew, plain lines, one JSON "
+        "line for every event, or none; auto: cards on a terminal, else plain.",
+    ),
+]
+
+
+def with_amounts(arguments: Sequence[str]) -> list[str]:
+    """Write `--parallel-exports` as `--parallel-exports=auto`, and the other such option too.
+
+    Their value is optional and stands behind `=` only: the parser would take the next argument.
+
+    Raises:
+        ConfigError: A number follows after a blank.
+    """
+    written: list[str] = []
+    for place, argument in enumerate(arguments):
+        if argument == "--":
+            return [*written, *arguments[place:]]
+        if argument not in {_THREADS, _PROCESSES}:
+            written.append(argument)
+            continue
+        following = arguments[place + 1] if place + 1 < len(arguments) else ""
+        if _STRAY_AMOUNT.match(following):
+            msg = f"{argument} takes its number behind =, not after a blank"
+            raise ConfigError(msg, hint=f"write {argument}={following}", code=_INVALID)
+        written.append(f"{argument}={_AUTO}")
+    return written
+
+
+def parse_parallel(text: str | None) -> bool | int | None:
+    """Read the value of an option such as `--parallel-exports`.
+
+    Returns:
+        How many exports may run at once; True for as many as is sensible, False for one after
+        another, None where the option was not given.
+
+    Raises:
+        ConfigError: It is no number from 1.
+    """
+    if text is None or text in _AMOUNTS:
+        return None if text is None else _AMOUNTS[text]
+    if not _NUMBER.match(text):
+        msg = f"'{text[:20]}' is not a number of exports that can run at once"
+        hint = f"give a whole number from 1, such as {_PROCESSES}=4, or leave the number out"
+        raise ConfigError(msg, hint=hint, code=_INVALID)
+    return int(text)
 
 
 def parse_params(items: list[str] | None) -> dict[str, str]:
@@ -40,6 +162,6 @@ def parse_params(items: list[str] | None) -> dict[str, str]:
         if not separator or not key:
             msg = "--param needs KEY=VALUE"
             hint = "for example: -p day=2024-01-31"
-            raise ConfigError(msg, hint=hint, code="RIVET_CLI_VALUE_INVALID")
+            raise ConfigError(msg, hint=hint, code=_INVALID)
         params[key] = value
     return params

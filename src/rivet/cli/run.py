@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rivet.cli.options import ConfigOption, ExportsOption, ParamsOption, parse_params
-from rivet.errors import ConfigError, DestinationError
+from rivet.cli.child import Request, is_child, run_as_child
+from rivet.cli.options import (
+    ConfigOption,
+    ExportsOption,
+    ForceOption,
+    ParamsOption,
+    ProcessesOption,
+    ProgressOption,
+    ProgressStyle,
+    ReconcileOption,
+    ResumeOption,
+    ThreadsOption,
+    ValidateOption,
+    parse_parallel,
+    parse_params,
+)
+from rivet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rivet.config.models import Config
-    from rivet.model.report import RunReport
+    from collections.abc import Sequence
+
+    from rivet.config.models import ExportConfig
+    from rivet.execution.parallel import Parallelism
 
 
-def run(
+def run(  # noqa: PLR0913 - one per option
     config: ConfigOption,
     export: ExportsOption = None,
     param: ParamsOption = None,
     *,
-    validate: Annotated[
-        bool,
-        typer.Option(
-            "--validate",
-            help="Count each part again before publishing it, and check the manifest after.",
-        ),
-    ] = False,
+    validate: ValidateOption = False,
+    reconcile: ReconcileOption = False,
+    resume: ResumeOption = False,
+    force: ForceOption = False,
+    parallel_exports: ThreadsOption = None,
+    parallel_export_processes: ProcessesOption = None,
+    progress: ProgressOption = ProgressStyle.AUTO,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as one JSON document.")
     ] = False,
@@ -43,55 +61,71 @@ def run(
 
     Example: rivet run -c rivet.yaml -e orders --validate
     """
+    threads, processes = parse_parallel(parallel_exports), parse_parallel(parallel_export_processes)
+    params = parse_params(param)
     from rivet.execution.memory import use_lean_allocator
 
     use_lean_allocator()
-    from rivet.config.load import load_config
-    from rivet.execution.invocation import raise_for_failures, run_exports, select_exports
-    from rivet.ui.screen import screen
+    from rivet.execution.context import RunOptions
 
-    loaded = load_config(config, params=parse_params(param))
-    for warning in loaded.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
-    selected = select_exports(loaded, export)
-    if as_json:
-        _refuse_shared_stdout(loaded, [item.name for item in selected])
-    with screen(sys.stderr, tuple(item.name for item in selected)) as emit:
-        report = run_exports(loaded, names=export, validate=validate, emit=emit)
-    body = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
-    if as_json:
-        sys.stdout.write(body)
-    written = None
-    try:
-        if summary_output is not None:
-            _write_summary(summary_output, body)
-            written = summary_output
-    finally:  # the verdict on the run comes before that on its summary
-        _print_words(report, written)
-        raise_for_failures(report)
+    options = RunOptions(
+        validate=validate or reconcile, reconcile=reconcile, resume=resume, force=force
+    )
+    if is_child():
+        run_as_child(Request(config, export, params, options))
+        return
+    with ExitStack() as stack:
+        launcher = None
+        if processes and not threads and (export is None or len(export) > 1):
+            from rivet.execution.children.start import start_launcher
+
+            # What children need is loaded while the configuration is read.
+            launcher = start_launcher(os.environ)
+            stack.callback(launcher.close)
+        from rivet.cli.words import conclude
+        from rivet.config.load import load_config
+        from rivet.execution.invocation import run_exports
+        from rivet.execution.parallel import parallelism
+        from rivet.execution.selection import select_exports
+        from rivet.ui.screen import screen
+
+        loaded = load_config(config, params=params)
+        is_silent = progress is ProgressStyle.JSON
+        warnings = [*loaded.warnings]
+        if force and not resume:
+            warnings.append("--force has no effect without --resume")
+        for warning in () if is_silent else warnings:
+            sys.stderr.write(f"warning: {warning}\n")
+        selected = select_exports(loaded, export)
+        parallel = parallelism(loaded, selected, threads=threads, processes=processes)
+        _refuse_shared_stdout(selected, as_json=as_json)
+        names = tuple(item.name for item in selected)
+        opening = _opening(parallel, len(names))
+        with screen(sys.stderr, names, style=progress.value, opening=opening) as emit:
+            ended = run_exports(
+                loaded,
+                names=export,
+                options=options,
+                parallel=parallel,
+                emit=emit,
+                launcher=launcher,
+            )
+    conclude(ended, as_json=as_json, summary=summary_output, is_silent=is_silent)
 
 
-def _refuse_shared_stdout(config: Config, names: list[str]) -> None:
-    for export in config.exports:
-        if export.name in names and export.destination.type == "stdout":
+def _opening(parallel: Parallelism, count: int) -> str | None:
+    from rivet.execution.parallel import ParallelMode
+
+    if parallel.mode is not ParallelMode.PROCESSES:
+        return None
+    return (
+        f"  … starting {count} export processes, {parallel.at_once} at once; "
+        "waiting for the first child event"
+    )
+
+
+def _refuse_shared_stdout(selected: Sequence[ExportConfig], *, as_json: bool) -> None:
+    for export in selected if as_json else ():
+        if export.destination.type == "stdout":
             msg = f"export '{export.name}' writes its rows on stdout, where --json writes too"
             raise ConfigError(msg, hint="use --summary-output FILE instead of --json")
-
-
-def _write_summary(path: Path, body: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(body, encoding="utf-8")
-    except OSError as error:
-        msg = f"the summary cannot be written to {path}: {error.strerror}"
-        raise DestinationError(msg, hint="the run itself is complete; see `rivet files`") from error
-
-
-def _print_words(report: RunReport, summary_output: Path | None) -> None:
-    from rivet.ui.blocks import export_block, run_summary
-
-    if len(report.exports) == 1:
-        sys.stderr.write(export_block(report.exports[0]))
-        return
-    written = str(summary_output) if summary_output else None
-    sys.stderr.write(run_summary(report, written=written))

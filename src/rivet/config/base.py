@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated, Any, NoReturn, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    model_validator,
+)
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -69,6 +78,37 @@ class Section(BaseModel):
                 reject("unknown_key", context)
         return {key: value for key, value in data.items() if value is not None}
 
+    def to_document(self) -> dict[str, Any]:
+        """Return what was given, as plain JSON types with every secret in clear.
+
+        Only for a pipe to a process of our own; never for a file, a log or a command line.
+        """
+        fields = type(self).model_fields
+        return {
+            fields[name].alias or name: self._written(name, getattr(self, name))
+            for name in fields
+            if name in self.model_fields_set
+        }
+
+    def _written(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any value of a field
+        """Return a field's value as it could be written in the configuration."""
+        del name
+        return _plain(value)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a field
+    if isinstance(value, Section):
+        return value.to_document()
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
 
 def _as_text(value: Any) -> Any:  # noqa: ANN401 - any YAML value
     return value.raw if isinstance(value, PlainInt | PlainFloat) else value
@@ -112,6 +152,25 @@ Flag = Annotated[bool, Strict()]
 Whole = Annotated[int, Strict(), Field(ge=0), BeforeValidator(_unambiguous)]
 Positive = Annotated[int, Strict(), Field(ge=1), BeforeValidator(_unambiguous)]
 Port = Annotated[int, Strict(), Field(ge=1, le=65535), BeforeValidator(_unambiguous)]
+
+
+def _parallel(value: Any) -> bool | int:  # noqa: ANN401 - any YAML value
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, int):
+        reject("parallel")
+    number = int(_unambiguous(value))
+    if number < 1:
+        reject("too_few_at_once", {"value": number})
+    return number
+
+
+Parallel = Annotated[
+    bool | int,
+    PlainValidator(_parallel),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1}]}),
+]
+"""Whether several run at once; a number is how many at most."""
 
 
 def _as_number(value: Any) -> Any:  # noqa: ANN401 - any YAML value

@@ -89,6 +89,8 @@ def parse(text: str) -> Document:
     from ruamel.yaml.reader import ReaderError
 
     reader = YAML(typ="safe", pure=True)
+    # YAML 1.2 lets an anchor be used again; the warning would go to whoever imports Rivet.
+    reader.composer.warn_double_anchors = False
     try:
         node = reader.compose(text)
     except MarkedYAMLError as error:

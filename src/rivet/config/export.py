@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic.json_schema import WithJsonSchema
+from typing_extensions import override
 
 from rivet.config.base import Factor, Flag, Positive, Section, Text, Whole, reject, unique
 from rivet.config.destination import DestinationConfig
@@ -62,6 +63,11 @@ class MetaColumnsConfig(Section):
     row_hash: RowHash = Field(
         default=None, description="Add _rivet_row_hash over all columns, or over a list of them."
     )
+
+    @override
+    def _written(self, name: str, value: Any) -> Any:
+        is_switch = name == "row_hash" and not value
+        return value is not None if is_switch else super()._written(name, value)
 
 
 class ParquetConfig(Section):

@@ -105,18 +105,6 @@ MISSING: Final = (
     Missing("notifications", "notifications are not in this version", _remove("notifications")),
     Missing("load", "loading into a warehouse is not in this version", _remove("load")),
     Missing(
-        "parallel_exports",
-        "exports side by side in threads are not in this version",
-        _remove("parallel_exports"),
-        bool,
-    ),
-    Missing(
-        "parallel_export_processes",
-        "exports side by side in processes are not in this version",
-        _remove("parallel_export_processes"),
-        bool,
-    ),
-    Missing(
         "tuning.memory_threshold_mb",
         "pausing at a memory threshold is not in this version",
         "remove `memory_threshold_mb`, or set it to 0: memory is bounded by the batch",

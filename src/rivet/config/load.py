@@ -21,9 +21,16 @@ from rivet.errors import ConfigError, ConfigSyntaxError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["config_from_dict", "config_from_text", "load_config"]
+__all__ = [
+    "config_from_dict",
+    "config_from_document",
+    "config_from_text",
+    "file_digest",
+    "load_config",
+]
 
 _MAX_BYTES: Final = 4 * 1024 * 1024
+_MARK: Final = "\ufeff"
 _INHERITED: Final = ("on_overlap", "consistency")
 
 
@@ -73,7 +80,7 @@ def config_from_text(
     """
     params = dict(params or {})
     where = f"config file '{shown or path}'"
-    text = text.removeprefix("\ufeff")
+    text = text.removeprefix(_MARK)
     substituted = substitute(
         text, params=params, env=os.environ if env is None else env, where=where
     )
@@ -94,7 +101,7 @@ def config_from_text(
     )
     return config.originating(
         path,
-        digest=xxhash.xxh3_64_hexdigest(text.encode("utf-8", "surrogatepass")),
+        digest=_digest(text),
         warnings=unused + _warnings(config),
         params=params,
     )
@@ -111,12 +118,49 @@ def config_from_dict(data: Mapping[str, Any], base_dir: Path | str = ".") -> Con
         ConfigSyntaxError: A key is wrong; without line and column.
     """
     folder = Path(base_dir).expanduser().absolute()
+    config = _from_data(data, folder)
+    return config.originating(folder / "rivet.yaml", warnings=_warnings(config))
+
+
+def config_from_document(
+    document: Mapping[str, Any], *, path: Path, digest: str, params: Mapping[str, str]
+) -> Config:
+    """Make the configuration that `Config.to_document` was called on, without reading its file.
+
+    Every rule is applied again. It has no warnings: whoever read the file has shown them.
+
+    Args:
+        document: What `Config.to_document` gave, perhaps after a way through JSON.
+        path: Absolute path of the file it came from.
+        digest: Of that file's text.
+        params: What the file was loaded with.
+
+    Raises:
+        ConfigSyntaxError: A rule does not hold any more, such as that for a file that must exist.
+    """
+    config = _from_data(document, path.parent)
+    return config.originating(path, digest=digest, params=params)
+
+
+def file_digest(path: Path | str) -> str:
+    """Return the `Config.digest` that a file's text would have now, without reading its YAML.
+
+    Raises:
+        ConfigError: The file cannot be read, or is not UTF-8.
+    """
+    return _digest(_read(Path(path).expanduser()).removeprefix(_MARK))
+
+
+def _from_data(data: Mapping[str, Any], folder: Path) -> Config:
     try:
-        config = _build(Document(dict(data), {}), folder)
+        return _build(Document(dict(data), {}), folder)
     except Problem as problem:
         msg = f"configuration: {problem.message}"
         raise ConfigSyntaxError(msg, hint=problem.hint, code=problem.code) from None
-    return config.originating(folder / "rivet.yaml", warnings=_warnings(config))
+
+
+def _digest(text: str) -> str:
+    return xxhash.xxh3_64_hexdigest(text.encode("utf-8", "surrogatepass"))
 
 
 def _has_no_query_file(config: Config) -> bool:

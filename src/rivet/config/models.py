@@ -7,11 +7,12 @@ beside the keys, so that the keys stay exactly those of the YAML file.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, PrivateAttr
+from typing_extensions import override
 
-from rivet.config.base import Flag, Section
+from rivet.config.base import Parallel, Positive, Section
 from rivet.config.destination import DestinationConfig
 from rivet.config.export import (
     ColumnConfig,
@@ -33,7 +34,7 @@ from rivet.config.source import MongoConfig, SourceConfig, TlsConfig
 from rivet.config.tuning import TuningConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 __all__ = [
     "CdcConfig",
@@ -57,6 +58,10 @@ __all__ = [
 ]
 
 
+MIN_MEMORY_MB: Final = 384
+"""What one export and those that watch it may take; a smaller budget could not be kept."""
+
+
 class Config(Section):
     """One source and the exports taken from it."""
 
@@ -65,11 +70,23 @@ class Config(Section):
     notifications: NotificationsConfig | None = Field(
         default=None, description="Who is told what happened."
     )
-    parallel_exports: Flag = Field(
-        default=False, description="Run exports in threads side by side."
+    parallel_exports: Parallel = Field(
+        default=False,
+        description="Run exports in threads side by side: true, or how many at most.",
     )
-    parallel_export_processes: Flag = Field(
-        default=False, description="Run exports in processes side by side."
+    parallel_export_processes: Parallel = Field(
+        default=False,
+        description="Run each export in a process of its own, side by side: true, or how many at "
+        "most; wins over parallel_exports.",
+    )
+    max_connections: Positive | None = Field(
+        default=None,
+        description="The most connections to the source that all exports of a run hold together.",
+    )
+    max_memory_mb: Annotated[Positive, Field(ge=MIN_MEMORY_MB)] | None = Field(
+        default=None,
+        description="Megabytes that a whole run may use, its processes included; bounds how many "
+        "exports run at once.",
     )
     on_overlap: Literal["refuse", "wait"] | None = Field(
         default=None, description="Default of exports[].on_overlap; refuse without it."
@@ -108,6 +125,21 @@ class Config(Section):
     def params(self) -> Mapping[str, str]:
         """The `--param` values it was loaded with; query files use them again."""
         return self._params
+
+    @override
+    def to_document(self, *, only: Collection[str] | None = None) -> dict[str, Any]:
+        """Return what `config_from_document` takes: plain JSON types, secrets in clear.
+
+        It may only travel on a pipe that a process of our own inherits; never to a file, a log or
+        a command line.
+
+        Args:
+            only: Names of the exports to hold; None is all of them.
+        """
+        if only is None:
+            return super().to_document()
+        exports = tuple(export for export in self.exports if export.name in only)
+        return self.model_copy(update={"exports": exports}).to_document()
 
     def originating(
         self,

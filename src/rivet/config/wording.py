@@ -53,6 +53,9 @@ _ELSEWHERE: Final = {
     "non_finite": "types:",
     "out_of_range": "types:",
 }
+_TOP_KEYS: Final = frozenset(
+    {"parallel_exports", "parallel_export_processes", "max_connections", "max_memory_mb"}
+)
 _BOOLEAN_WORDS: Final = frozenset({"yes", "no", "on", "off", "y", "n"})
 _MISSING_HINTS: Final = {
     "source": "add `source:` with a `type` and a connection, such as `url_env: DATABASE_URL`",
@@ -117,6 +120,9 @@ def unknown_key(path: Path, key: str, meant: str | None, known: Iterator[str]) -
         message = f"`{key}` stands directly under `{section}`; tuning keys belong under '{place}'"
         return Problem(here, message, hint=f"write `tuning: {{{key}: ...}}` under `{section}`")
     message = f"unknown key `{key}` in {section if not path else f'`{section}`'}"
+    if key in _TOP_KEYS and path:
+        hint = f"`{key}` belongs at the top level, beside `source:` and `exports:`"
+        return Problem(here, message, hint=hint)
     if meant:
         return Problem(here, message, hint=f"did you mean `{meant}`?")
     if key in _ELSEWHERE and path[:1] == ("exports",):
@@ -141,6 +147,7 @@ _STRUCTURE: Final = {
     "model_type": "must be a map of keys",
     "model_attributes_type": "must be a map of keys",
     "row_hash": "must be true, false or a list of columns",
+    "parallel": "must be true, false or a whole number",
     "column_type": "must be a type such as bigint, or a map of type and invalid",
 }
 _VALUES: Final = {
@@ -153,6 +160,7 @@ _VALUES: Final = {
     "repeated": "names something twice",
     "size": "must be a size such as 512MB",
     "word_or_list": "must be {words}, or a list of names",
+    "too_few_at_once": "must be at least 1, not {value}",
     "leading_zero": "has a leading zero, which YAML readers take differently",
 }
 _BOUNDS: Final = {
@@ -180,6 +188,12 @@ def _choices(context: dict[str, Any]) -> list[str]:
     return re.findall(r"'([^']*)'", str(context.get("expected", "")))
 
 
+_HINTS: Final = {
+    "leading_zero": "write {value}",
+    "too_few_at_once": "write false for one after another",
+}
+
+
 def _hint(kind: str, value: object, context: dict[str, Any], path: Path) -> str | None:
     if kind in {"tuple_type", "list_type"} and path:
         return f"write `{path[-1]}:` and below it items that begin with `- `"
@@ -187,17 +201,19 @@ def _hint(kind: str, value: object, context: dict[str, Any], path: Path) -> str 
         return _hint_for_text(kind, value, context)
     if kind == "string_type" and isinstance(value, bool):
         return "put quotes around it"
-    if kind == "leading_zero":
-        return f"write {context['value']}"
-    return None
+    if kind == "greater_than_equal" and path == ("max_memory_mb",):
+        return "one export alone may take that much"
+    return _HINTS.get(kind, "").format(**context) or None
 
 
 def _hint_for_text(kind: str, value: str, context: dict[str, Any]) -> str | None:
     if kind in {"enum", "literal_error"}:
         meant = nearest(value, _choices(context))
         return f"did you mean `{meant}`?" if meant else None
-    if kind == "bool_type" and value.lower() in _BOOLEAN_WORDS:
+    if kind in {"bool_type", "parallel"} and value.lower() in _BOOLEAN_WORDS:
         return f"YAML 1.2 reads `{value}` as text: write true or false"
+    if kind == "parallel":
+        return "write true, or a number without quotes"
     if kind == "int_type":
         return "write digits only, without quotes, units or underscores"
     return None

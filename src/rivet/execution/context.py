@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rivet.config.models import Config
     from rivet.events import Emit
+    from rivet.execution.stopping import StopRequest
     from rivet.state.store import StateStore
 
 
@@ -31,9 +32,15 @@ class RunOptions:
 
     Attributes:
         validate: Count each part again before it is published and check the manifest after.
+        reconcile: Count the source in the instant that was read and compare.
+        resume: Go on where an interrupted run stopped, where the mode can.
+        force: With `resume`, also into a prefix that is complete.
     """
 
     validate: bool = False
+    reconcile: bool = False
+    resume: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,11 @@ class RunContext:
     Attributes:
         emit: Takes every event; never raises for a reader's sake.
         env: Environment for secrets and fault hooks.
+        run_started_at: Start of the whole invocation, the same for all its exports and in their
+            child processes; the day of `{date}`. None is the export's own start.
+        max_memory_mb: One export's share of the memory budget; None without one.
+        is_state_read_through: The parent process has looked for damage in the state.
+        stop: For exports that no signal reaches, as in threads; None in the main thread.
     """
 
     config: Config
@@ -52,3 +64,7 @@ class RunContext:
     env: Mapping[str, str]
     clock: Callable[[], datetime] = field(default=utc_now)
     random: Callable[[], str] = field(default=random_hex)
+    run_started_at: datetime | None = None
+    stop: StopRequest | None = None
+    max_memory_mb: int | None = None
+    is_state_read_through: bool = False

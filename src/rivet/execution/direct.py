@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rivet.config.load import config_from_dict
 from rivet.config.resolve import resolve_tuning, type_rules
-from rivet.execution.prepare import open_sessions
+from rivet.execution.sessions import open_sessions
 from rivet.model.arrow import arrow_schema
 from rivet.model.relation import ReadRequest, Relation
 from rivet.plan.build import table_relation

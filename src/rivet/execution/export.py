@@ -31,9 +31,15 @@ from rivet.execution.commit import (
     stored_event,
 )
 from rivet.execution.parts import Flow, PartWriter
-from rivet.execution.prepare import open_export_destination, open_sessions, prepare
+from rivet.execution.prepare import open_export_destination, prepare
 from rivet.execution.retry import attempts
-from rivet.execution.verdict import schema_pairs, validate_parts, validate_published
+from rivet.execution.sessions import open_sessions
+from rivet.execution.verdict import (
+    reconcile,
+    schema_pairs,
+    validate_parts,
+    validate_published,
+)
 from rivet.model.arrow import schema_fingerprint
 from rivet.model.plan import DriftPolicy
 from rivet.model.run import RunRecord
@@ -82,8 +88,8 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
         stack.enter_context(
             export_lock(context.state, export.name, wait=export.on_overlap == "wait")
         )
-        context.state.check_writable()
-        pool = open_sessions(context.config, tuning, context.env)
+        context.state.check_writable(is_read_through=context.is_state_read_through)
+        pool = open_sessions(context.config, tuning, context.env, context.stop)
         destination = open_export_destination(
             export, context, run_id=ledger.run_id, started_at=ledger.started_at
         )
@@ -105,6 +111,8 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
         _begin(job, context, ledger)
         for chunk in chunks(job.plan):
             _run_chunk(chunk, job, sessions, destination, context, ledger)
+        if context.options.reconcile:
+            reconcile(job, sessions, context, ledger)
         return _finish(job, destination, context, ledger)
 
 
@@ -242,7 +250,10 @@ def _run_chunk(
             )
         )
 
-    for attempt in attempts(job.retry, may_retry=lambda: not durable, on_retry=on_retry):
+    sleep = context.stop.sleep if context.stop else time.sleep
+    for attempt in attempts(
+        job.retry, may_retry=lambda: not durable, on_retry=on_retry, sleep=sleep
+    ):
         with attempt, sessions.open() as session:
             claim = context.state.claim(plan.run_id, plan.export_name, chunk)
             context.emit(ChunkStarted(plan.export_name, plan.run_id, chunk.index, claim.number))
@@ -253,6 +264,7 @@ def _run_chunk(
                         durable.append(store(part, destination))
                         context.emit(stored_event(durable[-1], claim))
                 ledger.parts.extend(record(claim, tuple(durable), context.state, context.emit))
+            ledger.read_in.add(sessions.opened)
             ledger.chunks_done += 1
 
 
@@ -275,11 +287,13 @@ def _read_parts(
     )
     # Asked before the snapshot: whoever follows the log from there misses nothing.
     ledger.position = session.position()
-    stream = session.read(job.request())
+    stream = session.read(job.request(holds_snapshot=context.options.reconcile))
     last = 0.0
 
     def on_batch(flow: Flow) -> None:
         nonlocal last
+        if context.stop is not None:
+            context.stop.check()
         now = time.monotonic()
         if now - last < _PROGRESS_INTERVAL_S:
             return

@@ -1,32 +1,26 @@
-"""One invocation: its exports one after another, each with exactly one verdict."""
+"""One invocation: its exports one after another or side by side, each with exactly one verdict."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+import signal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from rivet.destinations import load_destination
-from rivet.errors import (
-    ChildFailedError,
-    ConfigError,
-    RivetError,
-    UnsupportedPlanError,
-    worst_exit_code,
-)
-from rivet.events import ExportFinished
+from rivet.errors import RivetError
+from rivet.execution.children.start import ready_launcher, start_launcher
 from rivet.execution.context import RunContext, RunOptions, random_hex, utc_now
-from rivet.execution.export import run_export
-from rivet.execution.faults import with_faults
-from rivet.execution.journal import Journal
-from rivet.execution.ledger import Ledger, failure_of
-from rivet.execution.memory import MemorySampler
-from rivet.execution.runfiles import write_run_files
-from rivet.model.report import Failure, RunReport
-from rivet.model.run import AggregateRecord, RunOutcome, RunStatus
-from rivet.plan.naming import new_aggregate_id, new_run_id
+from rivet.execution.parallel import Parallelism, ParallelMode, largest_first
+from rivet.execution.processes import Processes
+from rivet.execution.reports import NOT_STARTED, finished_event, interrupted_report
+from rivet.execution.selection import refuse_shared_stream, select_exports
+from rivet.execution.stopping import StopRequest, signals_ask
+from rivet.execution.threads import run_threads
+from rivet.model.report import RunReport
+from rivet.model.run import AggregateRecord
+from rivet.plan.naming import new_aggregate_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,257 +28,205 @@ if TYPE_CHECKING:
 
     from rivet.config.models import Config, ExportConfig
     from rivet.events import Emit, Event
-    from rivet.model.report import ExportReport
+    from rivet.execution.children.launch import Launcher
+    from rivet.model.report import ChildOutput, ExportReport
     from rivet.state.store import StateStore
 
-_INTERRUPTED: Final = Failure(
-    code="RIVET_INTERRUPTED", message="interrupted", hint=None, exit_code=1, retryable=True
-)
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a parent process has decided for its child.
 
-def select_exports(config: Config, names: Sequence[str] | None) -> tuple[ExportConfig, ...]:
-    """Return the exports with these names, in configuration order; all of them for None.
-
-    Raises:
-        ConfigError: A name is not in the configuration; the hint lists the known ones.
+    Attributes:
+        run_id: Name of the one run.
+        run_started_at: Start of the whole invocation.
+        max_memory_mb: The child's share of the memory budget; None without one.
     """
-    if names is None:
-        return tuple(config.exports)
-    known = [export.name for export in config.exports]
-    for name in names:
-        if name not in known:
-            msg = f"export '{name}' not found in config"
-            raise ConfigError(
-                msg,
-                hint=f"Known exports: {', '.join(known)}",
-                code="RIVET_CLI_EXPORT_UNKNOWN",
-                export=name,
-            )
-    return tuple(export for export in config.exports if export.name in names)
+
+    run_id: str
+    run_started_at: datetime
+    max_memory_mb: int | None = None
 
 
-def to_config(
-    config: str | Path | Mapping[str, Any] | Config, params: Mapping[str, str] | None
-) -> Config:
-    """Return a loaded configuration, whatever form it came in.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An invocation that is over.
 
-    Raises:
-        ConfigError: It is wrong, or parameters came with one that is loaded already.
+    Attributes:
+        interrupt: The Ctrl-C or the exit request that ended it early, to be raised by the caller
+            once it has told what was done.
     """
-    from rivet.config.load import config_from_dict, load_config
-    from rivet.config.models import Config as LoadedConfig
 
-    if isinstance(config, LoadedConfig):
-        if params:
-            msg = "parameters cannot be applied to a configuration that is loaded already"
-            raise ConfigError(msg, hint="give them to `load_config`")
-        return config
-    if isinstance(config, str | Path):
-        return load_config(config, params=params)
-    if params:
-        msg = "parameters cannot be applied to a mapping: put the values into it"
-        raise ConfigError(msg)
-    return config_from_dict(config, base_dir=Path.cwd())
+    report: RunReport
+    interrupt: BaseException | None = None
 
 
-def failure_of_run(report: RunReport) -> ChildFailedError | None:
-    """Return one error for all failures of a run, None where there are none.
-
-    For a single export it carries that failure's own code and hint; for several it names all and
-    carries the worst exit code.
-    """
-    failures = [(export.export_name, export.failure or _INTERRUPTED) for export in report.failures]
-    if not failures:
-        return None
-    status = worst_exit_code([failure.exit_code for _, failure in failures])
-    if len(report.exports) == 1:
-        only = failures[0][1]
-        return ChildFailedError(
-            only.message, hint=only.hint, code=only.code, child_exit_code=status
-        )
-    names = ", ".join(f"'{name}'" for name, _ in failures)
-    return ChildFailedError(
-        f"{len(failures)} of {len(report.exports)} exports failed: {names}",
-        hint=f"run one alone to see its whole report: rivet run -c {report.config_path} "
-        f"-e {failures[0][0]}",
-        child_exit_code=status,
-    )
-
-
-def raise_for_failures(report: RunReport) -> None:
-    """Raise `failure_of_run`.
-
-    Raises:
-        ChildFailedError: At least one export failed.
-    """
-    error = failure_of_run(report)
-    if error is not None:
-        raise error
-
-
-def run_exports(
+def run_exports(  # noqa: PLR0913 - one invocation, with all that can differ
     config: Config,
     *,
     names: Sequence[str] | None = None,
-    validate: bool = False,
+    options: RunOptions | None = None,
+    parallel: Parallelism | None = None,
     emit: Emit | None = None,
     env: Mapping[str, str] | None = None,
-) -> RunReport:
-    """Run exports one after another; a failure does not stop the others.
+    launcher: Launcher | None = None,
+    assignment: Assignment | None = None,
+) -> Ended:
+    """Run exports; a failure does not stop the others.
 
     Args:
         config: The loaded configuration.
         names: Exports to run; None is all.
-        validate: Count every part again before it is published, check the manifest after.
-        emit: Takes every event; None drops them.
+        options: What the flags of `rivet run` change.
+        parallel: How many at once, and in what; None is one after another.
+        emit: Takes every event, from the threads of the exports; None drops them.
         env: Environment for secrets and the state's address; None is the process's own.
+        launcher: Starts children; closed here. None chooses one when it is needed.
+        assignment: For a child process.
 
     Returns:
-        One report per export, failed ones included.
+        One report per export, failed ones included, also where a signal ended it early.
 
     Raises:
         ConfigError: A name is not in the configuration.
         UnsupportedPlanError: Two of the exports go to standard output.
         StateError: The state store cannot be opened.
-        KeyboardInterrupt: The user stopped it; the export at work is recorded as interrupted.
     """
-    from rivet.state.store import open_store
-
-    environment = os.environ if env is None else env
     selected = select_exports(config, names)
-    _refuse_shared_stream(selected)
-    started_at = utc_now()
-    with open_store(config.base_dir, url=environment.get("RIVET_STATE_URL")) as state:
-        reports = [
-            _run_one(
-                export,
-                config,
-                options=RunOptions(validate=validate),
-                state=state,
-                emit=emit or _drop,
-                env=environment,
-            )
-            for export in selected
-        ]
-        report = RunReport(
-            run_aggregate_id=new_aggregate_id(started_at, random_hex()),
-            started_at=started_at,
-            finished_at=utc_now(),
-            config_path=str(config.path),
-            exports=tuple(reports),
-        )
-        if len(selected) > 1:
-            _record_aggregate(report, state)
-    return report
-
-
-def _refuse_shared_stream(selected: Sequence[ExportConfig]) -> None:
-    sharing = [
-        export.name
-        for export in selected
-        if not load_destination(export.destination.type).CAPABILITIES.is_listable
-    ]
-    if len(sharing) > 1:
-        listed = ", ".join(f"'{name}'" for name in sharing)
-        msg = f"exports {listed} would write one after another into one stream"
-        raise UnsupportedPlanError(msg, hint=f"run one of them alone: -e {sharing[0]}")
+    refuse_shared_stream(selected)
+    invocation = _Invocation(
+        config,
+        selected,
+        options or RunOptions(),
+        parallel or Parallelism(),
+        emit or _drop,
+        os.environ if env is None else env,
+        assignment,
+    )
+    return invocation.run(launcher)
 
 
 def _drop(_event: Event) -> None:
     return
 
 
-def _run_one(
-    export: ExportConfig,
-    config: Config,
-    *,
-    options: RunOptions,
-    state: StateStore,
-    emit: Emit,
-    env: Mapping[str, str],
-) -> ExportReport:
-    started_at = utc_now()
-    ledger = Ledger(export.name, new_run_id(export.name, started_at, random_hex()), started_at)
-    journal = Journal(state, emit, ledger)
-    context = RunContext(config, options, state, with_faults(journal, env), env)
-    with MemorySampler() as memory:
-        status, failure, interrupt = _run_to_verdict(export, context, ledger)
-    report = ledger.report(
-        status, finished_at=context.clock(), peak_rss_mb=memory.peak_mb, failure=failure
-    )
-    report = _close_run(report, context, ledger)
-    context.emit(_finished_event(report))
-    journal.flush()
-    write_run_files(report, config.base_dir)
-    if interrupt is not None:
-        raise interrupt
-    return report
+@dataclass(slots=True)
+class _Invocation:
+    """The parts of an invocation share these; `run` is called once."""
 
+    config: Config
+    selected: Sequence[ExportConfig]
+    options: RunOptions
+    parallel: Parallelism
+    emit: Emit
+    env: Mapping[str, str]
+    assignment: Assignment | None
+    began_at: datetime = field(default_factory=utc_now)
+    reports: dict[str, ExportReport] = field(default_factory=dict)
+    outputs: dict[str, ChildOutput] = field(default_factory=dict)
+    aggregate_id: str = ""
 
-def _run_to_verdict(
-    export: ExportConfig, context: RunContext, ledger: Ledger
-) -> tuple[str, Failure | None, BaseException | None]:
-    try:
-        return run_export(export, context, ledger), None, None
-    except (KeyboardInterrupt, SystemExit) as stop:
-        return "interrupted", None, stop
-    except Exception as error:  # noqa: BLE001 - every export ends with a verdict
-        return "failed", failure_of(error), None
+    def run(self, launcher: Launcher | None) -> Ended:
+        from rivet.state.store import open_store
 
+        self.aggregate_id = new_aggregate_id(self.began_at, random_hex())
+        mode = self.parallel.mode
+        with contextlib.ExitStack() as stack:
+            if mode is ParallelMode.PROCESSES and launcher is None:
+                # Before the state is open: nothing of this process may cross into a child.
+                launcher = start_launcher(self.env, [self.config.source.type])
+            if launcher is not None:
+                stack.callback(launcher.close)
+            url = self.env.get("RIVET_STATE_URL")
+            state = stack.enter_context(open_store(self.config.base_dir, url=url))
+            began_at = self.assignment.run_started_at if self.assignment else self.began_at
+            told = self.assignment.max_memory_mb if self.assignment else None
+            shared = RunContext(
+                self.config,
+                self.options,
+                state,
+                self.emit,
+                self.env,
+                run_started_at=began_at,
+                max_memory_mb=self.parallel.memory_each_mb or told,
+                is_state_read_through=self.assignment is not None,
+            )
+            if mode is ParallelMode.SEQUENTIAL:
+                interrupt = self._one_after_another(shared)
+            else:
+                state.check_writable()
+                interrupt = self._side_by_side(shared, launcher)
+            report = self._report(interrupt)
+            if len(self.selected) > 1:
+                _record_aggregate(report, state)
+        return Ended(report, interrupt)
 
-def _close_run(report: ExportReport, context: RunContext, ledger: Ledger) -> ExportReport:
-    """Record the verdict; a verdict that cannot be recorded turns a success into a failure."""
-    if not ledger.is_begun:
-        return report
-    try:
-        context.state.finish_run(report.run_id, _outcome(report, context.clock()))
-    except RivetError as error:
-        if not report.is_success:
-            return report
-        return ledger.report(
-            "failed",
-            finished_at=context.clock(),
-            peak_rss_mb=report.peak_rss_mb,
-            failure=failure_of(error),
+    def _one_after_another(self, shared: RunContext) -> BaseException | None:
+        from rivet.execution.single import run_single
+
+        run_id = self.assignment.run_id if self.assignment else None
+        for export in self.selected:
+            report, interrupt = run_single(export, shared, run_id=run_id)
+            self.reports[export.name] = report
+            if interrupt is not None:
+                return interrupt
+        return None
+
+    def _side_by_side(self, shared: RunContext, launcher: Launcher | None) -> BaseException | None:
+        exports = largest_first(self.config, self.selected, self.env)
+        at_once = self.parallel.at_once
+        with StopRequest() as stop:
+            with signals_ask(stop):
+                if self.parallel.mode is ParallelMode.THREADS or launcher is None:
+                    from rivet.execution.single import run_single
+
+                    context = replace(shared, stop=stop)
+                    self.reports = run_threads(
+                        exports,
+                        lambda export: run_single(export, context)[0],
+                        at_once=at_once,
+                        stop=stop,
+                    )
+                else:
+                    processes = Processes(shared, run_aggregate_id=self.aggregate_id)
+                    with contextlib.closing(ready_launcher(launcher)) as starter:
+                        processes.run(exports, starter, at_once=at_once, stop=stop)
+                    self.reports, self.outputs = processes.reports, processes.outputs
+            return _interrupt(stop.signal)
+
+    def _report(self, interrupt: BaseException | None) -> RunReport:
+        """Return the report; exports whose turn never came have a verdict too."""
+        for export in self.selected:
+            if export.name not in self.reports:
+                report = interrupted_report(export.name, NOT_STARTED)
+                self.reports[export.name] = report
+                self.emit(finished_event(report))
+        return RunReport(
+            run_aggregate_id=self.aggregate_id,
+            started_at=self.began_at,
+            finished_at=utc_now(),
+            config_path=str(self.config.path),
+            exports=tuple(self.reports[export.name] for export in self.selected),
+            parallel_mode=str(self.parallel.mode),
+            stopped_by=_signal_of(interrupt),
+            child_outputs=tuple(
+                self.outputs[export.name] for export in self.selected if export.name in self.outputs
+            ),
         )
-    return report
 
 
-def _outcome(report: ExportReport, finished_at: datetime) -> RunOutcome:
-    return RunOutcome(
-        status=RunStatus(report.status),
-        finished_at=finished_at,
-        error_code=report.failure.code if report.failure else None,
-        error_message=report.failure.message if report.failure else None,
-        skip_reason=report.skip_reason,
-        rows=report.rows,
-        files=len(report.files),
-        bytes_read=report.bytes_read,
-        bytes_written=report.bytes_written,
-        duration_ms=report.duration_ms,
-        peak_rss_mb=report.peak_rss_mb,
-        retries=report.retries,
-        longest_statement_s=report.longest_statement_s,
-        is_validated=report.is_validated,
-        schema_changed=report.schema_changed,
-        quality_passed=report.quality_passed,
-    )
+def _interrupt(number: int | None) -> BaseException | None:
+    if number is None:
+        return None
+    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
-def _finished_event(report: ExportReport) -> ExportFinished:
-    return ExportFinished(
-        export_name=report.export_name,
-        run_id=report.run_id,
-        status=report.status,
-        total_rows=report.rows,
-        files_produced=len(report.files),
-        bytes_written=report.bytes_written,
-        duration_ms=report.duration_ms,
-        peak_rss_mb=report.peak_rss_mb,
-        error_message=report.failure.message if report.failure else None,
-        error_code=report.failure.code if report.failure else None,
-        bytes_read=report.bytes_read,
-    )
+def _signal_of(interrupt: BaseException | None) -> int | None:
+    if interrupt is None:
+        return None
+    if isinstance(interrupt, SystemExit) and isinstance(interrupt.code, int):
+        return max(interrupt.code - 128, 0)
+    return signal.SIGINT
 
 
 def _record_aggregate(report: RunReport, state: StateStore) -> None:

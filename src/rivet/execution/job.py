@@ -37,8 +37,12 @@ class Job:
     export: ExportConfig
     is_listable: bool
 
-    def request(self) -> ReadRequest:
-        """Return the read of the whole relation."""
+    def request(self, *, holds_snapshot: bool = False) -> ReadRequest:
+        """Return the read of the whole relation.
+
+        Args:
+            holds_snapshot: The rows will be counted in the same instant afterwards.
+        """
         tuning = self.plan.tuning
         return ReadRequest(
             relation=self.plan.relation,
@@ -46,6 +50,7 @@ class Job:
             batch_rows=tuning.batch_rows,
             batch_bytes=tuning.batch_bytes,
             max_value_bytes=tuning.max_value_bytes,
+            holds_snapshot=holds_snapshot,
         )
 
     def gate(self) -> QualityGate | None:

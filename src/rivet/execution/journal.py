@@ -45,8 +45,8 @@ class Journal:
         What cannot be written waits for the next time: the steps themselves have been recorded,
         and the run must not fail for want of their story.
         """
+        if not self._ledger.is_begun or not self._waiting:
+            return
         with suppress(RivetError):
-            while self._ledger.is_begun and self._waiting:
-                line = self._waiting[0]
-                self._state.journal(self._ledger.run_id, self._ledger.export_name, line)
-                del self._waiting[0]
+            self._state.journal(self._ledger.run_id, self._ledger.export_name, *self._waiting)
+            self._waiting.clear()

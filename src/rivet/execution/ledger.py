@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Ledger:
-    """Counters and findings of one run; filled by the loop, read by the report."""
+    """Counters and findings of one run; filled by the loop, read by the report.
+
+    Attributes:
+        read_in: The sessions that recorded parts were read in, by `Sessions.opened`.
+        reconciled: Rows in recorded parts and rows the source holds in the same instant.
+    """
 
     export_name: str
     run_id: str
@@ -28,6 +33,7 @@ class Ledger:
     job: Job | None = None
     is_begun: bool = False
     parts: list[RecordedPart] = field(default_factory=list)
+    read_in: set[int] = field(default_factory=set)
     chunks_done: int = 0
     retries: int = 0
     bytes_read: int = 0
@@ -36,6 +42,7 @@ class Ledger:
     position: Position | None = None
     warnings: list[str] = field(default_factory=list)
     is_validated: bool | None = None
+    reconciled: tuple[int, int] | None = None
     schema_changed: bool | None = None
     quality_passed: bool | None = None
     kernel: str | None = None
@@ -85,6 +92,7 @@ class Ledger:
             longest_statement_s=self.longest_statement_s,
             position=self.position,
             is_validated=self.is_validated,
+            reconciled=self.reconciled,
             schema_changed=self.schema_changed,
             quality_passed=self.quality_passed,
             warnings=tuple(self.warnings),

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rivet.execution.invocation import select_exports
+from rivet.execution.selection import select_exports
 from rivet.sources import canonical_engine
 
 if TYPE_CHECKING:

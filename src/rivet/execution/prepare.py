@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rivet.config.resolve import (
     output_plan,
     resolve_query_file,
-    resolve_source,
     type_rules,
 )
 from rivet.destinations import load_destination, open_destination
 from rivet.execution.job import Job
 from rivet.execution.retry import RetryPolicy
-from rivet.execution.sessions import Sessions
 from rivet.formats import load_format
 from rivet.model.plan import DriftPolicy, ExportPlan, Mode, ReadTuning
 from rivet.plan.build import (
@@ -22,10 +20,9 @@ from rivet.plan.build import (
     refuse_impossible,
     table_relation,
 )
-from rivet.sources import canonical_engine, load_engine
+from rivet.sources import canonical_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from rivet.config.models import Config, ExportConfig
@@ -33,8 +30,14 @@ if TYPE_CHECKING:
     from rivet.destinations.base import Destination
     from rivet.execution.context import RunContext
     from rivet.execution.ledger import Ledger
+    from rivet.model.output import OutputPlan
     from rivet.model.relation import Relation
     from rivet.sources.base import Session
+
+_MEBIBYTE: Final = 1024 * 1024
+# An export's share of a memory budget holds this many batches: libraries, what is being decoded,
+# a row group and what is being encoded. The default share gives the default batch.
+_BATCHES_IN_SHARE: Final = 32
 
 
 def relation_of(config: Config, export: ExportConfig) -> Relation:
@@ -51,18 +54,6 @@ def relation_of(config: Config, export: ExportConfig) -> Relation:
     return query_relation(resolve_query_file(config, export), export_name=export.name)
 
 
-def open_sessions(config: Config, tuning: ResolvedTuning, env: Mapping[str, str]) -> Sessions:
-    """Resolve the source and return its sessions; nothing is contacted yet.
-
-    Raises:
-        ConfigError: The address cannot be resolved.
-    """
-    address = resolve_source(config, env)
-    # A whole relation is one statement in this version, so only a limit the user chose holds.
-    settings = tuning.session_settings(is_query=True)
-    return Sessions(load_engine(address.engine), address, settings)
-
-
 def open_export_destination(
     export: ExportConfig, context: RunContext, *, run_id: str, started_at: datetime
 ) -> Destination:
@@ -75,7 +66,8 @@ def open_export_destination(
         export.destination,
         base_dir=context.config.base_dir,
         placeholders={
-            "date": f"{started_at:%Y-%m-%d}",
+            # One day for the whole invocation, also for exports that begin after midnight.
+            "date": f"{context.run_started_at or started_at:%Y-%m-%d}",
             "export": export.name,
             "table": export.name,
             "run_id": run_id,
@@ -128,8 +120,7 @@ def prepare(
         tuning=ReadTuning(
             profile=tuning.profile_label,
             batch_rows=tuning.batch_rows,
-            # A file can only end between batches.
-            batch_bytes=min(tuning.batch_bytes, output.max_file_bytes or tuning.batch_bytes),
+            batch_bytes=_batch_bytes(tuning, output, context.max_memory_mb),
             throttle_ms=tuning.throttle_ms,
             max_value_bytes=tuning.max_value_bytes,
         ),
@@ -142,3 +133,13 @@ def prepare(
     job = Job(plan, retry, file_format, schema, enricher, export, is_listable)
     job.gate()
     return job
+
+
+def _batch_bytes(tuning: ResolvedTuning, output: OutputPlan, max_memory_mb: int | None) -> int:
+    """Return the largest batch: a file can only end between batches, and a budget is kept."""
+    limits = [tuning.batch_bytes]
+    if output.max_file_bytes:
+        limits.append(output.max_file_bytes)
+    if max_memory_mb:
+        limits.append(max_memory_mb * _MEBIBYTE // _BATCHES_IN_SHARE)
+    return min(limits)

@@ -6,6 +6,7 @@ would double what a reader of the folder sees.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +45,7 @@ def attempts(
     *,
     may_retry: Callable[[], bool],
     on_retry: Callable[[int, float, RivetError], None],
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[AttemptManager]:
     """Yield attempts; each is a context manager that holds back a failure worth trying again.
 
@@ -51,6 +53,7 @@ def attempts(
         policy: Limits and waits.
         may_retry: Asked after each failure; False makes it final.
         on_retry: Told the number of the failed attempt, the wait and the error.
+        sleep: Waits; may raise to end the attempts.
 
     Raises:
         RivetError: The last failure, as it was.
@@ -75,6 +78,7 @@ def attempts(
             wait=wait,
             retry=retry_if_exception(is_worth_it),
             before_sleep=before_sleep,
+            sleep=sleep,
             reraise=True,
         )
     )

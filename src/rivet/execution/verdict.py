@@ -1,10 +1,20 @@
-"""Checks of a run's own files that `--validate` asks for."""
+"""Checks of a run before its verdict: its own files, and the source it read."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from rivet.errors import DataIntegrityError, ManifestMismatchError
+from rivet.errors import (
+    DataIntegrityError,
+    ManifestMismatchError,
+    ReconcileMismatchError,
+    ReconcileUnverifiedError,
+    RivetError,
+    SourceError,
+    SourceInterruptedError,
+)
+from rivet.events import Reconciled
 from rivet.verify.manifest_check import check_prefix
 from rivet.verify.part_check import count_rows
 
@@ -14,6 +24,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from rivet.destinations.base import Destination
+    from rivet.execution.context import RunContext
+    from rivet.execution.job import Job
+    from rivet.execution.ledger import Ledger
+    from rivet.execution.sessions import Sessions
     from rivet.model.part import LocalPart
 
 
@@ -44,6 +58,57 @@ def validate_published(destination: Destination, export_name: str) -> None:
     if findings.failures:
         msg = f"export '{export_name}': validation failed: {'; '.join(findings.failures)}"
         raise ManifestMismatchError(msg, export=export_name)
+
+
+def reconcile(job: Job, sessions: Sessions, context: RunContext, ledger: Ledger) -> None:
+    """Count the source in the instant that was read and compare with the recorded parts.
+
+    Comes before anything is published. The count scans the relation once; its time counts as a
+    statement of the run.
+
+    Raises:
+        ReconcileMismatchError: The source holds another number of rows.
+        ReconcileUnverifiedError: The source cannot be counted.
+        SourceError: The count was cut or the instant is lost, with the code of the former and
+            worth another run.
+    """
+    plan = job.plan
+    begun = time.monotonic()
+    try:
+        with sessions.open() as session:
+            if ledger.read_in != {sessions.opened} or not session.has_snapshot:
+                msg = "the session that read the rows is gone, and with it the instant it read"
+                raise SourceInterruptedError(msg)
+            in_source = session.count(plan.relation)
+    except SourceError as error:
+        raise _unverified(job, error) from error
+    ledger.longest_statement_s = max(ledger.longest_statement_s, time.monotonic() - begun)
+    exported = ledger.rows
+    ledger.reconciled = exported, in_source
+    is_match = exported == in_source
+    context.emit(Reconciled(plan.export_name, plan.run_id, exported, in_source, is_match))
+    if not is_match:
+        msg = (
+            f"export '{plan.export_name}': exported {exported:,} rows, the source holds "
+            f"{in_source:,} in the same instant; {_nothing_published(job)}"
+        )
+        hint = (
+            "a query or view that gives other rows each time, as with random(), cannot be "
+            "reconciled; otherwise please report this as a bug"
+        )
+        raise ReconcileMismatchError(msg, hint=hint, export=plan.export_name)
+
+
+def _unverified(job: Job, cause: SourceError) -> RivetError:
+    kind = type(cause) if cause.retryable else ReconcileUnverifiedError
+    name, code = job.plan.export_name, ReconcileUnverifiedError.code
+    msg = f"export '{name}': could not be verified: {cause.message}; {_nothing_published(job)}"
+    hint = "run it again" if cause.retryable else cause.hint or "run it without --reconcile"
+    return kind(msg, hint=hint, code=code, export=name)
+
+
+def _nothing_published(job: Job) -> str:
+    return "nothing was published" if job.is_listable else "its rows were written already"
 
 
 def schema_pairs(schema: pa.Schema) -> tuple[tuple[str, str], ...]:

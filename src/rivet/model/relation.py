@@ -56,6 +56,8 @@ class ReadRequest:
         batch_rows: The most rows a batch may hold.
         batch_bytes: A batch is closed once its Arrow buffers reach about this size.
         max_value_bytes: A single value above this is an error; 0 is no limit.
+        holds_snapshot: The session stays in this read's instant until it ends, so that a count
+            sees the same rows. Without it an engine may leave the instant with the last row.
     """
 
     relation: Relation
@@ -63,3 +65,4 @@ class ReadRequest:
     batch_rows: int = 65_536
     batch_bytes: int = 16 * 1024 * 1024
     max_value_bytes: int = 256 * 1024 * 1024
+    holds_snapshot: bool = False

@@ -52,6 +52,8 @@ class ExportReport:
         nulled: Column to the number of values that a `null` policy turned into NULL.
         longest_statement_s: Longest time one statement ran on the server.
         is_validated: None where validation was not asked for.
+        reconciled: Rows in the recorded parts and rows the source holds in the instant that was
+            read; None where that was not asked for or the source could not be counted.
         schema_changed: None where there was no earlier run to compare with.
         kernel: `compiled` or `interpreted`; None for engines without a kernel.
     """
@@ -73,6 +75,7 @@ class ExportReport:
     longest_statement_s: float = 0.0
     position: Position | None = None
     is_validated: bool | None = None
+    reconciled: tuple[int, int] | None = None
     schema_changed: bool | None = None
     quality_passed: bool | None = None
     warnings: tuple[str, ...] = ()
@@ -105,13 +108,31 @@ class ExportReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildOutput:
+    """What the process of one export wrote on its standard error.
+
+    Attributes:
+        head: The first lines, without line ends; control bytes made visible, secrets masked.
+        dropped: Lines after `head` and before `tail` that were not kept.
+        tail: The last lines, where any were dropped.
+    """
+
+    export_name: str
+    head: tuple[str, ...]
+    dropped: int = 0
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """One invocation: all its exports.
 
     Attributes:
         run_aggregate_id: `agg_` and the start time.
-        parallel_mode: `sequential` for now.
+        parallel_mode: `sequential`, `parallel-threads` or `parallel-processes`.
         exports: One report each, in configuration order.
+        stopped_by: Number of the signal that ended the invocation early; None where none did.
+        child_outputs: For exports in processes of their own, those that wrote any.
     """
 
     run_aggregate_id: str
@@ -120,6 +141,8 @@ class RunReport:
     config_path: str
     exports: tuple[ExportReport, ...]
     parallel_mode: str = "sequential"
+    stopped_by: int | None = None
+    child_outputs: tuple[ChildOutput, ...] = ()
 
     @property
     def duration_ms(self) -> int:

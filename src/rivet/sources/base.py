@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     import pyarrow as pa
@@ -128,6 +128,11 @@ class Session(Protocol):
         """
         ...
 
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether the session still is in the instant of a read, so that a count sees its rows."""
+        ...
+
     def count(self, relation: Relation) -> int:
         """Count a relation's rows exactly, in this session's snapshot where it has one.
 
@@ -167,4 +172,25 @@ class ReportsVersion(Protocol):
 
     def server_version(self) -> str:
         """Return the server's name and version, such as `PostgreSQL 16.4`."""
+        ...
+
+
+@runtime_checkable
+class EstimatesSizes(Protocol):
+    """Sessions that can tell at once, and roughly, how large tables are: to begin with the largest.
+
+    It costs about one round trip whatever the number of tables, scans nothing and waits for
+    nobody's lock.
+    """
+
+    def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
+        """Return a size per relation, to be compared with one another only.
+
+        Returns:
+            In the order given, in one unit per engine (bytes or rows), never negative; None for
+            queries, for tables that are not there, and where nothing is known.
+
+        Raises:
+            SourceError: The source cannot be asked.
+        """
         ...

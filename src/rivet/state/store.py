@@ -111,16 +111,20 @@ class StateStore:
         """Return the present instant by the store's clock."""
         return self._clock()
 
-    def check_writable(self) -> None:
+    def check_writable(self, *, is_read_through: bool = False) -> None:
         """Prove that the store can be written, before anything is read from a source.
 
         Writes a row and takes it back; a small SQLite file is also read through for damage.
+
+        Args:
+            is_read_through: Somebody has just looked for damage, such as a parent process.
 
         Raises:
             StateError: It cannot be written, or is damaged.
             StateLockedError: Another process holds it.
         """
-        self.database.check_whole()
+        if not is_read_through:
+            self.database.check_whole()
         with self.database.write() as db:
             db.change(
                 "INSERT INTO pyrivet.schemas (export_name, columns_json, updated_at)"
@@ -297,10 +301,11 @@ class StateStore:
 
     # What happened
 
-    def journal(self, run_id: str, export_name: str, event_json: str) -> None:
-        """Append one event of a run, redacted; a power cut may take the last of them."""
+    def journal(self, run_id: str, export_name: str, *events_json: str) -> None:
+        """Append events of a run, redacted; a power cut may take the last of them."""
         with self.database.write(is_durable=False) as db:
-            journal.append(db, run_id, export_name, event_json, self._clock())
+            for event_json in events_json:
+                journal.append(db, run_id, export_name, event_json, self._clock())
 
     def journal_events(self, run_id: str) -> tuple[str, ...]:
         """Return the events of a run in order, as JSON text."""

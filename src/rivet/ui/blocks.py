@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
+import signal
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from rivet.redact import redact, visible
-from rivet.ui.quantities import duration, rate, size
+from rivet.ui.causes import cause, common_cause
+from rivet.ui.quantities import duration, files, rate, size
+from rivet.ui.text import harmless
 
 if TYPE_CHECKING:
-    from rivet.model.report import ExportReport, RunReport
+    from collections.abc import Sequence
+
+    from rivet.model.report import ChildOutput, ExportReport, RunReport
 
 _BLOCK_WIDTH: Final = 60
 _RULE: Final = "═" * 56
-_CAUSE_WIDTH: Final = 200
+_PROCESSES: Final = "parallel-processes"
+_MOST_ALIKE: Final = 3
+_MOST_COMMITTED: Final = 20
+_MOST_NAMED: Final = 10
 
 
 def export_block(report: ExportReport) -> str:
@@ -25,7 +34,7 @@ def export_block(report: ExportReport) -> str:
         first, *rest = value.splitlines()
         lines.append(f"  {label + ':':<{width}} {first}")
         lines += [f"  {'':<{width}} {line}" for line in rest]
-    return visible(redact("\n".join(lines))) + "\n"
+    return harmless("\n".join(lines)) + "\n"
 
 
 def _rows(report: ExportReport) -> list[tuple[str, str | None]]:
@@ -85,18 +94,38 @@ def _error(report: ExportReport) -> str | None:
 def run_summary(report: RunReport, *, written: str | None = None) -> str:
     """Return the summary of an invocation with several exports.
 
+    Where all failed alike it begins with what they have in common; where not all succeeded it ends
+    with what was committed and the command that goes on.
+
     Args:
         report: The invocation.
         written: Path of `--summary-output`, where one was written.
     """
+    lines = [*_banner(report), "", _RULE, f"  Run summary ({len(report.exports)} exports)", _RULE]
+    lines += [f"  {label + ':':<14} {value}" for label, value in _totals(report) if value]
+    failed = [export for export in report.failures if export.status == "failed"]
+    if failed:
+        lines += ["", "  failed exports:"]
+        lines += [f"    - {export.export_name}: {cause(export)}" for export in failed]
+    lines += _interrupted(report)
+    if written:
+        lines += ["", f"  written:       {written}"]
+    return harmless("\n".join(lines)) + "\n" + going_on(report)
+
+
+def _totals(report: RunReport) -> list[tuple[str, str]]:
     body = report.to_json()
-    status = f"{body['success_count']} success · {body['failed_count']} failed"
+    seconds = report.duration_ms / 1000
+    interrupted = sum(export.status == "interrupted" for export in report.exports)
+    status = f"{body['success_count']} success · {body['failed_count'] - interrupted} failed"
+    if interrupted:
+        status += f" · {interrupted} interrupted"
     if body["skipped_count"]:
         status += f" · {body['skipped_count']} skipped"
-    seconds = report.duration_ms / 1000
-    rows: list[tuple[str, str]] = [
+    return [
         ("id", report.run_aggregate_id),
         ("status", status),
+        ("stopped", f"by {_signal(report.stopped_by)}" if report.stopped_by is not None else ""),
         ("rows", f"{report.rows:,}"),
         ("files", f"{body['total_files']:,}"),
         ("bytes read", size(body["total_bytes_read"]) if body["total_bytes_read"] else ""),
@@ -106,18 +135,86 @@ def run_summary(report: RunReport, *, written: str | None = None) -> str:
         ("mode", report.parallel_mode),
         ("config", report.config_path),
     ]
-    lines = ["", _RULE, f"  Run summary ({len(report.exports)} exports)", _RULE]
-    lines += [f"  {label + ':':<14} {value}" for label, value in rows if value]
-    if report.failures:
-        lines += ["", "  failed exports:"]
-        lines += [f"    - {export.export_name}: {_cause(export)}" for export in report.failures]
-    if written:
-        lines += ["", f"  written:       {written}"]
-    return visible(redact("\n".join(lines))) + "\n"
 
 
-def _cause(report: ExportReport) -> str:
-    if report.failure is None:
-        return report.status
-    text = " ".join(f"[{report.failure.code}] {report.failure.message}".split())
-    return text if len(text) <= _CAUSE_WIDTH else text[: _CAUSE_WIDTH - 1] + "…"
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _banner(report: RunReport) -> list[str]:
+    found = common_cause(report.exports)
+    if found is None:
+        return []
+    example, count = found
+    who = "children" if report.parallel_mode == _PROCESSES else "exports"
+    lines = ["", f"  {count} {who} failed with the same error before any succeeded:"]
+    lines.append(f"    {cause(example)}")
+    if example.failure and example.failure.hint:
+        lines.append(f"    hint: {' '.join(example.failure.hint.split())}")
+    return lines
+
+
+def _interrupted(report: RunReport) -> list[str]:
+    """List those that were cut short; a reason that many share stands once."""
+    by_cause: defaultdict[str, list[str]] = defaultdict(list)
+    for export in report.failures:
+        if export.status != "failed":
+            by_cause[cause(export)].append(export.export_name)
+    lines = ["", "  interrupted exports:"] if by_cause else []
+    for why, names in by_cause.items():
+        told = names if len(names) <= _MOST_ALIKE else [f"{len(names)} exports"]
+        lines += [f"    - {name}: {why}" for name in told]
+    return lines
+
+
+def going_on(report: RunReport) -> str:
+    """Return what was committed and the command that runs the rest.
+
+    The empty string where there is no rest, and for one export that failed by itself: its block
+    has said it all.
+    """
+    rest = [export.export_name for export in report.failures]
+    if not rest or (len(report.exports) == 1 and report.stopped_by is None):
+        return ""
+    committed = [
+        export
+        for export in report.exports
+        if export.status == "success" or (export.files and report.stopped_by is not None)
+    ]
+    lines = ["", *(f"  committed: {_committed(export)}" for export in committed[:_MOST_COMMITTED])]
+    if len(committed) > _MOST_COMMITTED:
+        lines.append(f"  committed: {len(committed) - _MOST_COMMITTED} more exports")
+    command = f"rivet run -c {shlex.quote(report.config_path)}"
+    if len(rest) <= _MOST_NAMED or len(rest) < len(report.exports):
+        command += "".join(f" -e {shlex.quote(name)}" for name in rest)
+    lines.append(f"  go on with: {command}")
+    return harmless("\n".join(lines)) + "\n"
+
+
+def _committed(export: ExportReport) -> str:
+    told = f"{export.export_name} {export.rows:,} rows in {files(len(export.files))}"
+    return told if export.is_success else f"{told} (of an unfinished run)"
+
+
+def stderr_dump(outputs: Sequence[ChildOutput]) -> str:
+    """Return what children wrote on their standard error; empty where none wrote anything.
+
+    Args:
+        outputs: In configuration order; their lines are masked and harmless already.
+    """
+    lines: list[str] = []
+    for output in outputs:
+        if not output.head and not output.tail and not output.dropped:
+            continue
+        lines.append(f"  ── {harmless(output.export_name)} ──")
+        lines += [f"    | {line}" for line in output.head]
+        if output.dropped:
+            lines.append(f"    | … (truncated, {output.dropped} more line(s) dropped)")
+        lines += [f"    | {line}" for line in output.tail]
+    if not lines:
+        return ""
+    heading = "  child stderr (captured to keep the live card stack stable):"
+    return "\n".join(["", heading, *lines]) + "\n"

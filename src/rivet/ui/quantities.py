@@ -53,3 +53,8 @@ def rate(rows: int, seconds: float) -> str:
     if seconds < 0.5 or rows <= 0:  # noqa: PLR2004 - half a second of evidence
         return ""
     return f"{rows_short(round(rows / seconds))} rows/s"
+
+
+def files(count: int) -> str:
+    """Return `1 file` or `11 files`."""
+    return "1 file" if count == 1 else f"{count:,} files"

@@ -89,6 +89,24 @@ def test_every_key_of_this_version(tmp_path):
     assert config.warnings == ()
 
 
+@pytest.mark.parametrize("value", [True, False, 1, 64])
+@pytest.mark.parametrize("key", ["parallel_exports", "parallel_export_processes"])
+def test_running_side_by_side(key, value, tmp_path):
+    written = str(value).lower()
+    text = EVERYTHING.replace(f"{key}: false", f"{key}: {written}")
+    taken = getattr(config_from_text(text, tmp_path / "rivet.yaml", env={}), key)
+    assert taken == value
+    assert type(taken) is type(value)
+
+
+def test_budgets(tmp_path):
+    text = f"max_connections: 1\nmax_memory_mb: 384\n{EVERYTHING}"
+    config = config_from_text(text, tmp_path / "rivet.yaml", env={})
+    assert (config.max_connections, config.max_memory_mb) == (1, 384)
+    plain = config_from_text(EVERYTHING, tmp_path / "rivet.yaml", env={})
+    assert (plain.max_connections, plain.max_memory_mb) == (None, None)
+
+
 def test_a_file(tmp_path):
     (tmp_path / "rivet.yaml").write_text(EVERYTHING)
     first = load_config(tmp_path / "rivet.yaml", env={})

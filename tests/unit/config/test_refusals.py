@@ -133,6 +133,48 @@ def test_wrong_key_of_an_export(lines, key, words, hint, tmp_path):
     assert f"line {error.line}, column {error.column}: " in error.message
 
 
+# What is put before FULL's keys, words of the message, words of the hint.
+OF_THE_TOP = [
+    ("parallel_exports: 0", "`parallel_exports` must be at least 1, not 0", "write false"),
+    ("parallel_export_processes: -2", "must be at least 1, not -2", "write false"),
+    ("parallel_export_processes: yes", "must be true, false or a whole number", "true or false"),
+    ("parallel_export_processes: '4'", "must be true, false or a whole number", "without quotes"),
+    ("parallel_exports: auto", "must be true, false or a whole number", "write true"),
+    ("parallel_exports: 2.5", "must be true, false or a whole number", None),
+    ("parallel_exports: [2]", "must be true, false or a whole number", None),
+    ("parallel_exports: 04", "leading zero", "write 4"),
+    ("paralel_exports: 4", "unknown key", "did you mean `parallel_exports`?"),
+    ("parallel_processes: 4", "unknown key", "did you mean `parallel_export_processes`?"),
+    ("max_connections: 0", "`max_connections` must be at least 1, not 0", None),
+    ("max_connections: true", "`max_connections` must be a whole number", None),
+    ("max_connection: 5", "unknown key", "did you mean `max_connections`?"),
+    ("max_memory_mb: 383", "must be at least 384, not 383", "one export alone"),
+    ("max_memory_mb: 0", "`max_memory_mb` must be at least", "one export alone"),
+    ("max_memory_mb: 1GB", "`max_memory_mb` must be a whole number", "digits only"),
+    ("max_memory: 5000", "unknown key", "did you mean `max_memory_mb`?"),
+]
+
+
+@pytest.mark.parametrize(("line", "words", "hint"), OF_THE_TOP)
+def test_wrong_key_at_the_top(line, words, hint, tmp_path):
+    text = f"{line}\n{FULL}"
+    error = refused(text, tmp_path)
+    assert words in error.message
+    assert hint is None or hint in error.hint
+    assert (error.line, error.column) == (1, 1)
+    assert error.exit_status == 1
+
+
+@pytest.mark.parametrize(
+    "key", ["parallel_exports", "parallel_export_processes", "max_connections", "max_memory_mb"]
+)
+def test_a_key_of_the_top_that_stands_below(key, tmp_path):
+    for text in (f"{FULL}  {key}: 512\n", FULL.replace("exports:", f"  {key}: 512\nexports:")):
+        error = refused(text, tmp_path)
+        assert f"unknown key `{key}`" in error.message
+        assert f"`{key}` belongs at the top level" in error.hint
+
+
 OF_THE_REST = [
     ("", "the configuration is empty", "RIVET_CONFIG_YAML_INVALID"),
     ("[]", "must be a map of keys", "RIVET_CONFIG_YAML_INVALID"),

@@ -53,8 +53,6 @@ NOT_YET = [
     ("exports.load", {"export": {"load": {"pk": ["id"]}}}),
     ("notifications", {"notifications": {"slack": {"webhook_url_env": "W", "on": ["failure"]}}}),
     ("load", {"load": {"target": "bigquery", "pk": "auto", "partition": "none"}}),
-    ("parallel_exports", {"parallel_exports": True}),
-    ("parallel_export_processes", {"parallel_export_processes": True}),
     ("tuning.memory_threshold_mb", {"export": {"tuning": {"memory_threshold_mb": 5}}}),
     ("tuning.max_batch_memory_mb", {"export": {"tuning": {"max_batch_memory_mb": 5}}}),
     (

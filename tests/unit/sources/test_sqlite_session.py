@@ -162,6 +162,22 @@ def test_one_read_is_one_instant_while_a_writer_goes_on(
         assert session.count(T) == 500
 
 
+def test_a_read_can_leave_its_instant_to_a_count_and_to_the_next_read(
+    path: Path, writer: sqlite3.Connection
+) -> None:
+    writer.execute("PRAGMA journal_mode = WAL")
+    fill(writer, 1000)
+    with connect(path) as session:
+        list(session.read(request(session)))
+        assert not session.has_snapshot
+        held = request(session, holds_snapshot=True)
+        list(session.read(held))
+        writer.execute("DELETE FROM t WHERE id > 500")
+        assert session.has_snapshot
+        assert session.count(T) == 1000
+        assert sum(batch.num_rows for batch in session.read(held)) == 1000
+
+
 def test_a_rollback_journal_is_noted(path: Path, writer: sqlite3.Connection) -> None:
     fill(writer, 1)
     with connect(path) as session:

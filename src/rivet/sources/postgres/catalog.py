@@ -40,6 +40,7 @@ _NAMES: Final = """
 
 _ATTRIBUTES: Final = """
     SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull,
+           pg_catalog.format_type(a.atttypid, CASE WHEN a.atttypmod >= 0 THEN a.atttypmod END),
            has_column_privilege(a.attrelid, a.attnum, 'SELECT')
     FROM pg_catalog.pg_attribute a
     WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
@@ -65,6 +66,33 @@ _SPELLINGS: Final = """
     SELECT pg_catalog.format_type(type_oid, CASE WHEN type_mod < 0 THEN NULL ELSE type_mod END)
     FROM unnest(%s::oid[], %s::int[]) WITH ORDINALITY AS u(type_oid, type_mod, place)
     ORDER BY place"""
+
+# Base types whose numbers are fixed in the source of every version (pg_type.dat).
+_BASE_TYPES: Final = {
+    16: "bool",
+    17: "bytea",
+    20: "int8",
+    21: "int2",
+    23: "int4",
+    25: "text",
+    26: "oid",
+    114: "json",
+    700: "float4",
+    701: "float8",
+    790: "money",
+    869: "inet",
+    1042: "bpchar",
+    1043: "varchar",
+    1082: "date",
+    1083: "time",
+    1114: "timestamp",
+    1184: "timestamptz",
+    1186: "interval",
+    1266: "timetz",
+    1700: "numeric",
+    2950: "uuid",
+    3802: "jsonb",
+}
 
 _LOCKED: Final = """
     SELECT DISTINCT n.nspname, c.relname
@@ -198,7 +226,8 @@ def table_columns(
     if not rows:
         msg = f"{label} has no columns"
         raise SourceQueryError(msg, hint="export a query instead")
-    types = resolve_types(connection, [(row[1], row[2]) for row in rows])
+    spellings = [row[4] for row in rows]
+    types = resolve_types(connection, [(row[1], row[2]) for row in rows], spellings)
     return tuple(
         NativeColumn(row[0], native, nullable=row[3])
         for row, native in zip(rows, types, strict=True)
@@ -248,17 +277,26 @@ def tables_of_query(connection: psycopg.Connection[Any], query: str) -> list[tup
 
 
 def resolve_types(
-    connection: psycopg.Connection[Any], wanted: list[tuple[int, int]]
+    connection: psycopg.Connection[Any],
+    wanted: list[tuple[int, int]],
+    spellings: list[str] | None = None,
 ) -> tuple[NativeType, ...]:
-    """Resolve (type OID, modifier) pairs through domains and arrays to base types."""
+    """Resolve (type OID, modifier) pairs through domains and arrays to base types.
+
+    Args:
+        connection: Asked only about types that not every server has under the same number.
+        wanted: The pairs.
+        spellings: How the catalog writes each; None asks for that, too.
+    """
     if not wanted:
         return ()
     oids, modifiers = [oid for oid, _ in wanted], [modifier for _, modifier in wanted]
-    rows = connection.execute(_TYPES, (sorted(set(oids)),)).fetchall()
-    known = {row[0]: row[1:] for row in rows}
-    spellings = connection.execute(_SPELLINGS, (oids, modifiers)).fetchall()
+    known = _known_types(connection, set(oids))
+    if spellings is None:
+        rows = connection.execute(_SPELLINGS, (oids, modifiers)).fetchall()
+        spellings = [spelling for (spelling,) in rows]
     resolved = []
-    for (oid, modifier), (spelling,) in zip(wanted, spellings, strict=True):
+    for (oid, modifier), spelling in zip(wanted, spellings, strict=True):
         code, base_modifier = _base(known, oid, modifier)
         element = known[code][4]
         if element:
@@ -272,6 +310,17 @@ def resolve_types(
             NativeType(spelling, code, name, base_modifier, type_kind, is_array=bool(element))
         )
     return tuple(resolved)
+
+
+def _known_types(connection: psycopg.Connection[Any], oids: set[int]) -> dict[int, tuple[Any, ...]]:
+    """Return (name, kind, base, modifier, element) by OID, of these types and what they rest on."""
+    known: dict[int, tuple[Any, ...]] = {
+        oid: (_BASE_TYPES[oid], "b", 0, -1, 0) for oid in oids & _BASE_TYPES.keys()
+    }
+    if others := sorted(oids - known.keys()):
+        rows = connection.execute(_TYPES, (others,)).fetchall()
+        known.update({row[0]: row[1:] for row in rows})
+    return known
 
 
 def _base(known: dict[int, tuple[Any, ...]], oid: int, modifier: int) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import psycopg
@@ -19,13 +19,14 @@ from rivet.sources.postgres.catalog import (
     table_facts,
     tables_of_query,
 )
+from rivet.sources.postgres.estimates import table_sizes
 from rivet.sources.postgres.faults import translated
 from rivet.sources.postgres.overrides import plan_columns
 from rivet.sources.postgres.read import DIALECT, CopyStream, copy_statement, from_item
 from rivet.sources.sql import select, single_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from rivet.model.columns import Column, TypeRules
@@ -46,6 +47,10 @@ _HAS_TRANSACTION_TIMEOUT: Final = 170000
 _HAS_CLIENT_CHECK: Final = 140000
 _CLIENT_CHECK: Final = "client_connection_check_interval = '5s'"
 _CANCEL_TIMEOUT_S: Final = 5.0
+_POSITION: Final = (
+    "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
+    " ELSE pg_catalog.pg_current_wal_lsn() END::text"
+)
 
 
 class PostgresSession:
@@ -59,6 +64,7 @@ class PostgresSession:
         self._connection = connection
         self._settings = settings
         self._has_snapshot = False
+        self._found: dict[Relation, FoundTable] = {}
         self._version = connection.info.server_version
         self._checks_client = self._version >= _HAS_CLIENT_CHECK
 
@@ -82,12 +88,20 @@ class PostgresSession:
         if relation.table is None:
             return TableFacts()
         with self._question(f"looking up {visible(relation.label)}") as connection:
-            return table_facts(connection, find_table(connection, relation))
+            found = self._found.get(relation) or find_table(connection, relation)
+            return table_facts(connection, found)
+
+    def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
+        """Read the bytes of tables from the catalog; waits for no lock, see `EstimatesSizes`."""
+        with self._question("looking up sizes") as connection:
+            return table_sizes(connection, relations)
 
     def columns(self, relation: Relation, rules: TypeRules) -> tuple[Column, ...]:
         """Describe a relation's columns under the user's rules, without reading data."""
         with self._question(f"describing {visible(relation.label)}") as connection:
-            natives, _ = self._describe(connection, relation)
+            natives, found = self._describe(connection, relation)
+        if found is not None:
+            self._found[relation] = found
         return plan_columns(natives, rules)
 
     def read(self, request: ReadRequest) -> CopyStream:
@@ -119,6 +133,11 @@ class PostgresSession:
             value = result.get_value(0, 0)
         return None if value is None else value.decode()
 
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether the transaction of the first read is open."""
+        return self._has_snapshot
+
     def count(self, relation: Relation) -> int:
         """Count a relation's rows; in the snapshot once a read has opened it."""
         with self._question(f"counting {visible(relation.label)}") as connection:
@@ -130,18 +149,15 @@ class PostgresSession:
     def position(self) -> Position | None:
         """Return the write-ahead log position, approximate; None where it may not be asked."""
         with self._question("asking for the log position") as connection:
-            row = connection.execute(
-                "SELECT name, coalesce(has_function_privilege(to_regprocedure(name), 'EXECUTE'),"
-                " false) FROM (SELECT CASE WHEN pg_is_in_recovery()"
-                " THEN 'pg_catalog.pg_last_wal_replay_lsn()'"
-                " ELSE 'pg_catalog.pg_current_wal_lsn()' END AS name) AS f"
-            ).fetchone()
-            if row is None or not row[1]:
-                return None
-            lsn = connection.execute(f"SELECT {row[0]}::text").fetchone()
-        if lsn is None or lsn[0] is None:
+            try:
+                # Within the snapshot a refusal must not end it: psycopg sets a savepoint there.
+                with connection.transaction() if self._has_snapshot else nullcontext():
+                    row = connection.execute(_POSITION).fetchone()
+            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction):
+                row = None
+        if row is None or row[0] is None:
             return None
-        return Position("postgresql", "lsn", lsn[0], is_approximate=True)
+        return Position("postgresql", "lsn", row[0], is_approximate=True)
 
     def server_version(self) -> str:
         """Return such as `PostgreSQL 16.4`."""
@@ -195,24 +211,31 @@ class PostgresSession:
         """
         if self._has_snapshot:
             return
-        self._begin()
         tables = self._lockable(relation)
-        self._roll_back()
         self._begin()
         for schema, name in tables:
             qualified = DIALECT.qualified(schema, name)
-            self._connection.execute(f"LOCK TABLE {qualified} IN ACCESS SHARE MODE".encode())
+            try:
+                self._connection.execute(f"LOCK TABLE {qualified} IN ACCESS SHARE MODE".encode())
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+                raise _gone(relation) from error
         self._has_snapshot = True
 
     def _lockable(self, relation: Relation) -> list[tuple[str, str]]:
-        if relation.table is None:
-            query = single_statement(relation.query or "", DIALECT)
-            return tables_of_query(self._connection, query)
-        try:
-            found = find_table(self._connection, relation)
-        except SourceQueryError as error:
-            msg = f"{visible(relation.label)} is gone: it was there when the run was planned"
-            raise StalePlanError(msg, hint=error.hint) from error
+        """Return what to lock; asks in a transaction of its own where it is not known yet."""
+        found = self._found.get(relation)
+        if found is None:
+            self._begin()
+            if relation.table is None:
+                query = single_statement(relation.query or "", DIALECT)
+                tables = tables_of_query(self._connection, query)
+                self._roll_back()
+                return tables
+            try:
+                found = find_table(self._connection, relation)
+            except SourceQueryError as error:
+                raise _gone(relation, error.hint) from error
+            self._roll_back()
         return [(found.schema, found.name)] if found.is_lockable else []
 
     def _begin(self) -> None:
@@ -243,6 +266,11 @@ class PostgresSession:
         if self._connection.info.transaction_status is not TransactionStatus.IDLE:
             with suppress(psycopg.Error):
                 self._connection.execute("ROLLBACK")
+
+
+def _gone(relation: Relation, hint: str | None = None) -> StalePlanError:
+    msg = f"{visible(relation.label)} is gone: it was there when the run was planned"
+    return StalePlanError(msg, hint=hint or "run it again to plan anew")
 
 
 def _refuse_changed(

@@ -142,12 +142,13 @@ def facts_of(connection: sqlite3.Connection, relation: Relation) -> TableFacts:
         key=lambda one: one.key_ordinal,
     )
     return TableFacts(
-        estimated_rows=_estimate(connection, relation.table),
+        estimated_rows=estimated_rows(connection, relation.table),
         key=tuple(one.name for one in key),
     )
 
 
-def _estimate(connection: sqlite3.Connection, table: str) -> int | None:
+def estimated_rows(connection: sqlite3.Connection, table: str) -> int | None:
+    """Return the rows that ANALYZE counted in a table; None where it was not run."""
     has_stat = "SELECT 1 FROM main.sqlite_master WHERE name = 'sqlite_stat1'"
     if connection.execute(has_stat).fetchone() is None:
         return None

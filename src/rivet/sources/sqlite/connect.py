@@ -20,12 +20,14 @@ from rivet.errors import (
     StalePlanError,
 )
 from rivet.sources.sqlite.catalog import check_table, columns_of, facts_of, source_sql
+from rivet.sources.sqlite.estimates import table_sizes
 from rivet.sources.sqlite.read import SqliteStream
 from rivet.sources.sqlite.translate import translated
 from rivet.sources.sqlite.types import UNTYPED, describe
 from rivet.sources.sqlite.watch import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -128,12 +130,17 @@ def _check_file(path: Path) -> None:
 
 @dataclass(slots=True)
 class SqliteSession:
-    """One read-only connection; every read is one transaction, one instant."""
+    """One read-only connection; every read is one transaction, one instant.
+
+    The transaction ends with the read, because it holds up writers of a database that is not in
+    WAL mode, unless the request says that it is still needed.
+    """
 
     connection: sqlite3.Connection
     watch: Watch
     journal_mode: str
     _stream: SqliteStream | None = None
+    _holds_snapshot: bool = False
 
     def __enter__(self) -> Self:
         return self
@@ -153,6 +160,11 @@ class SqliteSession:
         with translated(self.watch, doing=f"looking up {relation.label}"), self.watch.running():
             return facts_of(self.connection, relation)
 
+    def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
+        """Estimate the rows of tables without a scan; see `EstimatesSizes`."""
+        with translated(self.watch, doing="looking up sizes"), self.watch.running():
+            return table_sizes(self.connection, relations)
+
     def columns(self, relation: Relation, rules: TypeRules) -> tuple[Column, ...]:
         """Describe the columns from their declared types; reads no row."""
         with translated(self.watch, doing=f"describing {relation.label}"), self.watch.running():
@@ -160,7 +172,7 @@ class SqliteSession:
         return describe(declared, rules, label=relation.label)
 
     def read(self, request: ReadRequest) -> SqliteStream:
-        """Stream a relation in one transaction of its own.
+        """Stream a relation in one transaction: its own, or the one an earlier read holds.
 
         Raises:
             StalePlanError: A column is gone or was declared anew since it was described.
@@ -172,12 +184,14 @@ class SqliteSession:
         doing = f"reading {request.relation.label}"
         self.watch.longest_s = 0.0
         with translated(self.watch, doing=doing), self.watch.running():
-            self.connection.execute("BEGIN")
+            if not self.connection.in_transaction:
+                self.connection.execute("BEGIN")
+            self._holds_snapshot = self._holds_snapshot or request.holds_snapshot
             try:
                 self._check_fresh(request)
                 cursor = self.connection.cursor()
             except BaseException:
-                self._end()
+                self._leave()
                 raise
         # The statement begins with the first batch: a first row that takes long must not hold up
         # the thread that handles signals.
@@ -193,6 +207,11 @@ class SqliteSession:
             raise SourceQueryError(msg, hint="select one value, such as SELECT max(id) FROM t")
         (value,) = row
         return value.hex() if isinstance(value, bytes) else None if value is None else str(value)
+
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether a read's transaction is open."""
+        return self._holds_snapshot and self.connection.in_transaction
 
     def count(self, relation: Relation) -> int:
         """Count the rows exactly."""
@@ -233,5 +252,10 @@ class SqliteSession:
 
     def _end(self) -> None:
         self._stream = None
+        if not self._holds_snapshot:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._holds_snapshot = False
         with suppress(sqlite3.Error):
             self.connection.execute("ROLLBACK")

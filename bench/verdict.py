@@ -1,0 +1,34 @@
+"""A target of the project, and whether it is met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One target: what was asked, what came out; `is_met` is None where it was not measured."""
+
+    target: str
+    found: str
+    is_met: bool | None
+
+    def line(self) -> str:
+        """Return the row of the table of targets."""
+        mark = {True: "met", False: "**missed**", None: "not measured"}[self.is_met]
+        return f"| {self.target} | {self.found} | {mark} |"
+
+
+def times(ratio: float | None) -> str:
+    """Return a ratio as it is written in tables; nothing for None."""
+    return "" if ratio is None else f"{ratio:.2f}x"
+
+
+def at_most(target: str, ratio: float | None, limit: float) -> Verdict:
+    """Judge a ratio that should be small."""
+    return Verdict(target, times(ratio), None if ratio is None else ratio <= limit)
+
+
+def at_least(target: str, ratio: float | None, limit: float) -> Verdict:
+    """Judge a ratio that should be large."""
+    return Verdict(target, times(ratio), None if ratio is None else ratio >= limit)

@@ -1,0 +1,86 @@
+"""The words and files after a run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rivet.errors import DestinationError
+from rivet.ui.blocks import export_block, run_summary, stderr_dump
+
+if TYPE_CHECKING:
+    from rivet.execution.invocation import Ended
+    from rivet.model.report import RunReport
+
+# More than a screen of child output goes into a file.
+_INLINE_LINES: Final = 20
+
+
+def conclude(ended: Ended, *, as_json: bool, summary: Path | None, is_silent: bool) -> None:
+    """Tell what an invocation did, and end as it ended.
+
+    Args:
+        ended: The invocation.
+        as_json: Print the aggregate on standard output.
+        summary: Where to write the same; None for nowhere.
+        is_silent: Say nothing on standard error.
+
+    Raises:
+        DestinationError: The summary cannot be written, and nothing worse happened.
+        ChildFailedError: An export failed.
+        KeyboardInterrupt: Ctrl-C ended it early.
+        SystemExit: A signal did.
+    """
+    from rivet.execution.failures import raise_for_failures
+
+    report = ended.report
+    body = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
+    if as_json:
+        sys.stdout.write(body)
+    written = None
+    try:
+        if summary is not None:
+            _write_summary(summary, body)
+            written = summary
+    finally:  # the verdict on the run comes before that on its summary
+        if not is_silent:
+            _print_words(report, written)
+        if ended.interrupt is not None:
+            raise ended.interrupt
+        raise_for_failures(report)
+
+
+def _write_summary(path: Path, body: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(body, encoding="utf-8")
+    except OSError as error:
+        msg = f"the summary cannot be written to {path}: {error.strerror}"
+        raise DestinationError(msg, hint="the run itself is complete; see `rivet files`") from error
+
+
+def _print_words(report: RunReport, summary_output: Path | None) -> None:
+    if len(report.exports) == 1:
+        sys.stderr.write(export_block(report.exports[0]))
+        return
+    written = str(summary_output) if summary_output else None
+    sys.stderr.write(run_summary(report, written=written))
+    _print_child_words(report)
+
+
+def _print_child_words(report: RunReport) -> None:
+    """Print what children wrote on their standard error, or where it was put."""
+    dump = stderr_dump(report.child_outputs)
+    if dump.count("\n") > _INLINE_LINES:
+        now = datetime.now(UTC)
+        path = Path(report.config_path).parent / f"rivet-child-stderr-{now:%Y%m%dT%H%M%S}.log"
+        try:
+            path.write_text(dump, encoding="utf-8", errors="replace")
+        except OSError as error:
+            sys.stderr.write(f"warning: {path} cannot be written: {error.strerror}\n")
+        else:
+            dump = f"\n  child stderr (full per-export logs) → {path}\n"
+    sys.stderr.write(dump)

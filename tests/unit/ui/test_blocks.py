@@ -1,0 +1,178 @@
+"""The words after a run."""
+
+import signal
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rivet.model.part import FileStats, RecordedPart
+from rivet.model.report import ChildOutput, ExportReport, Failure, RunReport
+from rivet.ui.blocks import export_block, going_on, run_summary, stderr_dump
+
+_BEGAN_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def _success(name, rows=1_000, parts=1):
+    files = tuple(_part(name, number, rows // parts) for number in range(parts))
+    size = 10 * parts
+    return ExportReport(name, "success", "run", rows=rows, bytes_written=size, files=files)
+
+
+def _part(name, number, rows):
+    stats = FileStats(rows, 10, "xxh3:0", "")
+    file = f"{number}.parquet"
+    return RecordedPart(number, "run", name, 0, 1, file, f"file:///{file}", 0, stats, _BEGAN_AT)
+
+
+def _failed(name, message, hint=None, code="RIVET_SOURCE_QUERY"):
+    return ExportReport(name, "failed", failure=Failure(code, message, hint, 1, retryable=False))
+
+
+def _stopped(name, message=None):
+    failure = message and Failure("RIVET_INTERRUPTED", message, None, 1, retryable=True)
+    return ExportReport(name, "interrupted", failure=failure or None)
+
+
+def _run(*exports, path="shop.yaml", mode="parallel-processes", stopped_by=None):
+    ended_at = _BEGAN_AT + timedelta(seconds=2)
+    return RunReport("agg_1", _BEGAN_AT, ended_at, path, exports, mode, stopped_by)
+
+
+def test_the_summary_of_a_good_run_is_short():
+    report = _run(_success("a"), _success("b", 501_000, 2))
+    assert run_summary(report, written="out.json") == (
+        "\n════════════════════════════════════════════════════════\n"
+        "  Run summary (2 exports)\n"
+        "════════════════════════════════════════════════════════\n"
+        "  id:            agg_1\n"
+        "  status:        2 success · 0 failed\n"
+        "  rows:          502,000\n"
+        "  files:         3\n"
+        "  bytes written: 30 B\n"
+        "  duration:      2.0s (wall clock)\n"
+        "  throughput:    251K rows/s\n"
+        "  mode:          parallel-processes\n"
+        "  config:        shop.yaml\n"
+        "\n  written:       out.json\n"
+    )
+
+
+def test_failures_are_listed_with_what_is_safe_and_how_to_go_on():
+    report = _run(_success("a"), _failed("b", "no such\n table: b\x1b[2J"), path="my shop.yaml")
+    assert run_summary(report).endswith(
+        "\n  failed exports:\n"
+        "    - b: [RIVET_SOURCE_QUERY] no such table: b\\u{1b}[2J\n"
+        "\n"
+        "  committed: a 1,000 rows in 1 file\n"
+        "  go on with: rivet run -c 'my shop.yaml' -e b\n"
+    )
+
+
+def test_a_cause_is_one_line_of_200_characters():
+    text = run_summary(_run(_success("a"), _failed("b", "x" * 300)))
+    (line,) = [line for line in text.splitlines() if line.startswith("    - b: ")]
+    assert len(line) == len("    - b: ") + 200
+    assert line.endswith("x…")
+
+
+def test_a_stopped_run_says_by_what_and_what_is_left():
+    waiting = [_stopped(f"w{number}", "not started") for number in range(4)]
+    partial = replace(_success("half", 500), status="interrupted")
+    report = _run(_success("a"), partial, *waiting, stopped_by=signal.SIGINT)
+    text = run_summary(report)
+    assert "  status:        1 success · 0 failed · 5 interrupted\n" in text
+    assert "  stopped:       by SIGINT\n" in text
+    assert text.endswith(
+        "\n  interrupted exports:\n"
+        "    - half: interrupted\n"
+        "    - 4 exports: [RIVET_INTERRUPTED] not started\n"
+        "\n"
+        "  committed: a 1,000 rows in 1 file\n"
+        "  committed: half 500 rows in 1 file (of an unfinished run)\n"
+        "  go on with: rivet run -c shop.yaml -e half -e w0 -e w1 -e w2 -e w3\n"
+    )
+
+
+def test_a_single_export_says_how_to_go_on_only_where_it_was_stopped():
+    stopped = _run(_stopped("a"), stopped_by=signal.SIGTERM)
+    assert going_on(stopped) == "\n  go on with: rivet run -c shop.yaml -e a\n"
+    assert going_on(_run(_failed("a", "x"))) == ""
+    assert going_on(_run(_success("a"), stopped_by=signal.SIGTERM)) == ""
+
+
+def test_many_that_all_failed_are_gone_on_with_by_naming_none():
+    many = [_failed(f"e{number}", "x") for number in range(11)]
+    assert going_on(_run(*many)) == "\n  go on with: rivet run -c shop.yaml\n"
+    assert going_on(_run(*many, _success("a"))).count(" -e ") == 11
+    assert going_on(_run(*many[:3])).count(" -e ") == 3
+
+
+def test_a_long_list_of_commits_is_cut():
+    good = [_success(f"e{number}") for number in range(25)]
+    text = going_on(_run(*good, _failed("bad", "x")))
+    assert text.count("  committed: e") == 20
+    assert "  committed: 5 more exports\n" in text
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("parallel-processes", "3 children failed with the same error before any succeeded:"),
+        ("parallel-threads", "3 exports failed with the same error before any succeeded:"),
+    ],
+)
+def test_what_all_have_in_common_is_said_first(mode, words):
+    report = _run(
+        _failed("orders", "orders: cannot reach db7  at 10.0.0.1:5432", "start it\nnow"),
+        _failed("items_2", "items_2: cannot reach db12 at 10.0.0.9:5433"),
+        _failed("other", "something else"),
+        _failed("x", "x: cannot reach db7 at 10.0.0.1:5432"),
+        mode=mode,
+    )
+    assert run_summary(report).startswith(
+        f"\n  {words}\n"
+        "    [RIVET_SOURCE_QUERY] orders: cannot reach db7 at 10.0.0.1:5432\n"
+        "    hint: start it now\n"
+        "\n════"
+    )
+
+
+@pytest.mark.parametrize(
+    "exports",
+    [
+        [_failed("a", "same"), _failed("b", "same")],
+        [_failed("a", "same"), _failed("b", "same"), _failed("c", "same", code="RIVET_STATE")],
+        [_failed("a", "same"), _failed("b", "same"), _failed("c", "same"), _success("d")],
+        [_stopped("a", "same"), _stopped("b", "same"), _stopped("c", "same")],
+    ],
+)
+def test_there_is_no_pattern_in_fewer_or_after_a_success(exports):
+    assert "before any succeeded" not in run_summary(_run(*exports))
+
+
+def test_the_words_of_children_are_shown_with_what_was_dropped():
+    outputs = [
+        ChildOutput("orders", ("one", "two"), dropped=7, tail=("last",)),
+        ChildOutput("silent", ()),
+        ChildOutput("b", ("x",)),
+    ]
+    assert stderr_dump(outputs) == (
+        "\n"
+        "  child stderr (captured to keep the live card stack stable):\n"
+        "  ── orders ──\n"
+        "    | one\n"
+        "    | two\n"
+        "    | … (truncated, 7 more line(s) dropped)\n"
+        "    | last\n"
+        "  ── b ──\n"
+        "    | x\n"
+    )
+    assert stderr_dump([ChildOutput("silent", ())]) == ""
+    assert stderr_dump([]) == ""
+
+
+def test_a_block_shows_foreign_text_harmless():
+    block = export_block(_failed("orders", "no\x1b[2J such\u202e", "try\nagain"))
+    assert "[RIVET_SOURCE_QUERY] no\\u{1b}[2J such\\u{202e}\n" in block
+    assert "  hint:     try\n            again\n" in block
