@@ -3,9 +3,12 @@
 
 def main() -> None:
     """Run the command line."""
+    import gc
     import os
     import sys
 
+    # Imports make many objects and no garbage worth looking for.
+    gc.set_threshold(200_000, 20, 20)
     from rivet.execution.children import early
 
     early.begin(sys.argv[1:], os.environ)

@@ -76,6 +76,14 @@ def chatty(name, _arguments):
     finished(name)
 
 
+def noisy(name, _arguments, count):
+    """Write numbered lines to standard error, then succeed."""
+    started(name)
+    sys.stderr.write("".join(f"noise {number}\n" for number in range(1, int(count) + 1)))
+    sys.stderr.flush()
+    finished(name)
+
+
 def junk(name, _arguments):
     """Write what no reader expects around good events."""
     os.write(1, b"\xff\xfe\x00 not text \x1b[2J\n\n\r\n")
@@ -108,10 +116,9 @@ def crash_midway(name, _arguments):
 
 def killed(name, _arguments, number):
     started(name)
-    if int(number) == signal.SIGSEGV or int(number) == signal.SIGABRT:
-        import resource
+    import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.kill(os.getpid(), int(number))
 
 
@@ -137,6 +144,15 @@ def deaf(name, _arguments):
     started(name)
     os.close(1)
     time.sleep(0.2)
+    os._exit(0)
+
+
+def succeeding_deaf(name, _arguments):
+    """Tell all, close standard output, and end well much later."""
+    started(name)
+    finished(name)
+    os.close(1)
+    time.sleep(0.5)
     os._exit(0)
 
 
@@ -166,6 +182,20 @@ def parent_of_a_holder(name, _arguments):
     finished(name)
 
 
+def late(name, arguments, path):
+    """Change a file, then become Rivet: what was read before is no longer so."""
+    with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123
+        file.write("\n")
+    real(name, arguments)
+
+
+def lines(name, _arguments, count):
+    """Write so many lines to standard error."""
+    started(name)
+    os.write(2, b"".join(b"line %d\n" % number for number in range(int(count))))
+    finished(name)
+
+
 def real(_name, arguments, fault=""):
     """Become Rivet itself, with a fault of its own."""
     environment = {**os.environ}
@@ -179,6 +209,7 @@ BEHAVIOURS = {
     "good": good,
     "slow": slow,
     "chatty": chatty,
+    "noisy": noisy,
     "junk": junk,
     "crash_early": crash_early,
     "refuse_early": refuse_early,
@@ -188,9 +219,12 @@ BEHAVIOURS = {
     "lying": lying,
     "mute": mute,
     "deaf": deaf,
+    "succeeding_deaf": succeeding_deaf,
     "hang": hang,
     "stubborn": stubborn,
     "holder": parent_of_a_holder,
+    "late": late,
+    "lines": lines,
     "real": real,
 }
 

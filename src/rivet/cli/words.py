@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import DestinationError
-from rivet.ui.blocks import export_block, run_summary, stderr_dump
+from rivet.ui.blocks import export_block, going_on, run_summary, stderr_dump
 
 if TYPE_CHECKING:
     from rivet.execution.invocation import Ended
@@ -64,7 +64,7 @@ def _write_summary(path: Path, body: str) -> None:
 
 def _print_words(report: RunReport, summary_output: Path | None) -> None:
     if len(report.exports) == 1:
-        sys.stderr.write(export_block(report.exports[0]))
+        sys.stderr.write(export_block(report.exports[0]) + going_on(report))
         return
     written = str(summary_output) if summary_output else None
     sys.stderr.write(run_summary(report, written=written))

@@ -53,7 +53,7 @@ class RunContext:
         run_started_at: Start of the whole invocation, the same for all its exports and in their
             child processes; the day of `{date}`. None is the export's own start.
         max_memory_mb: One export's share of the memory budget; None without one.
-        is_state_read_through: The parent process has looked for damage in the state.
+        is_state_checked: The parent process has just proven that the state can be written.
         stop: For exports that no signal reaches, as in threads; None in the main thread.
     """
 
@@ -67,4 +67,4 @@ class RunContext:
     run_started_at: datetime | None = None
     stop: StopRequest | None = None
     max_memory_mb: int | None = None
-    is_state_read_through: bool = False
+    is_state_checked: bool = False

@@ -88,7 +88,8 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
         stack.enter_context(
             export_lock(context.state, export.name, wait=export.on_overlap == "wait")
         )
-        context.state.check_writable(is_read_through=context.is_state_read_through)
+        if not context.is_state_checked:
+            context.state.check_writable()
         pool = open_sessions(context.config, tuning, context.env, context.stop)
         destination = open_export_destination(
             export, context, run_id=ledger.run_id, started_at=ledger.started_at
@@ -119,6 +120,7 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
 def _begin(job: Job, context: RunContext, ledger: Ledger) -> None:
     plan, state, emit = job.plan, context.state, context.emit
     _check_drift(job, context, ledger)
+    planned = list(chunks(plan))
     superseded = state.begin_run(
         RunRecord(
             run_id=plan.run_id,
@@ -137,13 +139,12 @@ def _begin(job: Job, context: RunContext, ledger: Ledger) -> None:
             host=socket.gethostname(),
             pid=os.getpid(),
             plan_json=_plan_json(job),
-        )
+        ),
+        planned,
     )
     ledger.is_begun = True
     for run_id in superseded:
         _warn(context, ledger, "superseded", f"run {run_id} had died; this run takes its place")
-    planned = list(chunks(plan))
-    state.plan_chunks(plan.run_id, planned)
     emit(
         ExportStarted(
             export_name=plan.export_name,

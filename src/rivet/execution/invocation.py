@@ -149,7 +149,7 @@ class _Invocation:
                 self.env,
                 run_started_at=began_at,
                 max_memory_mb=self.parallel.memory_each_mb or told,
-                is_state_read_through=self.assignment is not None,
+                is_state_checked=self.assignment is not None,
             )
             if mode is ParallelMode.SEQUENTIAL:
                 interrupt = self._one_after_another(shared)

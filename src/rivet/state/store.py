@@ -111,20 +111,16 @@ class StateStore:
         """Return the present instant by the store's clock."""
         return self._clock()
 
-    def check_writable(self, *, is_read_through: bool = False) -> None:
+    def check_writable(self) -> None:
         """Prove that the store can be written, before anything is read from a source.
 
         Writes a row and takes it back; a small SQLite file is also read through for damage.
-
-        Args:
-            is_read_through: Somebody has just looked for damage, such as a parent process.
 
         Raises:
             StateError: It cannot be written, or is damaged.
             StateLockedError: Another process holds it.
         """
-        if not is_read_through:
-            self.database.check_whole()
+        self.database.check_whole()
         with self.database.write() as db:
             db.change(
                 "INSERT INTO pyrivet.schemas (export_name, columns_json, updated_at)"
@@ -135,8 +131,8 @@ class StateStore:
 
     # Runs
 
-    def begin_run(self, record: RunRecord) -> tuple[str, ...]:
-        """Insert a run as running.
+    def begin_run(self, record: RunRecord, planned: Sequence[Chunk] = ()) -> tuple[str, ...]:
+        """Insert a run as running, together with the chunks that are planned already.
 
         The caller holds the export's lock (`rivet.state.locks`), so that whatever still is
         `running` of the same export is dead; it is superseded, whatever any clock says.
@@ -145,7 +141,10 @@ class StateStore:
             The run ids it superseded, oldest first.
         """
         with self.database.write() as db:
-            return runs.begin(db, record)
+            superseded = runs.begin(db, record)
+            if planned:
+                chunks.plan(db, record.run_id, planned, self._clock())
+            return superseded
 
     def finish_run(self, run_id: str, outcome: RunOutcome) -> None:
         """Close a run, once: compare-and-set from running to a final status.

@@ -1,0 +1,139 @@
+"""Runs whose children are scripted, looked at from outside while they go on."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from support.children import is_running, open_descriptors
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from support.cli import Rivet
+    from support.shop import Shop
+
+CHILD = Path(__file__).with_name("scripted_child.py")
+_SAMPLE_S = 0.05
+_SETTLED_S = 0.5
+
+
+def scripted(shop: Shop, assignment: dict[str, str], **export: Any) -> dict[str, str]:
+    """Configure one export per name; return the variables that make its child behave as told.
+
+    The behaviours are those of `scripted_child.py`, as `name` or `name:details`.
+    """
+    shop.configure(*({"table": "orders", **export, "name": name} for name in assignment))
+    return scripted_command(shop.directory, assignment)
+
+
+def scripted_command(directory: Path, assignment: dict[str, str]) -> dict[str, str]:
+    """Return the variables that put the scripted child in the place of Rivet."""
+    script = directory / "behaviours.json"
+    script.write_text(json.dumps(assignment))
+    command = [sys.executable, "-S", "-E", str(CHILD), str(script)]
+    return {"RIVET_CHILD_COMMAND": json.dumps(command)}
+
+
+def start(rivet: Rivet, shop: Shop, variables: dict[str, str], *flags: str, **options: Any) -> Any:
+    """Start a run with one process per export and its result as JSON; wait for it yourself."""
+    environment = {**rivet.environment, **variables}
+    return rivet.start("run", "-c", shop.config, "--json", *flags, env=environment, **options)
+
+
+@dataclass(eq=False)
+class Overseer(threading.Thread):
+    """Looks at a process and all below it every 50 ms until it ends.
+
+    Attributes:
+        directory: Working directory of the run; whatever works in it belongs to the run.
+        hanging: Names of exports whose scripted children get a TERM once they have begun.
+        known: Every process ever seen below it, by pid and creation time.
+        defunct: Children seen as a zombie by two looks in a row.
+        busiest: Descriptors of the process less three for each of its children, at the most.
+        most_memory: Resident bytes of the process, at the most.
+    """
+
+    pid: int
+    directory: Path
+    hanging: tuple[str, ...] = ()
+    known: dict[tuple[int, float], psutil.Process] = field(default_factory=dict)
+    defunct: list[str] = field(default_factory=list)
+    looks: int = 0
+    busiest: int = 0
+    most_memory: int = 0
+    most_children: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__(daemon=True)
+        self._process = psutil.Process(self.pid)
+        self._zombies: set[tuple[int, float]] = set()
+
+    def run(self) -> None:
+        try:
+            while self._process.status() != psutil.STATUS_ZOMBIE:
+                self._look()
+                time.sleep(_SAMPLE_S)
+        except psutil.Error:
+            return
+
+    def _look(self) -> None:
+        before, self._zombies = self._zombies, set()
+        children = self._process.children(recursive=True)
+        for child in children:
+            self._look_at(child)
+        # The first process of a test ends at once: its descriptors are counted before its memory.
+        descriptors = len(open_descriptors(self.pid))
+        self.defunct += [str(self.known[key]) for key in before & self._zombies]
+        self.looks += 1
+        self.busiest = max(self.busiest, descriptors - 3 * len(children))
+        self.most_children = max(self.most_children, len(children))
+        self.most_memory = max(self.most_memory, self._process.memory_info().rss)
+
+    def _look_at(self, child: psutil.Process) -> None:
+        key = (child.pid, child.create_time())
+        self.known[key] = child
+        try:
+            if child.status() == psutil.STATUS_ZOMBIE:
+                self._zombies.add(key)
+            elif time.time() - key[1] > _SETTLED_S and child.cmdline()[-1] in self.hanging:
+                child.terminate()
+        except (psutil.Error, IndexError):
+            return  # it ended meanwhile
+
+    def left(self) -> list[str]:
+        """Return the command lines of what still runs of this run."""
+        found = {child.pid: child for child in self.known.values() if is_running_still(child)}
+        for process in psutil.process_iter():
+            try:
+                if Path(process.cwd()) == self.directory and is_running_still(process):
+                    found[process.pid] = process
+            except psutil.Error:
+                continue
+        return [" ".join(process.cmdline()) for process in found.values()]
+
+
+def is_running_still(process: psutil.Process) -> bool:
+    """Whether this very process is there and is no zombie."""
+    return process.is_running() and is_running(process.pid)
+
+
+def finish(
+    process: subprocess.Popen[str], overseer: Overseer, limit_s: float = 60
+) -> tuple[int, Any, str]:
+    """Wait for a started run; return its exit code, its JSON document and its words."""
+    try:
+        stdout, stderr = process.communicate(timeout=limit_s)
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    overseer.join()
+    return process.returncode, json.loads(stdout), stderr
