@@ -5,8 +5,13 @@ def main() -> None:
     """Run the command line."""
     import gc
     import os
+    import signal
     import sys
 
+    # While all is loaded there is nothing to tell: end as a shell expects, without a traceback.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _frame: os._exit(128 + number))
     # Imports make many objects and no garbage worth looking for.
     gc.set_threshold(200_000, 20, 20)
     from rivet.execution.children import early

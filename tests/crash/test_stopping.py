@@ -317,3 +317,17 @@ def test_a_second_signal_ends_a_thread_that_cannot_be_interrupted(rivet, many):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=3)
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay_s", [0.05, 0.2])
+def test_a_signal_while_the_program_is_loaded(rivet, many, number, delay_s):
+    process = rivet.start("run", "-c", many.config, "--parallel-export-processes")
+    time.sleep(delay_s)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=LIMIT_S)
+    # Before the first line of the program the interpreter itself answers.
+    assert process.returncode in (128 + number, -number)
+    if process.returncode > 0:
+        assert "Traceback" not in stderr
+    _wait_for(lambda: _of_this_run(many) == [], LIMIT_S)

@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,19 +111,13 @@ class Overseer(threading.Thread):
 
     def left(self) -> list[str]:
         """Return the command lines of what still runs of this run."""
-        found = {child.pid: child for child in self.known.values() if is_running_still(child)}
-        for process in psutil.process_iter():
-            try:
-                if Path(process.cwd()) == self.directory and is_running_still(process):
-                    found[process.pid] = process
-            except psutil.Error:
-                continue
-        return [" ".join(process.cmdline()) for process in found.values()]
-
-
-def is_running_still(process: psutil.Process) -> bool:
-    """Whether this very process is there and is no zombie."""
-    return process.is_running() and is_running(process.pid)
+        found = {}
+        for process in (*self.known.values(), *psutil.process_iter()):
+            with suppress(psutil.Error):  # it ended meanwhile
+                is_ours = process in self.known.values() or Path(process.cwd()) == self.directory
+                if is_ours and process.is_running() and is_running(process.pid):
+                    found[process.pid] = " ".join(process.cmdline())
+        return [*found.values()]
 
 
 def finish(

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rivet.execution.context import RunOptions
 
 _EVENTS: Final = "RIVET_IPC_EVENTS"
-_CONTEXT: Final = "RIVET_CONTEXT_FD"
-_LIFELINE: Final = "RIVET_LIFELINE_FD"
 
 
 def is_child() -> bool:
@@ -67,15 +65,15 @@ def run_as_child(request: Request) -> None:
     """
     from rivet.config.load import load_config
     from rivet.execution.children import context as told
-    from rivet.execution.children.lifeline import hold_on
+    from rivet.execution.children import lifeline
     from rivet.execution.failures import failure_of_run
     from rivet.execution.invocation import Assignment, run_exports
 
     events = EventPipe()
-    if lifeline := os.environ.pop(_LIFELINE, None):
-        hold_on(int(lifeline))
+    if held := os.environ.pop(lifeline.VARIABLE, None):
+        lifeline.hold_on(int(held))
     assignment = None
-    if descriptor := os.environ.pop(_CONTEXT, None):
+    if descriptor := os.environ.pop(told.VARIABLE, None):
         context = told.read(int(descriptor))
         loaded = told.config_of(context, request.config.expanduser().absolute())
         assignment = Assignment(context.run_id, context.started_at, context.max_memory_mb)

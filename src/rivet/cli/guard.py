@@ -60,6 +60,8 @@ def concluded(call: Callable[[], object], *, as_json: bool = False) -> NoReturn:
     # Imports and columns of data make many objects and few cycles: look for those seldom.
     gc.set_threshold(*_GC_THRESHOLDS)
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     code: object
     try:
         code = call()

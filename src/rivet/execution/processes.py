@@ -120,8 +120,9 @@ class Processes:
                 parts = self._shared.state.parts(outcome.run_id)
         verdict = outcome.verdict
         is_silent = verdict.failure is not None and verdict.failure.code == NO_VERDICT
-        if is_silent and row is not None and row.status in _GOOD:
-            # It stopped talking, but what it did is on record.
+        is_cut_short = is_silent or verdict.status == "interrupted"
+        if is_cut_short and row is not None and row.status in _GOOD:
+            # It stopped talking or was ended a moment too late: what it did is on record.
             verdict = replace(verdict, status=str(row.status), failure=None)
         report = report_of(
             outcome.export_name,
