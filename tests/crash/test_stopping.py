@@ -331,3 +331,22 @@ def test_a_signal_while_the_program_is_loaded(rivet, many, number, delay_s):
     if process.returncode > 0:
         assert "Traceback" not in stderr
     _wait_for(lambda: _of_this_run(many) == [], LIMIT_S)
+
+
+@pytest.mark.parametrize("way", ["--parallel-export-processes", "--parallel-exports"])
+def test_an_ignored_signal_stays_ignored(rivet, many, way):
+    environment, marker = _hold(rivet, many, "started")
+    process = rivet.start(
+        "run",
+        "-c",
+        many.config,
+        way,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    marker.unlink()
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0, stderr

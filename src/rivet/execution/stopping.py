@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _HEARD: Final = (signal.SIGINT, signal.SIGTERM)
 _DRAIN_BYTES: Final = 512
+_PATIENCE: Final = 2
 
 
 class StopRequest:
@@ -111,7 +112,11 @@ class StopRequest:
 def signals_ask(stop: StopRequest) -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into requests while the body runs; in the main thread only.
 
-    Elsewhere no handler can be set and none is needed: signals reach the main thread.
+    Elsewhere no handler can be set and none is needed: signals reach the main thread. A signal that
+    is ignored, as in a shell's background job, stays ignored.
+
+    Raises:
+        KeyboardInterrupt: It was asked a third time: whoever should listen is stuck.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -119,8 +124,11 @@ def signals_ask(stop: StopRequest) -> Iterator[None]:
 
     def note(number: int, _frame: FrameType | None) -> None:
         stop.ask(number)
+        if stop.count > _PATIENCE:
+            raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, note) for number in _HEARD}
+    heard = [number for number in _HEARD if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         yield
     finally:

@@ -114,11 +114,11 @@ class SqliteDatabase:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[SqliteStatements]:
         with self._turn, translated(self.path):
-            self._connection.execute(begin)
             try:
+                self._connection.execute(begin)
                 yield SqliteStatements(self._connection)
                 self._connection.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # a request to stop may come right after the beginning, too
                 with suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
                 raise

@@ -369,3 +369,31 @@ def test_network_filesystems_are_known(tmp_path: Path) -> None:
     assert network_filesystem(Path("/data one/local/a"), mounts=mounts) is None
     assert network_filesystem(Path("/data"), mounts=mounts) is None
     assert network_filesystem(Path("/data"), mounts=tmp_path / "none") is None
+
+
+_INTERRUPTED = """
+import os, random, signal, sys
+from pathlib import Path
+from rivet.state.store import open_store
+
+def stop(number, frame):
+    raise SystemExit(143)
+
+signal.signal(signal.SIGALRM, stop)
+with open_store(Path(sys.argv[1])) as store:
+    for _ in range(600):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.003))
+            while True:
+                store.run("nothing")
+        except SystemExit:
+            pass
+        store.run("nothing")
+"""
+
+
+def test_a_request_to_stop_leaves_no_transaction_open(tmp_path):
+    """Whatever step of a transaction it comes at, the verdict can still be recorded."""
+    command = [sys.executable, "-c", _INTERRUPTED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
