@@ -44,8 +44,9 @@ with screen(sys.stderr, tuple(names), style=style, opening="two at once") as emi
 class Driver:
     """A program that shows the events it is told."""
 
-    def __init__(self, process):
+    def __init__(self, process, terminal):
         self.process = process
+        self.terminal = terminal
 
     def emit(self, *events):
         """Tell it events; return when it has taken them all."""
@@ -58,6 +59,7 @@ class Driver:
         """Let the run end, and the program with it."""
         self.process.stdin.close()
         assert self.process.wait(timeout=20) == 0
+        self.terminal.drain()
 
 
 @contextlib.contextmanager
@@ -68,7 +70,7 @@ def _driven(rivet, terminal, names, *, style="auto", **env):
         process.stdin.write(json.dumps([names, style]) + "\n")
         process.stdin.flush()
         try:
-            yield Driver(process)
+            yield Driver(process, terminal)
         finally:
             process.kill()
 

@@ -21,6 +21,7 @@ import pyte
 _FRAME_END = b"\x1b[?2026l"
 CTRL_S = b"\x13"
 PATIENCE_S = 20.0
+_QUIET_LOOKS = 5
 
 
 class EmulatedTerminal:
@@ -85,6 +86,16 @@ class EmulatedTerminal:
     def stop_reading(self) -> None:
         """Take nothing more of what is written, but stay open."""
         self._is_read.clear()
+
+    def drain(self) -> None:
+        """Wait until all that was written is on the screen; at once where nobody reads."""
+        quiet = 0
+        while self._is_read.is_set() and not self._is_closed and quiet < _QUIET_LOOKS:
+            has_more = select.select([self._master], [], [], 0)[0]
+            quiet = 0 if has_more else quiet + 1
+            time.sleep(0.02)
+        with self._lock:  # what was read last has been shown
+            pass
 
     def hang_up(self) -> None:
         """Go away: whoever writes gets an error."""
