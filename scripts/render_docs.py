@@ -225,12 +225,12 @@ def variables() -> set[str]:
 def types_page(engine: str) -> str:
     """Tabulate what each native type becomes where nobody says otherwise, from the cases."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from rivet.model.columns import TypeRules
+    from rivet.model.columns import ColumnRules
     from support.cases import load_cases
 
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for case in load_cases(engine):
-        if case.rules != TypeRules() or case.error:
+        if case.rules != ColumnRules() or case.error:
             continue
         for column in case.columns:
             if column.native and column.logical:

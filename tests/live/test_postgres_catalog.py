@@ -11,7 +11,7 @@ from rivet.errors import (
     SourceQueryError,
     StalePlanError,
 )
-from rivet.model.columns import TypeRules
+from rivet.model.columns import ColumnRules
 from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.redact import Secret
@@ -28,7 +28,7 @@ def opened(database, **settings):
 
 
 def stream_of(session, relation=T, **bounds):
-    columns = session.columns(relation, TypeRules())
+    columns = session.columns(relation, ColumnRules())
     return session.read(ReadRequest(relation, columns, **bounds))
 
 
@@ -73,7 +73,7 @@ def test_facts(any_postgres):
 def test_a_plan_that_went_stale(any_postgres, change, told):
     any_postgres.execute("CREATE TABLE t (a int, b text, c numeric(10,2))")
     with opened(any_postgres) as session:
-        columns = session.columns(T, TypeRules())
+        columns = session.columns(T, ColumnRules())
         any_postgres.execute(change)
         with pytest.raises(StalePlanError, match=told) as caught:
             session.read(ReadRequest(T, columns))
@@ -85,7 +85,7 @@ def test_a_query_over_a_dropped_table(any_postgres):
     any_postgres.execute("CREATE TABLE t (a int)")
     query = Relation(query="SELECT a FROM t")
     with opened(any_postgres) as session:
-        columns = session.columns(query, TypeRules())
+        columns = session.columns(query, ColumnRules())
         any_postgres.execute("DROP TABLE t")
         with pytest.raises(SourceQueryError, match="does not exist"):
             session.read(ReadRequest(query, columns))
@@ -107,7 +107,7 @@ def test_the_right_to_read(any_postgres, grant, told):
         f"CREATE SCHEMA hidden; CREATE TABLE hidden.t (a int, b int); {grant}", admin=True
     )
     with opened(any_postgres) as session, pytest.raises(SourceAuthError, match=told) as caught:
-        session.columns(Relation("hidden", "t"), TypeRules())
+        session.columns(Relation("hidden", "t"), ColumnRules())
     assert "grant" in caught.value.hint
 
 
@@ -131,7 +131,7 @@ def test_near_names(any_postgres):
             (Relation("shop", "customer"), "'shop.customers'"),
         ):
             with pytest.raises(SourceQueryError) as caught:
-                session.columns(asked, TypeRules())
+                session.columns(asked, ColumnRules())
             assert f"did you mean {told}" in caught.value.hint
 
 
@@ -146,7 +146,7 @@ def test_types_of_extensions(postgres):
         "(NULL, NULL, NULL, NULL)"
     )
     with opened(postgres) as session:
-        columns = session.columns(T, TypeRules())
+        columns = session.columns(T, ColumnRules())
         assert [(c.native_type, str(c.logical), str(c.fidelity)) for c in columns] == [
             ("hstore", "string", "text"),
             ("citext", "string", "exact"),
@@ -185,7 +185,7 @@ def test_invalid_text_in_a_database_without_encoding(any_postgres_server):
                 with pytest.raises(SourceQueryError, match="invalid byte") as caught:
                     list(stream_of(session))
                 assert "binary" in caught.value.hint
-                rules = TypeRules(overrides={"a": binary()})
+                rules = ColumnRules(overrides={"a": binary()})
                 columns = session.columns(T, rules)
                 assert values(session.read(ReadRequest(T, columns))) == [(b"o\\k",), (b"\xff\xfe",)]
         finally:
@@ -202,6 +202,6 @@ def test_duplicate_and_unknown_names(any_postgres):
     any_postgres.execute("CREATE TABLE t (a int)")
     with opened(any_postgres) as session:
         with pytest.raises(PlanError, match="share a name: 'a'"):
-            session.columns(Relation(query="SELECT a, a FROM t"), TypeRules())
+            session.columns(Relation(query="SELECT a, a FROM t"), ColumnRules())
         with pytest.raises(PlanError, match="'b'"):
-            session.columns(T, TypeRules(overrides={"b": binary()}))
+            session.columns(T, ColumnRules(overrides={"b": binary()}))

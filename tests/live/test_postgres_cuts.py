@@ -16,7 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rivet.errors import SourceInterruptedError
-from rivet.model.columns import TypeRules
+from rivet.model.columns import ColumnRules
 from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.redact import Secret
@@ -84,7 +84,7 @@ def filled(any_postgres):
 
 def start(url):
     session = connect(SourceAddress("postgresql", url=Secret(url)), SessionSettings())
-    columns = session.columns(T, TypeRules())
+    columns = session.columns(T, ColumnRules())
     return session, session.read(ReadRequest(T, columns, batch_rows=1000))
 
 
@@ -159,7 +159,7 @@ def wait_for(holds, *, within_s=30):
 def test_a_cancel_by_the_administrator(filled):
     session = connect(SourceAddress("postgresql", url=Secret(filled.url)), SessionSettings())
     with session:
-        columns = session.columns(SLOW, TypeRules())
+        columns = session.columns(SLOW, ColumnRules())
         batches = iter(session.read(ReadRequest(SLOW, columns, batch_rows=1)))
         next(batches)
         with psycopg.connect(filled.admin_url, autocommit=True) as admin:

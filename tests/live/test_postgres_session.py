@@ -15,7 +15,7 @@ from rivet.errors import (
     SourceStatementTimeoutError,
     SourceUnavailableError,
 )
-from rivet.model.columns import TypeRules
+from rivet.model.columns import ColumnRules
 from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.redact import Secret
@@ -36,7 +36,7 @@ def opened(database, **settings):
 
 
 def stream_of(session, relation=T, **bounds):
-    columns = session.columns(relation, TypeRules())
+    columns = session.columns(relation, ColumnRules())
     return session.read(ReadRequest(relation, columns, **bounds))
 
 
@@ -160,7 +160,7 @@ def test_the_snapshot_is_taken_after_the_lock(any_postgres, relation):
     numbers(any_postgres, 10)
     any_postgres.execute("CREATE VIEW v AS SELECT * FROM t")
     with opened(any_postgres) as session, any_postgres.connect() as other:
-        columns = session.columns(relation, TypeRules())
+        columns = session.columns(relation, ColumnRules())
         other.execute("BEGIN; TRUNCATE t; INSERT INTO t VALUES (1, ''), (2, ''), (3, '')")
         found = []
         reader = threading.Thread(
@@ -255,7 +255,7 @@ def test_statement_timeout(any_postgres):
 def test_lock_timeout(any_postgres):
     any_postgres.execute("CREATE TABLE t (a int)")
     with opened(any_postgres, lock_timeout_s=0.2) as session, any_postgres.connect() as other:
-        columns = session.columns(T, TypeRules())
+        columns = session.columns(T, ColumnRules())
         other.execute("BEGIN; LOCK TABLE t")
         with pytest.raises(SourceUnavailableError, match="lock") as caught:
             session.read(ReadRequest(T, columns))
@@ -277,5 +277,5 @@ def test_every_error_of_a_dead_connection_is_ours(any_postgres):
         with pytest.raises(SourceInterruptedError):
             session.scalar("SELECT 1")
         with pytest.raises(SourceError):
-            session.columns(T, TypeRules())
+            session.columns(T, ColumnRules())
         session.cancel()

@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 
-from rivet.model.columns import TypeRules
+from rivet.model.columns import ColumnRules
 from rivet.model.relation import Relation
 from rivet.model.types import InvalidPolicy, LogicalType, parse_override
 
@@ -73,7 +73,7 @@ class Case:
     error: ExpectedError | None = None
 
     @property
-    def rules(self) -> TypeRules:
+    def rules(self) -> ColumnRules:
         """The rules; read when the case runs, so that a mistake fails that case alone."""
         return _rules(self.raw_rules)
 
@@ -128,7 +128,7 @@ def _text(name: str, value: Any) -> str | None:
     return value
 
 
-def _rules(raw: dict[str, Any]) -> TypeRules:
+def _rules(raw: dict[str, Any]) -> ColumnRules:
     overrides: dict[str, LogicalType] = {}
     policies: dict[str, InvalidPolicy] = {}
     for column, given in raw.get("columns", {}).items():
@@ -139,7 +139,7 @@ def _rules(raw: dict[str, Any]) -> TypeRules:
             policies[column] = _policy(block["invalid"])
     types = raw.get("types", {})
     unbounded = types.get("unbounded_numeric", "text")
-    return TypeRules(
+    return ColumnRules(
         overrides=overrides,
         invalid_overrides=policies,
         unbounded_numeric=None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rivet.model.columns import TypeRules
+from rivet.model.columns import ColumnRules
 from rivet.model.output import (
     Compression,
     OutputPlan,
@@ -28,7 +28,7 @@ _PROFILES: Final = {
 }
 
 
-def type_rules(export: ExportConfig) -> TypeRules:
+def column_rules(export: ExportConfig) -> ColumnRules:
     """Return what the export says about types.
 
     Raises:
@@ -36,7 +36,7 @@ def type_rules(export: ExportConfig) -> TypeRules:
     """
     types = export.types
     numeric = parse_override(types.unbounded_numeric, column="numeric")
-    return TypeRules(
+    return ColumnRules(
         overrides={
             column: parse_override(rule.type, column=column)
             for column, rule in export.columns.items()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from rivet.config.engines import EngineForm, engine_form
-from rivet.config.output import output_plan, type_rules, writer_options
+from rivet.config.output import column_rules, output_plan, writer_options
 from rivet.config.problem import CONNECTION, EXPORT_SOURCE, SECRET_UNSET
 from rivet.config.profiles import ResolvedTuning, resolve_tuning
 from rivet.config.source_url import scheme_fault
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ResolvedTuning",
+    "column_rules",
     "output_plan",
     "quality_rules",
     "resolve_query_file",
     "resolve_source",
     "resolve_tuning",
-    "type_rules",
     "writer_options",
 ]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rivet.config.load import config_from_dict
-from rivet.config.resolve import resolve_tuning, type_rules
+from rivet.config.resolve import column_rules, resolve_tuning
 from rivet.execution.sessions import open_sessions
 from rivet.model.arrow import arrow_schema
 from rivet.model.relation import ReadRequest, Relation
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rivet.config.resolve import ResolvedTuning
     from rivet.execution.sessions import Sessions
-    from rivet.model.columns import TypeRules
+    from rivet.model.columns import ColumnRules
 
 
 def open_reader(
@@ -51,14 +51,14 @@ def open_reader(
     export = config.exports[0]
     tuning = resolve_tuning(config, export)
     sessions = open_sessions(config, tuning, os.environ)
-    batches = _schema_and_batches(sessions, wanted, type_rules(export), tuning)
+    batches = _schema_and_batches(sessions, wanted, column_rules(export), tuning)
     # Begun here, so that a reader which nobody ever reads from closes its session too.
     schema = next(batches)
     return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 def _schema_and_batches(
-    sessions: Sessions, relation: Relation, rules: TypeRules, tuning: ResolvedTuning
+    sessions: Sessions, relation: Relation, rules: ColumnRules, tuning: ResolvedTuning
 ) -> Iterator[Any]:
     with sessions, sessions.open() as session:
         columns = session.columns(relation, rules)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rivet.config.resolve import (
+    column_rules,
     output_plan,
     resolve_query_file,
-    type_rules,
 )
 from rivet.destinations import load_destination, open_destination
 from rivet.execution.job import Job
@@ -96,7 +96,7 @@ def prepare(
     from rivet.model.arrow import arrow_schema
 
     relation = relation_of(context.config, export)
-    rules = type_rules(export)
+    rules = column_rules(export)
     output = output_plan(export)
     columns = session.columns(relation, rules)
     facts = session.facts(relation)

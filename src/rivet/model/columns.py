@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
 from rivet.model.types import Fidelity, InvalidPolicy, LogicalType
 
@@ -11,12 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+class Mask(StrEnum):
+    """What stands in the file instead of a column's values."""
+
+    HASH = "hash"
+    NULL = "null"
+    REDACT = "redact"
+
+
+REDACTED: Final = "***"
+"""The text that a `redact` mask leaves of every value that is not NULL."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column as it will stand in every part of an export.
 
     Attributes:
-        name: Its name in the source and in the file.
+        name: Its name in the file.
         native_type: The engine's name for its type, such as `numeric(10,2)`.
         logical: What it becomes.
         fidelity: How faithful that is.
@@ -27,6 +40,8 @@ class Column:
         invalid: What becomes of values the file type cannot hold (NaN in a decimal, infinity in
             a date).
         notes: Remarks for the type report.
+        origin: Its name in the source where that is another than in the file.
+        mask: What replaces its values, done in the SELECT: `hash` and `redact` make it a string.
     """
 
     name: str
@@ -38,14 +53,27 @@ class Column:
     nullable: bool = True
     invalid: InvalidPolicy = InvalidPolicy.FAIL
     notes: tuple[str, ...] = ()
+    origin: str | None = None
+    mask: Mask | None = None
+
+    @property
+    def source_name(self) -> str:
+        """Its name in the source."""
+        return self.name if self.origin is None else self.origin
 
 
 @dataclass(frozen=True, slots=True)
-class TypeRules:
-    """What the user said about types; engines apply it when they describe a relation.
+class ColumnRules:
+    """What the user said about columns; engines apply it when they describe a relation.
+
+    Every name is the one in the source, in exact letters, whatever the column is renamed to.
 
     Attributes:
-        overrides: Column name (exact) to the wanted type.
+        include: The only columns that are read, in the order of the source; None is all.
+        exclude: Columns that are not read.
+        renames: Column name to its name in the file.
+        masks: Column name to what replaces its values.
+        overrides: Column name to the wanted type.
         invalid_overrides: Column name to its own policy for values that do not fit.
         unbounded_numeric: The type of `numeric` without precision; None is exact text.
         non_finite: NaN and infinities in decimals.
@@ -53,6 +81,10 @@ class TypeRules:
         is_strict: A column that only has a text form is an error.
     """
 
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    renames: Mapping[str, str] = field(default_factory=dict)
+    masks: Mapping[str, Mask] = field(default_factory=dict)
     overrides: Mapping[str, LogicalType] = field(default_factory=dict)
     invalid_overrides: Mapping[str, InvalidPolicy] = field(default_factory=dict)
     unbounded_numeric: LogicalType | None = None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from rivet.model.columns import Column, TypeRules
+    from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
 
@@ -100,7 +100,7 @@ class Session(Protocol):
         """
         ...
 
-    def columns(self, relation: Relation, rules: TypeRules) -> tuple[Column, ...]:
+    def columns(self, relation: Relation, rules: ColumnRules) -> tuple[Column, ...]:
         """Describe a relation's columns under the user's rules, without reading data.
 
         Raises:

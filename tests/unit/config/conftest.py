@@ -10,11 +10,11 @@ import pytest
 from rivet.config.load import config_from_document
 from rivet.config.models import Config
 from rivet.config.resolve import (
+    column_rules,
     output_plan,
     quality_rules,
     resolve_source,
     resolve_tuning,
-    type_rules,
 )
 from rivet.errors import ConfigError
 
@@ -47,7 +47,7 @@ def meaning(config: Config, env: Mapping[str, str]) -> dict[str, Any]:
             (
                 export.to_document(),
                 output_plan(export),
-                type_rules(export),
+                column_rules(export),
                 quality_rules(export),
                 resolve_tuning(config, export),
             )

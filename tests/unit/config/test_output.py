@@ -3,7 +3,7 @@
 import pytest
 
 from rivet.config.load import config_from_dict
-from rivet.config.resolve import output_plan, type_rules
+from rivet.config.resolve import column_rules, output_plan
 from rivet.config.sizes import parse_size
 from rivet.model.output import Compression, OutputPlan, RowGroups, WriterOptions
 from rivet.model.types import INT64, InvalidPolicy, decimal
@@ -80,8 +80,8 @@ def test_the_rest_of_the_plan():
     assert output_plan(export(meta_columns={"row_hash": False})).row_hash is None
 
 
-def test_type_rules():
-    rules = type_rules(
+def test_column_rules():
+    rules = column_rules(
         export(
             columns={"id": "BigInt", "price": {"type": "numeric(10, 2)", "invalid": "null"}},
             types={"unbounded_numeric": "decimal(38,9)", "non_finite": "text"},
@@ -93,7 +93,7 @@ def test_type_rules():
     assert rules.unbounded_numeric == decimal(38, 9)
     assert (rules.non_finite, rules.out_of_range) == (InvalidPolicy.TEXT, None)
     assert rules.is_strict
-    assert type_rules(export()).unbounded_numeric is None
+    assert column_rules(export()).unbounded_numeric is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from rivet.errors import PlanError, UnsafeTypeError
 from rivet.model import types as logical
-from rivet.model.columns import TypeRules
+from rivet.model.columns import ColumnRules
 from rivet.model.types import Fidelity, InvalidPolicy, parse_override
 from rivet.sources.postgres import types
 from rivet.sources.postgres.catalog import NativeColumn, NativeType
@@ -37,7 +37,7 @@ def test_no_modifier_has_no_digits():
 @pytest.mark.parametrize("code", sorted(types.PLAIN))
 @pytest.mark.parametrize("is_array", [False, True])
 def test_a_plain_type_is_selected_as_it_is(code, is_array):
-    (found,) = plan_columns([column("a", code, is_array=is_array)], TypeRules())
+    (found,) = plan_columns([column("a", code, is_array=is_array)], ColumnRules())
     form = wire_form(found)
     assert (form.cast, form.code, form.is_array) == (None, code, is_array)
     assert not found.is_text_cast
@@ -47,7 +47,7 @@ def test_a_plain_type_is_selected_as_it_is(code, is_array):
 @pytest.mark.parametrize("code", sorted({*types.PLAIN, types.NUMERIC, types.MONEY, 99999}))
 @pytest.mark.parametrize("is_array", [False, True])
 def test_every_type_can_be_text(code, is_array):
-    rules = TypeRules(overrides={"a": logical.STRING}, is_strict=True)
+    rules = ColumnRules(overrides={"a": logical.STRING}, is_strict=True)
     (found,) = plan_columns([column("a", code, is_array=is_array)], rules)
     assert found.logical == logical.STRING
     assert wire_form(found).cast in {"text", None}
@@ -56,17 +56,17 @@ def test_every_type_can_be_text(code, is_array):
 
 def test_an_unknown_type_is_text_unless_types_are_strict():
     strange = column("a", 99999, "vector(3)")
-    (found,) = plan_columns([strange], TypeRules())
+    (found,) = plan_columns([strange], ColumnRules())
     assert (found.logical, found.fidelity) == (logical.STRING, Fidelity.TEXT)
     with pytest.raises(UnsafeTypeError, match=r"'a' \(vector\(3\)\)"):
-        plan_columns([strange], TypeRules(is_strict=True))
+        plan_columns([strange], ColumnRules(is_strict=True))
 
 
 @pytest.mark.parametrize(
     "kind", ["float4", "decimal(38,2)", "uuid", "bool", "date", "timestamp_ns"]
 )
 def test_an_override_that_guesses_is_refused(kind):
-    rules = TypeRules(overrides={"a": parse_override(kind, column="a")})
+    rules = ColumnRules(overrides={"a": parse_override(kind, column="a")})
     with pytest.raises(UnsafeTypeError, match="'a' from text to"):
         plan_columns([column("a", types.TEXT, "text")], rules)
 
@@ -74,13 +74,13 @@ def test_an_override_that_guesses_is_refused(kind):
 def test_names_are_refused_before_types():
     twice = [column("a", types.INT4), column("a", types.INT4)]
     with pytest.raises(PlanError, match="'a'"):
-        plan_columns(twice, TypeRules())
+        plan_columns(twice, ColumnRules())
     with pytest.raises(PlanError, match="'b'"):
-        plan_columns(twice[:1], TypeRules(invalid_overrides={"b": InvalidPolicy.NULL}))
+        plan_columns(twice[:1], ColumnRules(invalid_overrides={"b": InvalidPolicy.NULL}))
 
 
 def test_a_policy_that_cannot_apply_changes_nothing():
-    rules = TypeRules(non_finite=InvalidPolicy.TEXT, out_of_range=InvalidPolicy.NULL)
+    rules = ColumnRules(non_finite=InvalidPolicy.TEXT, out_of_range=InvalidPolicy.NULL)
     natives = [column("a", types.INT4), column("b", types.FLOAT8), column("c", types.DATE)]
     a, b, c = plan_columns(natives, rules)
     assert (a.logical, b.logical, c.logical) == (logical.INT32, logical.FLOAT64, logical.DATE)

@@ -23,7 +23,7 @@ from rivet.errors import (
     SourceUnavailableError,
     StalePlanError,
 )
-from rivet.model.columns import TypeRules
+from rivet.model.columns import ColumnRules
 from rivet.model.relation import ReadRequest, Relation, TableFacts
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.sources import load_engine
@@ -60,7 +60,7 @@ def connect(path: Path, **settings: Any) -> SqliteSession:
 
 
 def request(session: SqliteSession, relation: Relation = T, **bounds: Any) -> ReadRequest:
-    return ReadRequest(relation, session.columns(relation, TypeRules()), **bounds)
+    return ReadRequest(relation, session.columns(relation, ColumnRules()), **bounds)
 
 
 def read(path: Path, relation: Relation = T, **bounds: Any) -> list[pa.RecordBatch]:
@@ -121,7 +121,7 @@ def test_a_damaged_database_is_a_clear_error(path: Path, writer: sqlite3.Connect
 def test_an_empty_file_is_a_database_without_tables(path: Path) -> None:
     path.touch()
     with connect(path) as session, pytest.raises(SourceQueryError) as caught:
-        session.columns(T, TypeRules())
+        session.columns(T, ColumnRules())
     assert caught.value.hint == "the database has no tables"
 
 
@@ -140,7 +140,7 @@ def test_nothing_can_be_written(path: Path, tmp_path: Path, writer: sqlite3.Conn
         for sql in ("DELETE FROM t", "CREATE TABLE u (a)", "CREATE TEMP TABLE u (a)"):
             with pytest.raises(SourceError):
                 session.scalar(sql)
-        session.columns(Relation(query="SELECT 1 AS a"), TypeRules())
+        session.columns(Relation(query="SELECT 1 AS a"), ColumnRules())
         for sql in (f"ATTACH '{other}' AS other", "CREATE TEMP TABLE u (a)"):
             with pytest.raises(SourceError):
                 session.scalar(sql)
@@ -343,7 +343,7 @@ def test_errors_are_rivets_own_and_carry_a_hint(path: Path, writer: sqlite3.Conn
     with connect(path) as session:
         for query in ("SELEC 1", "SELECT * FROM missing", "", "SELECT 1;", "SELECT (1"):
             with pytest.raises(RivetError) as caught:
-                session.columns(Relation(query=query), TypeRules())
+                session.columns(Relation(query=query), ColumnRules())
             assert caught.value.hint, query
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rivet.errors import PlanError, UnsafeTypeError
-from rivet.model.columns import TypeRules
+from rivet.model.columns import ColumnRules
 from rivet.model.types import INT64, STRING, Fidelity, InvalidPolicy, decimal
 from rivet.sources.sqlite.types import Declared, describe, map_declared
 
@@ -64,12 +64,12 @@ def test_the_policy_for_numerics_without_precision() -> None:
 
 
 def test_a_column_keeps_its_name_and_declaration() -> None:
-    (column,) = describe([Declared("a", "INT", is_nullable=False)], TypeRules(), label="t")
+    (column,) = describe([Declared("a", "INT", is_nullable=False)], ColumnRules(), label="t")
     assert (column.name, column.native_type, column.nullable) == ("a", "INT", False)
 
 
 def test_an_override_to_the_same_type_changes_nothing_but_is_an_override() -> None:
-    rules = TypeRules(overrides={"a": STRING}, is_strict=True)
+    rules = ColumnRules(overrides={"a": STRING}, is_strict=True)
     (column,) = describe([Declared("a", "TEXT")], rules, label="t")
     assert column.fidelity is Fidelity.EXACT
 
@@ -78,17 +78,19 @@ def test_an_override_to_the_same_type_changes_nothing_but_is_an_override() -> No
 def test_rules_for_no_column_are_refused(where: str) -> None:
     wanted = {"b": INT64 if where == "overrides" else InvalidPolicy.NULL}
     with pytest.raises(PlanError, match="'b' is not a column of t"):
-        describe([Declared("a", "INT")], TypeRules(**{where: wanted}), label="t")
+        describe([Declared("a", "INT")], ColumnRules(**{where: wanted}), label="t")
 
 
 def test_strict_types_name_every_offender() -> None:
     declared = [Declared("a", ""), Declared("b", "INT"), Declared("c", "MONEY")]
     with pytest.raises(UnsafeTypeError, match=r"2 column.*'a' \(untyped\), 'c' \(MONEY\)"):
-        describe(declared, TypeRules(is_strict=True), label="t")
+        describe(declared, ColumnRules(is_strict=True), label="t")
 
 
 def test_a_text_policy_fixes_the_type_and_a_columns_own_goes_first() -> None:
     declared = [Declared("a", "DATE"), Declared("b", "DATE"), Declared("c", "INT")]
-    rules = TypeRules(out_of_range=InvalidPolicy.TEXT, invalid_overrides={"b": InvalidPolicy.NULL})
+    rules = ColumnRules(
+        out_of_range=InvalidPolicy.TEXT, invalid_overrides={"b": InvalidPolicy.NULL}
+    )
     labels = [column.logical.label for column in describe(declared, rules, label="t")]
     assert labels == ["string", "date", "int64"]

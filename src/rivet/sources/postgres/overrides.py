@@ -18,7 +18,7 @@ from rivet.sources.postgres.types import map_column, policy_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rivet.model.columns import Column, TypeRules
+    from rivet.model.columns import Column, ColumnRules
     from rivet.sources.postgres.catalog import NativeColumn
 
 _INTEGERS: Final = frozenset({types.INT2, types.INT4, types.INT8})
@@ -103,7 +103,7 @@ def _form(code: int, logical: LogicalType) -> tuple[str | None, int]:
     return cast, wire
 
 
-def plan_columns(natives: Iterable[NativeColumn], rules: TypeRules) -> tuple[Column, ...]:
+def plan_columns(natives: Iterable[NativeColumn], rules: ColumnRules) -> tuple[Column, ...]:
     """Return the columns of an export under the user's rules.
 
     Raises:
@@ -136,7 +136,7 @@ def plan_columns(natives: Iterable[NativeColumn], rules: TypeRules) -> tuple[Col
 
 
 def _overridden(
-    native: NativeColumn, column: Column, wanted: LogicalType, rules: TypeRules
+    native: NativeColumn, column: Column, wanted: LogicalType, rules: ColumnRules
 ) -> Column | None:
     """Return the column with the wanted type; None where that cannot be done exactly."""
     if wanted == column.logical:
@@ -215,7 +215,7 @@ def _refuse_duplicates(names: list[str]) -> None:
         raise PlanError(msg, hint="give each its own name with AS")
 
 
-def _refuse_strangers(names: list[str], rules: TypeRules) -> None:
+def _refuse_strangers(names: list[str], rules: ColumnRules) -> None:
     wanted = [*rules.overrides, *rules.invalid_overrides]
     strangers = sorted({visible(name) for name in wanted if name not in names})
     if strangers:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-    from rivet.model.columns import Column, TypeRules
+    from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import ReadRequest, Relation, TableFacts
     from rivet.model.source import SessionSettings
     from rivet.sources.postgres.catalog import NativeColumn
@@ -96,7 +96,7 @@ class PostgresSession:
         with self._question("looking up sizes") as connection:
             return table_sizes(connection, relations)
 
-    def columns(self, relation: Relation, rules: TypeRules) -> tuple[Column, ...]:
+    def columns(self, relation: Relation, rules: ColumnRules) -> tuple[Column, ...]:
         """Describe a relation's columns under the user's rules, without reading data."""
         with self._question(f"describing {visible(relation.label)}") as connection:
             natives, found = self._describe(connection, relation)

@@ -20,7 +20,7 @@ from rivet.model.types import (
 )
 
 if TYPE_CHECKING:
-    from rivet.model.columns import TypeRules
+    from rivet.model.columns import ColumnRules
     from rivet.sources.postgres.catalog import NativeColumn, NativeType
 
 BOOL, BYTEA, NAME, INT8, INT2, INT4, TEXT, OID = 16, 17, 19, 20, 21, 23, 25, 26
@@ -69,7 +69,7 @@ class Mapping:
     notes: tuple[str, ...] = ()
 
 
-def map_column(native: NativeColumn, rules: TypeRules) -> Column:
+def map_column(native: NativeColumn, rules: ColumnRules) -> Column:
     """Return the column without its override: the natural mapping under the policies."""
     kind = native.type
     invalid = policy_of(native, rules)
@@ -97,7 +97,7 @@ def map_column(native: NativeColumn, rules: TypeRules) -> Column:
     )
 
 
-def policy_of(native: NativeColumn, rules: TypeRules) -> InvalidPolicy:
+def policy_of(native: NativeColumn, rules: ColumnRules) -> InvalidPolicy:
     """Return what becomes of a value that does not fit; the column's own policy comes first."""
     own = rules.invalid_overrides.get(native.name)
     if own is not None:
@@ -107,7 +107,7 @@ def policy_of(native: NativeColumn, rules: TypeRules) -> InvalidPolicy:
     return rules.non_finite
 
 
-def _mapping(native: NativeType, rules: TypeRules) -> Mapping:
+def _mapping(native: NativeType, rules: ColumnRules) -> Mapping:
     if found := PLAIN.get(native.code):
         return Mapping(*found)
     if native.code == NUMERIC:
@@ -123,7 +123,7 @@ def _as_text(notes: tuple[str, ...] = ()) -> Mapping:
     return Mapping(logical.STRING, Fidelity.TEXT, is_text_cast=True, notes=notes)
 
 
-def _numeric(modifier: int, rules: TypeRules) -> Mapping:
+def _numeric(modifier: int, rules: ColumnRules) -> Mapping:
     """Map a numeric by its declared digits.
 
     A scale below zero or above the precision (PostgreSQL 15) is held by a wider decimal.

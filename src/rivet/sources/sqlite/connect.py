@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from rivet.model.columns import Column, TypeRules
+    from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
 
@@ -165,7 +165,7 @@ class SqliteSession:
         with translated(self.watch, doing="looking up sizes"), self.watch.running():
             return table_sizes(self.connection, relations)
 
-    def columns(self, relation: Relation, rules: TypeRules) -> tuple[Column, ...]:
+    def columns(self, relation: Relation, rules: ColumnRules) -> tuple[Column, ...]:
         """Describe the columns from their declared types; reads no row."""
         with translated(self.watch, doing=f"describing {relation.label}"), self.watch.running():
             declared = columns_of(self.connection, relation)

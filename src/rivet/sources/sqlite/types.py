@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from rivet.errors import PlanError, UnsafeTypeError
 from rivet.model import types as logical
-from rivet.model.columns import Column, TypeRules
+from rivet.model.columns import Column, ColumnRules
 from rivet.model.types import Fidelity, InvalidPolicy, Kind, LogicalType
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _text(note: str) -> _Mapping:
     return _Mapping(logical.STRING, Fidelity.TEXT, note)
 
 
-def describe(declared: Sequence[Declared], rules: TypeRules, *, label: str) -> tuple[Column, ...]:
+def describe(declared: Sequence[Declared], rules: ColumnRules, *, label: str) -> tuple[Column, ...]:
     """Apply the user's rules to the columns of a relation.
 
     Args:
@@ -147,7 +147,7 @@ def describe(declared: Sequence[Declared], rules: TypeRules, *, label: str) -> t
     return columns
 
 
-def _refuse_unknown(declared: Sequence[Declared], rules: TypeRules, label: str) -> None:
+def _refuse_unknown(declared: Sequence[Declared], rules: ColumnRules, label: str) -> None:
     names = [one.name for one in declared]
     for wanted in (*rules.overrides, *rules.invalid_overrides):
         if wanted not in names:
@@ -167,7 +167,7 @@ def _refuse_text(columns: Sequence[Column], label: str) -> None:
         raise UnsafeTypeError(msg, hint="name their types in columns:, or drop strict_types")
 
 
-def _column(one: Declared, rules: TypeRules) -> Column:
+def _column(one: Declared, rules: ColumnRules) -> Column:
     mapping = map_declared(one.type, rules.unbounded_numeric)
     override = rules.overrides.get(one.name)
     code = 0
@@ -197,7 +197,7 @@ def _column(one: Declared, rules: TypeRules) -> Column:
     )
 
 
-def _policy(kind: Kind, rules: TypeRules) -> InvalidPolicy:
+def _policy(kind: Kind, rules: ColumnRules) -> InvalidPolicy:
     if kind is Kind.DECIMAL:
         return rules.non_finite
     if kind in _TEMPORAL and rules.out_of_range is not None:
