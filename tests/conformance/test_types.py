@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rivet.model.columns import Column
     from rivet.sources.base import ReadCounters
     from support.cases import Case, ExpectedError
-    from support.databases import PostgresDatabase
+    from support.databases import MariaDatabase, PostgresDatabase
 
 NUMBERS = itertools.count()
 KERNELS = ("compiled", "interpreted")
@@ -74,6 +74,21 @@ def test_postgresql(
         shared_postgres.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
+@pytest.mark.live("mysql")
+@pytest.mark.parametrize("kernel", KERNELS)
+@cases("mysql")
+def test_mysql(
+    case: Case,
+    kernel: Literal["compiled", "interpreted"],
+    mariadb: MariaDatabase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use_kernel(kernel, monkeypatch)
+    mariadb.execute(case.setup)
+    check(case, SourceAddress("mysql", url=Secret(mariadb.url)), tmp_path)
+
+
 def use_kernel(kernel: Literal["compiled", "interpreted"], monkeypatch: pytest.MonkeyPatch) -> None:
     """Decode with one form of the kernel for the length of a test."""
     if kernel == "interpreted":
@@ -81,7 +96,9 @@ def use_kernel(kernel: Literal["compiled", "interpreted"], monkeypatch: pytest.M
         pump = importlib.import_module("rivet.wire.interpreted.pump")
         assert not pump.is_compiled
         monkeypatch.setattr(receive, "pump", pump)
-        monkeypatch.setitem(sys.modules, "rivet.wire.pgcopy", load("interpreted"))
+        for module in ("pgcopy", "mysqlrows"):
+            interpreted = load("interpreted", module)
+            monkeypatch.setitem(sys.modules, f"rivet.wire.{module}", interpreted)
     elif kernel_kind() != "compiled":
         if "kernel" in os.environ.get("RIVET_TEST_REQUIRE", ""):
             pytest.fail("the kernel is not compiled, but RIVET_TEST_REQUIRE names it")

@@ -147,6 +147,7 @@ def _rules(raw: dict[str, Any]) -> ColumnRules:
         else parse_override(unbounded, column="unbounded_numeric"),
         non_finite=_policy(types.get("non_finite", "fail")),
         out_of_range=_policy(types["out_of_range"]) if "out_of_range" in types else None,
+        tinyint1_is_bool=types.get("tinyint1", "bool") == "bool",
         is_strict=raw.get("strict_types", False),
     )
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _PLAIN = "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=1"
 
 
+_PLAIN_MARIADB = "SET time_zone = '+00:00', sql_mode = 'NO_ENGINE_SUBSTITUTION'"
+
+
 @dataclass(frozen=True)
 class PostgresDatabase:
     """A database owned by an ordinary role.
@@ -98,6 +101,7 @@ class MariaDatabase:
     url: str
     admin_url: str
     name: str
+    home: Path | None = None
 
     def execute(self, statements: str) -> list[tuple[str, ...]]:
         """Run statements with the client program; return the rows as it prints them."""
@@ -110,6 +114,7 @@ class MariaServer:
 
     url: str
     admin_url: str
+    home: Path | None = None
 
     @contextmanager
     def fresh_database(self) -> Iterator[MariaDatabase]:
@@ -117,7 +122,7 @@ class MariaServer:
         name = f"test_{uuid.uuid4().hex[:12]}"
         _mariadb(self.admin_url, f"CREATE DATABASE {name}")
         try:
-            yield MariaDatabase(_on(self.url, name), _on(self.admin_url, name), name)
+            yield MariaDatabase(_on(self.url, name), _on(self.admin_url, name), name, self.home)
         finally:
             _mariadb(self.admin_url, f"DROP DATABASE {name}")
 
@@ -126,6 +131,8 @@ def _mariadb(url: str, statements: str) -> list[tuple[str, ...]]:
     address = urlsplit(url)
     command = [shutil.which("mariadb") or "mariadb", "--no-defaults", "--batch", "--protocol=tcp"]
     command += ["--skip-column-names", f"--host={address.hostname}", f"--port={address.port}"]
+    # The server's own modes are hostile on purpose; whoever fills a table wants plain ones.
+    command += ["--default-character-set=utf8mb4", f"--init-command={_PLAIN_MARIADB}"]
     command += [f"--user={unquote(address.username or '')}", address.path.lstrip("/")]
     done = subprocess.run(
         command,

@@ -48,9 +48,16 @@ def _postgresql(request: pytest.FixtureRequest) -> EngineUnderTest:
     return EngineUnderTest("postgresql", source, database.execute)
 
 
+def _mysql(request: pytest.FixtureRequest) -> EngineUnderTest:
+    database = request.getfixturevalue("mariadb")
+    source = {"type": "mysql", "url": database.url, "tls": {"mode": "disable"}}
+    return EngineUnderTest("mysql", source, database.execute)
+
+
 SETUPS: dict[str, Callable[[pytest.FixtureRequest], EngineUnderTest]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
+    "mysql": _mysql,
 }
 
 

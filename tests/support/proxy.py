@@ -26,15 +26,20 @@ class Proxy:
         delay_s: Waited before each block of answers is passed on.
         cut_after_bytes: Both sides are reset once a connection has passed this many bytes of
             answers; None for never.
+        is_clean_cut: A cut closes both sides in order, so that it looks like an end.
         is_black_hole: Nothing is passed on either way, and nothing is closed.
         accepted: How many connections were taken.
         answered_bytes: Bytes of answers passed on, over all connections.
+        answers: The answers themselves, once `keeps_answers` is set.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self.delay_s = 0.0
         self.cut_after_bytes: int | None = None
+        self.is_clean_cut = False
         self.is_black_hole = False
+        self.keeps_answers = False
+        self.answers = bytearray()
         self.accepted = 0
         self.answered_bytes = 0
         self._target = (host, port)
@@ -113,9 +118,12 @@ class Proxy:
                 client.sendall(allowed)
             passed += len(allowed)
             self.answered_bytes += len(allowed)
+            if self.keeps_answers:
+                self.answers += allowed
             if is_cut:
-                self.cut_all()
-                return
+                if not self.is_clean_cut:
+                    self.cut_all()
+                break
         self._end(client)
 
     def _blocks(self, source: socket.socket):

@@ -6,6 +6,8 @@
     shared_any_postgres   as `any_postgres`, one database per test module
     tls_postgres          a fresh database on a PostgreSQL that serves TLS as well; `home/ca.crt`
     mariadb               a fresh database on MariaDB
+    shared_mariadb        as `mariadb`, one database per test module
+    tls_mariadb           a fresh database on a MariaDB that serves TLS as well; `home/ca.crt`
 
 One run of pytest has one set of servers, shared by its xdist workers. A server of your own is used
 instead where `RIVET_TEST_POSTGRESQL_<major>_URL` or `RIVET_TEST_MARIADB_URL` holds a superuser's
@@ -152,19 +154,35 @@ def tls_postgres(tls_postgres_server: PostgresServer) -> Iterator[PostgresDataba
         yield database
 
 
-@pytest.fixture(scope="session")
-def mariadb_server() -> MariaServer:
-    if url := os.environ.get("RIVET_TEST_MARIADB_URL"):
-        return MariaServer(url, url)
+def _mariadb_server(name: str, *, tls: bool) -> MariaServer:
     binary = clusters.mariadb_binary()
     if binary is None:
         missing("mysql")
         raise AssertionError
-    running = start_once("mariadb", lambda directory: clusters.start_mariadb(binary, directory))
-    return MariaServer(running.url, running.admin_url)
+    running = start_once(name, lambda directory: clusters.start_mariadb(binary, directory, tls=tls))
+    return MariaServer(running.url, running.admin_url, Path(running.home))
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> MariaServer:
+    if url := os.environ.get("RIVET_TEST_MARIADB_URL"):
+        return MariaServer(url, url)
+    return _mariadb_server("mariadb", tls=False)
 
 
 @pytest.fixture
 def mariadb(mariadb_server: MariaServer) -> Iterator[MariaDatabase]:
     with mariadb_server.fresh_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def shared_mariadb(mariadb_server: MariaServer) -> Iterator[MariaDatabase]:
+    with mariadb_server.fresh_database() as database:
+        yield database
+
+
+@pytest.fixture
+def tls_mariadb() -> Iterator[MariaDatabase]:
+    with _mariadb_server("mariadbtls", tls=True).fresh_database() as database:
         yield database

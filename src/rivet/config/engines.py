@@ -46,7 +46,7 @@ ENGINE_FORMS: Final = (
         is_readable=True,
     ),
     EngineForm("sqlite", ("sqlite",), is_readable=True),
-    EngineForm("mysql", ("mysql", "mariadb"), ("mariadb",), port=3306),
+    EngineForm("mysql", ("mysql", "mariadb"), ("mariadb",), port=3306, is_readable=True),
     EngineForm("mssql", ("sqlserver", "mssql"), ("sqlserver",), port=1433),
     EngineForm("mongo", ("mongodb", "mongodb+srv"), ("mongodb",), port=27017, is_document=True),
     EngineForm("duckdb", ("duckdb",)),

@@ -126,6 +126,10 @@ class TypesConfig(Section):
         default=None,
         description="Dates the file cannot hold: fail, null or text; the engine's own without.",
     )
+    tinyint1: Literal["bool", "int"] = Field(
+        default="bool",
+        description="What MySQL's tinyint(1) becomes; as bool, other values than 0 and 1 fail.",
+    )
 
 
 class ExportConfig(Section):

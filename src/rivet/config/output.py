@@ -49,6 +49,7 @@ def column_rules(export: ExportConfig) -> ColumnRules:
         unbounded_numeric=numeric if numeric.kind is Kind.DECIMAL else None,
         non_finite=types.non_finite,
         out_of_range=types.out_of_range,
+        tinyint1_is_bool=types.tinyint1 == "bool",
         is_strict=export.strict_types,
     )
 

@@ -29,8 +29,9 @@ _PLAIN: Final[dict[Kind, pa.DataType]] = {
     Kind.UUID: pa.uuid(),
     Kind.ENUM: pa.string(),
     Kind.INTERVAL: pa.string(),
+    Kind.GEOMETRY: pa.binary(),
 }
-_LABELLED: Final = frozenset({Kind.JSON, Kind.UUID, Kind.ENUM, Kind.INTERVAL})
+_LABELLED: Final = frozenset({Kind.JSON, Kind.UUID, Kind.ENUM, Kind.INTERVAL, Kind.GEOMETRY})
 
 
 def arrow_type(logical: LogicalType) -> pa.DataType:

@@ -78,6 +78,7 @@ class ColumnRules:
         unbounded_numeric: The type of `numeric` without precision; None is exact text.
         non_finite: NaN and infinities in decimals.
         out_of_range: Temporal values outside what the file can hold; None is the engine's default.
+        tinyint1_is_bool: MySQL's `tinyint(1)` is a bool, in which other values than 0 and 1 fail.
         is_strict: A column that only has a text form is an error.
     """
 
@@ -90,4 +91,5 @@ class ColumnRules:
     unbounded_numeric: LogicalType | None = None
     non_finite: InvalidPolicy = InvalidPolicy.FAIL
     out_of_range: InvalidPolicy | None = None
+    tinyint1_is_bool: bool = True
     is_strict: bool = False

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     UUID = "uuid"
     ENUM = "enum"
     INTERVAL = "interval"
+    GEOMETRY = "geometry"
     LIST = "list"
     UNSUPPORTED = "unsupported"
 
@@ -136,6 +137,7 @@ JSON: Final = LogicalType(Kind.JSON)
 UUID: Final = LogicalType(Kind.UUID)
 ENUM: Final = LogicalType(Kind.ENUM)
 INTERVAL: Final = LogicalType(Kind.INTERVAL)
+GEOMETRY: Final = LogicalType(Kind.GEOMETRY)
 
 
 def decimal(precision: int, scale: int) -> LogicalType:

@@ -19,12 +19,16 @@ class Dialect:
         has_dollar_quotes: Strings may be written `$tag$...$tag$`.
         has_escape_strings: Strings written `E'...'` take backslash escapes.
         has_nested_comments: A block comment may hold another.
+        has_backslash_escapes: Every string takes backslash escapes.
+        has_hash_comments: `#` begins a line comment, and `--` only where a blank follows.
     """
 
     quote: str = '"'
     has_dollar_quotes: bool = False
     has_escape_strings: bool = False
     has_nested_comments: bool = False
+    has_backslash_escapes: bool = False
+    has_hash_comments: bool = False
 
     def identifier(self, name: str) -> str:
         """Return the identifier quoted, so that every character stands for itself.

@@ -7,7 +7,8 @@ as it was written, only relieved of what follows its end.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from rivet.errors import SourceQueryError
 
@@ -16,17 +17,28 @@ if TYPE_CHECKING:
 
     from rivet.sources.dialect import Dialect
 
-_TOKEN = re.compile(
-    r"""(?P<escaped>\b[eE]'(?:[^'\\]|\\.|'')*')
-      | (?P<string>'(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*`)
-      | (?P<dollar>(?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
-      | (?P<line>--[^\n]*)
-      | (?P<block>/\*)
-      | (?P<blank>\s+)
-      | (?P<end>;)
-      | (?P<word>\w+|.)""",
-    re.VERBOSE | re.DOTALL,
-)
+_DOUBLED: Final = r"""'(?:[^']|'')*' | "(?:[^"]|"")*\""""
+_BACKSLASHED: Final = r"""'(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*\""""
+_LINE: Final = r"--[^\n]*"
+_HASH_OR_LINE: Final = r"(?:\#|--(?=\s|\Z))[^\n]*"
+_WORDS: Final = r"""
+    (?P<escaped>\b[eE]'(?:[^'\\]|\\.|'')*')
+  | (?P<string>{strings} | `(?:[^`]|``)*`)
+  | (?P<dollar>(?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
+  | (?P<line>{line})
+  | (?P<block>/\*)
+  | (?P<blank>\s+)
+  | (?P<end>;)
+  | (?P<word>\w+|.)"""
+
+
+@cache
+def _token(dialect: Dialect) -> re.Pattern[str]:
+    pattern = _WORDS.format(
+        strings=_BACKSLASHED if dialect.has_backslash_escapes else _DOUBLED,
+        line=_HASH_OR_LINE if dialect.has_hash_comments else _LINE,
+    )
+    return re.compile(pattern, re.VERBOSE | re.DOTALL)
 
 
 def single_statement(query: str, dialect: Dialect) -> str:
@@ -57,7 +69,8 @@ def single_statement(query: str, dialect: Dialect) -> str:
 def _significant(query: str, dialect: Dialect) -> Iterable[tuple[str, int]]:
     """Yield kind and offset of every token that is neither blank nor comment."""
     offset = 0
-    while match := _TOKEN.match(query, offset):
+    token = _token(dialect)
+    while match := token.match(query, offset):
         kind, start = str(match.lastgroup), match.start()
         offset = match.end()
         if (kind == "dollar" and not dialect.has_dollar_quotes) or (

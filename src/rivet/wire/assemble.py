@@ -9,7 +9,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["build_array", "first_bad_text"]
+__all__ = ["build_array", "first_bad_text", "numbers_of_text"]
 
 
 def build_array(
@@ -47,6 +47,32 @@ def first_bad_text(offsets: pa.Buffer, data: pa.Buffer, rows: int) -> int | None
         else:
             high = middle
     return low
+
+
+def numbers_of_text(
+    arrow_type: pa.DataType, rows: int, buffers: Sequence[pa.Buffer | None]
+) -> tuple[pa.Array | None, int | None]:
+    """Return the floats that texts spell, correctly rounded, or the index of one that is none.
+
+    Args:
+        arrow_type: A floating-point type.
+        rows: How many.
+        buffers: Of an array of strings; their bytes may be anything.
+    """
+    texts = build_array(pa.string(), rows, buffers)
+    try:
+        return texts.cast(arrow_type), None
+    except pa.ArrowInvalid:
+        low, high = 0, rows - 1
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            texts.slice(low, middle - low + 1).cast(arrow_type)
+        except pa.ArrowInvalid:
+            high = middle
+        else:
+            low = middle + 1
+    return None, low
 
 
 def _is_utf8(data: pa.Buffer, stop: int) -> bool:

@@ -7,117 +7,47 @@ starts with the room that the last one needed.
 # Cython has no stubs: the compiler checks the types of this file, and mypy cannot.
 # mypy: ignore-errors
 # A wire format is numbers, and a decoder is a list of refusals.
-# ruff: noqa: C901, PLR0911, PLR0912, PLR2004
 
 from __future__ import annotations
 
 import cython
 import pyarrow as pa
 
-from rivet.wire.assemble import build_array, first_bad_text
+from rivet.wire.assemble import build_array, first_bad_text, numbers_of_text
 
 if cython.compiled:
     from cython.cimports.libc.stdlib import calloc, free
-    from cython.cimports.rivet.wire.arrays import array
-    from cython.cimports.rivet.wire.interval import interval
+    from cython.cimports.rivet.wire.decoders import decoder_of
     from cython.cimports.rivet.wire.native import (
         BITS,
         NOWHERE,
         VARIABLE,
         Column,
         ColumnRef,
-        DecodeCell,
         Store,
         column_at,
         fill_bytes,
         load_offset,
         store_offset,
     )
-    from cython.cimports.rivet.wire.numeric import decimal
-    from cython.cimports.rivet.wire.scalars import (
-        boolean,
-        date,
-        fixed2,
-        fixed4,
-        fixed8,
-        jsonb,
-        oid,
-        raw,
-        text,
-        time,
-        timestamp,
-        uuid,
-    )
 else:
-    from .arrays import array
-    from .interval import interval
-    from .numeric import decimal
+    from .decoders import decoder_of
     from .plain import (
         BITS,
         NOWHERE,
         VARIABLE,
         Column,
         ColumnRef,
-        DecodeCell,
         Store,
         column_at,
         fill_bytes,
         load_offset,
         store_offset,
     )
-    from .scalars import (
-        boolean,
-        date,
-        fixed2,
-        fixed4,
-        fixed8,
-        jsonb,
-        oid,
-        raw,
-        text,
-        time,
-        timestamp,
-        uuid,
-    )
 
 _FIRST_ROWS = 1024
 _FIRST_BYTES = 16_384
 _LARGEST_STEP = 16 * 1024 * 1024
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def _decoder(code: cython.int) -> DecodeCell:
-    """Return the function of a `Decoder`, by its number."""
-    if code == 1:
-        return boolean
-    if code == 2:
-        return fixed2
-    if code in (3, 6):
-        return fixed4
-    if code in (4, 7):
-        return fixed8
-    if code == 5:
-        return oid
-    if code == 8:
-        return decimal
-    if code == 9:
-        return date
-    if code == 10:
-        return time
-    if code == 11:
-        return timestamp
-    if code == 13:
-        return raw
-    if code == 14:
-        return jsonb
-    if code == 15:
-        return uuid
-    if code == 16:
-        return interval
-    if code == 17:
-        return array
-    return text
 
 
 @cython.cfunc
@@ -160,7 +90,7 @@ class ColumnBuffers:
         for index in range(self.total):
             spec = specs[index]
             col = column_at(self.columns, index)
-            col.decode = _decoder(spec.decoder)
+            col.decode = decoder_of(spec.decoder)
             col.precision = spec.precision
             col.scale = spec.scale
             col.is_nano = spec.unit == "ns"
@@ -325,6 +255,7 @@ class ColumnBuffers:
         Raises:
             UnicodeError: A text is not valid UTF-8; its arguments are the index of the field and
                 of the row.
+            ValueError: A text is no number; the same arguments.
         """
         child: cython.Py_ssize_t = self.width
         index: cython.Py_ssize_t
@@ -376,6 +307,11 @@ class ColumnBuffers:
             bad = first_bad_text(parts[1], parts[2], rows)
             if bad is not None:
                 raise UnicodeError(*self._parent(index, bad))
+        if self._specs[index].is_number_text:
+            numbers, bad = numbers_of_text(arrow_type, rows, parts)
+            if bad is not None:
+                raise ValueError(*self._parent(index, bad))
+            return numbers
         return build_array(arrow_type, rows, parts)
 
     def _parent_field(self, index: cython.Py_ssize_t) -> int:

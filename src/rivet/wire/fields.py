@@ -16,7 +16,11 @@ __all__ = ["Decoder", "FieldSpec"]
 
 
 class Decoder(IntEnum):
-    """The binary forms of PostgreSQL the kernel reads, and the Arrow type each becomes."""
+    """The forms of values the kernel reads, and the Arrow type each becomes.
+
+    The first are PostgreSQL's binary forms, some of which are plain bytes everywhere. Those from
+    32 on are the text forms of MySQL and MariaDB.
+    """
 
     BOOL = 1  # bool
     INT2 = 2  # int16
@@ -35,6 +39,21 @@ class Decoder(IntEnum):
     UUID = 15  # fixed_size_binary(16)
     INTERVAL = 16  # string, ISO 8601
     ARRAY = 17  # list of the element's type
+    TEXT_BOOL = 32  # bool, from 0 or 1; any other number is refused
+    TEXT_INT2 = 33  # int16
+    TEXT_INT4 = 34  # int32
+    TEXT_INT8 = 35  # int64
+    TEXT_UINT8 = 36  # uint64
+    TEXT_FLOAT4 = 37  # float32
+    TEXT_FLOAT8 = 38  # float64
+    TEXT_DECIMAL = 39  # decimal128(p, s), or decimal256 above 38 digits
+    TEXT_DATE = 40  # date32
+    TEXT_TIME = 41  # time64(unit)
+    TEXT_TIMESTAMP = 42  # timestamp(unit), from a date or a date and a time
+    TEXT_UUID = 43  # fixed_size_binary(16), from 32 hex digits with hyphens
+    BIT_BOOL = 44  # bool, from one byte
+    BIT_INT8 = 45  # int64 or uint64, from up to eight bytes, highest first
+    GEOMETRY = 46  # binary: WKB, without the reference system's number before it
 
 
 _WIDTHS: Final = {
@@ -49,7 +68,19 @@ _WIDTHS: Final = {
     Decoder.TIME: 8,
     Decoder.TIMESTAMP: 8,
     Decoder.UUID: 16,
+    Decoder.TEXT_BOOL: -1,
+    Decoder.TEXT_INT2: 2,
+    Decoder.TEXT_INT4: 4,
+    Decoder.TEXT_INT8: 8,
+    Decoder.TEXT_UINT8: 8,
+    Decoder.TEXT_DATE: 4,
+    Decoder.TEXT_TIME: 8,
+    Decoder.TEXT_TIMESTAMP: 8,
+    Decoder.TEXT_UUID: 16,
+    Decoder.BIT_BOOL: -1,
+    Decoder.BIT_INT8: 8,
 }
+_DECIMALS: Final = frozenset({Decoder.DECIMAL, Decoder.TEXT_DECIMAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +113,7 @@ class FieldSpec:
         if self.element and self.element.decoder is Decoder.ARRAY:
             msg = f"field '{self.name}': the element of an array cannot be an array"
             raise ValueError(msg)
-        if self.decoder is Decoder.DECIMAL and not (
+        if self.decoder in _DECIMALS and not (
             1 <= self.precision <= MAX_DECIMAL_PRECISION and 0 <= self.scale <= self.precision
         ):
             msg = f"field '{self.name}': decimal({self.precision},{self.scale}) is out of range"
@@ -91,7 +122,7 @@ class FieldSpec:
     @property
     def width(self) -> int:
         """Bytes per value in Arrow; 0 where it varies, -1 for single bits."""
-        if self.decoder is Decoder.DECIMAL:
+        if self.decoder in _DECIMALS:
             return 16 if self.precision <= NARROW_DECIMAL_PRECISION else 32
         return _WIDTHS.get(self.decoder, 0)
 
@@ -99,3 +130,15 @@ class FieldSpec:
     def is_text(self) -> bool:
         """Whether the server's bytes become text as they are, so that they must be UTF-8."""
         return self.decoder in (Decoder.TEXT, Decoder.JSONB)
+
+    @property
+    def is_number_text(self) -> bool:
+        """Whether the server's bytes are kept until the batch is taken, and read as floats then."""
+        return self.decoder in (Decoder.TEXT_FLOAT4, Decoder.TEXT_FLOAT8)
+
+    @property
+    def type_label(self) -> str:
+        """What messages call the type a value must fit."""
+        if self.decoder in _DECIMALS:
+            return f"decimal({self.precision},{self.scale})"
+        return "the column's type"

@@ -61,15 +61,15 @@ def kernel_kind() -> Kind:
     return "interpreted" if is_source else "compiled"
 
 
-def load(kind: Kind | None = None) -> ModuleType:
-    """Return the module with `CopyDecoder`, in the given form or the one in use.
+def load(kind: Kind | None = None, module: str = "pgcopy") -> ModuleType:
+    """Return a module with a protocol's decoder, in the given form or the one in use.
 
     Raises:
         ImportError: The compiled form was asked for and is not here.
     """
     if kind == "interpreted":
-        return importlib.import_module(f"{_INTERPRETED}.pgcopy")
+        return importlib.import_module(f"{_INTERPRETED}.{module}")
     if kind == "compiled" and kernel_kind() != "compiled":
         msg = "the compiled kernel is not here"
         raise ImportError(msg)
-    return importlib.import_module(f"{_PACKAGE}.pgcopy")
+    return importlib.import_module(f"{_PACKAGE}.{module}")

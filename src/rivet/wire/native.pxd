@@ -18,6 +18,8 @@ cdef enum:
     END = 3
     WAITING = 4
     LOST = 5
+    LARGE = 6
+    REFUSED = 7
     NOT_FINITE = 10
     OUT_OF_RANGE = 11
     DOES_NOT_FIT = 12
@@ -25,6 +27,7 @@ cdef enum:
     BAD_TEXT = 14
     TOO_LARGE = 15
     BATCH_TOO_LARGE = 16
+    NO_FLAG = 17
     FIELD_COUNT = 20
     BAD_WIDTH = 21
     MALFORMED = 22

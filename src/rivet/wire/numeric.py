@@ -122,7 +122,6 @@ def _narrow(
 ) -> cython.int:
     """Decode at most 18 digits in one machine word."""
     total: cython.longlong = 0
-    word: cython.longlong
     index: cython.Py_ssize_t
     spare: cython.Py_ssize_t = 4 * weight + col.scale
     digit: cython.int
@@ -144,31 +143,62 @@ def _narrow(
         while spare > 0:
             total *= _power(spare if spare < 4 else 4)
             spare -= 4
-    word = -total if is_negative else total
-    if col.width == 16:
-        store64(col.data, 2 * at, word)
-        store64(col.data, 2 * at + 1, -1 if word < 0 else 0)
-        return OK
-    store64(col.data, 4 * at, word)
-    for index in range(1, 4):
-        store64(col.data, 4 * at + index, -1 if word < 0 else 0)
+    store_word(col, at, -total if is_negative else total)
     return OK
 
 
 @cython.cfunc
 @cython.nogil
-@cython.inline
 @cython.exceptval(check=False)
-def _scale_up(
+def store_word(col: ColumnRef, at: cython.Py_ssize_t, word: cython.longlong) -> cython.void:
+    """Write a decimal that fits one machine word as value `at`."""
+    index: cython.Py_ssize_t
+    words: cython.Py_ssize_t = col.width // 8
+    store64(col.data, words * at, word)
+    for index in range(1, words):
+        store64(col.data, words * at + index, -1 if word < 0 else 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def scale_up(
     limbs: cython.pointer[cython.ulonglong], factor: cython.ulonglong, addend: cython.ulonglong
 ) -> cython.void:
-    """Multiply a number of eight 32-bit limbs, lowest first, and add to it."""
+    """Multiply a number of eight 32-bit limbs, lowest first, and add to it.
+
+    Args:
+        limbs: The number; each limb is below 2**32.
+        factor: At most 10**9.
+        addend: At most 10**9.
+    """
     index: cython.int
     carry: cython.ulonglong = addend
     for index in range(8):
         carry += limbs[index] * factor
         limbs[index] = carry & LOW32
         carry >>= 32
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def store_limbs(
+    col: ColumnRef,
+    at: cython.Py_ssize_t,
+    limbs: cython.pointer[cython.ulonglong],
+    is_negative: cython.bint,
+) -> cython.void:
+    """Write a decimal of eight limbs, which are spent by it, as value `at`."""
+    index: cython.Py_ssize_t
+    words: cython.Py_ssize_t = col.width // 8
+    carry: cython.ulonglong = 1
+    for index in range(8 if is_negative else 0):
+        carry += limbs[index] ^ LOW32
+        limbs[index] = carry & LOW32
+        carry >>= 32
+    for index in range(words):
+        store64(col.data, words * at + index, limbs[2 * index] | (limbs[2 * index + 1] << 32))
 
 
 @cython.cfunc
@@ -185,32 +215,24 @@ def _wide(
 ) -> cython.int:
     """Decode up to 76 digits; `decimal` has checked that the integer digits fit."""
     limbs: cython.ulonglong[8] = [0, 0, 0, 0, 0, 0, 0, 0]
-    words: cython.Py_ssize_t = col.width // 8
     index: cython.Py_ssize_t
     spare: cython.Py_ssize_t = 4 * weight + col.scale
-    carry: cython.ulonglong
     digit: cython.int
     cut: cython.int
     for index in range(count):
         digit = load16(src, pos + 2 * index)
         if spare >= 0:
-            _scale_up(limbs, 10000, digit)
+            scale_up(limbs, 10000, digit)
         else:
             cut = _power(-spare if spare > -4 else 4)
             if digit % cut != 0:
                 return DOES_NOT_FIT
             if cut < 10000:
-                _scale_up(limbs, 10000 // cut, digit // cut)
+                scale_up(limbs, 10000 // cut, digit // cut)
         spare -= 4
     spare += 4
     while count > 0 and spare > 0:
-        _scale_up(limbs, _power(spare if spare < 4 else 4), 0)
+        scale_up(limbs, _power(spare if spare < 4 else 4), 0)
         spare -= 4
-    carry = 1
-    for index in range(8 if is_negative else 0):
-        carry += limbs[index] ^ LOW32
-        limbs[index] = carry & LOW32
-        carry >>= 32
-    for index in range(words):
-        store64(col.data, words * at + index, limbs[2 * index] | (limbs[2 * index + 1] << 32))
+    store_limbs(col, at, limbs, is_negative)
     return OK

@@ -36,6 +36,11 @@ _TEXTS: Final[dict[int, tuple[str, str, str]]] = {
         "holds a number that does not fit {type} without losing digits",
         "give the column a wider `decimal(p,s)` in `columns:`, or " + _AS_TEXT,
     ),
+    plain.NO_FLAG: (
+        "RIVET_FORMAT_NOT_BOOL",
+        "holds another number than 0 and 1, which a bool cannot hold",
+        "read it as a number: set `types: {tinyint1: int}`, or the column to `int2` in `columns:`",
+    ),
     plain.BAD_SHAPE: (
         "RIVET_FORMAT_ARRAY",
         "holds an array with more than one dimension or with a lower bound other than 1",
@@ -59,7 +64,9 @@ _TEXTS: Final[dict[int, tuple[str, str, str]]] = {
 }
 
 
-def refusal(status: int, field: FieldSpec | None, row: int, max_value_bytes: int) -> RivetError:
+def refusal(
+    status: int, field: FieldSpec | None, row: int, max_value_bytes: int, stream: str
+) -> RivetError:
     """Return the error of a status of the kernel.
 
     Args:
@@ -67,13 +74,13 @@ def refusal(status: int, field: FieldSpec | None, row: int, max_value_bytes: int
         field: The field it is about, or None for the row as a whole.
         row: One-based, counted from the start of the stream.
         max_value_bytes: The limit that was in force.
+        stream: What the bytes are, such as `COPY BINARY stream`.
     """
     where = f"column '{field.name}', row {row}" if field else f"row {row}"
     context = {"column": field.name if field else None, "row": str(row)}
     if status in _TEXTS:
         code, what, hint = _TEXTS[status]
-        spec = field.element or field if field else None
-        shown = f"decimal({spec.precision},{spec.scale})" if spec else "the column's type"
+        shown = (field.element or field).type_label if field else "the column's type"
         message = f"{where}: {what.format(type=shown, limit=max_value_bytes)}"
         hint = hint if field else _AS_TEXT
         return FormatError(message, hint=hint, code=code, **context)
@@ -83,7 +90,7 @@ def refusal(status: int, field: FieldSpec | None, row: int, max_value_bytes: int
     if status == plain.BAD_WIDTH:
         message = f"{where}: the value has another length than its type"
     elif status == plain.MALFORMED:
-        message = f"{where}: the bytes received are not a valid COPY BINARY stream"
+        message = f"{where}: the bytes received are not a valid {stream}"
     else:
         return InternalError(f"{where}: the kernel ended with the unknown status {status}")
     return SourceError(
@@ -94,9 +101,9 @@ def refusal(status: int, field: FieldSpec | None, row: int, max_value_bytes: int
     )
 
 
-def not_finished(rows: int) -> SourceInterruptedError:
+def not_finished(rows: int, stream: str) -> SourceInterruptedError:
     """Return the error of a stream that stopped before its end, after `rows` whole rows."""
     return SourceInterruptedError(
-        f"the COPY stream ended after {rows} rows without its trailer",
+        f"the {stream} ended after {rows} rows without its trailer",
         hint="run the export again",
     )

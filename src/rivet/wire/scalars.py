@@ -12,7 +12,7 @@ Source:
 # Cython has no stubs: the compiler checks the types of this file, and mypy cannot.
 # mypy: ignore-errors
 # A wire format is numbers, and a decoder is a list of refusals.
-# ruff: noqa: D103, PLR2004
+# ruff: noqa: D103, PLR1714, PLR2004
 
 from __future__ import annotations
 
@@ -324,3 +324,59 @@ def uuid(
         return BAD_WIDTH
     copy_bytes(col.data, at * 16, src, pos, 16)
     return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def text_uuid(
+    col: ColumnRef,
+    at: cython.Py_ssize_t,
+    src: Source,
+    pos: cython.Py_ssize_t,
+    length: cython.Py_ssize_t,
+) -> cython.int:
+    """`xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`, in any letter case, to its sixteen bytes."""
+    index: cython.Py_ssize_t
+    byte: cython.int
+    nibble: cython.int
+    count: cython.Py_ssize_t = 0
+    high: cython.int = 0
+    if length != 36:
+        return BAD_WIDTH
+    for index in range(36):
+        byte = src[pos + index]
+        if index == 8 or index == 13 or index == 18 or index == 23:
+            if byte != 45:
+                return MALFORMED
+            continue
+        if 48 <= byte <= 57:
+            nibble = byte - 48
+        elif 97 <= byte <= 102:
+            nibble = byte - 87
+        elif 65 <= byte <= 70:
+            nibble = byte - 55
+        else:
+            return MALFORMED
+        if count % 2 == 0:
+            high = nibble * 16
+        else:
+            col.data[at * 16 + count // 2] = high + nibble
+        count += 1
+    return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def geometry(
+    col: ColumnRef,
+    at: cython.Py_ssize_t,
+    src: Source,
+    pos: cython.Py_ssize_t,
+    length: cython.Py_ssize_t,
+) -> cython.int:
+    """WKB behind the four bytes of a spatial reference system's number."""
+    if length < 9 or src[pos + 4] > 1:
+        return MALFORMED
+    return raw(col, at, src, pos + 4, length - 4)

@@ -27,7 +27,6 @@ def test_every_key_of_the_reference_is_known():
 
 S3 = {"type": "s3", "bucket": "b"}
 NOT_YET = [
-    ("source.type", {"source": {"type": "mysql", "url": "mysql://h/d"}}),
     ("source.type", {"source": {"type": "mssql", "url": "sqlserver://h/d"}}),
     ("source.type", {"source": {"type": "mongo", "url": "mongodb+srv://h/d", "mongo": {}}}),
     ("source.type", {"source": {"type": "duckdb", "path": "a.duckdb"}}),

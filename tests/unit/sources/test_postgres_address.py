@@ -10,7 +10,8 @@ import pytest
 from rivet.errors import ConfigError
 from rivet.model.source import SessionSettings, SourceAddress, TlsMode, TlsOptions
 from rivet.redact import Secret, redact
-from rivet.sources.postgres.address import connection_parameters, is_local
+from rivet.sources.network import is_local
+from rivet.sources.postgres.address import connection_parameters
 
 SETTINGS = SessionSettings(connect_timeout_s=7)
 

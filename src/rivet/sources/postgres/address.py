@@ -5,10 +5,8 @@ Pure but for reading the connection service file. Nothing here connects.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
-import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rivet.errors import ConfigError
 from rivet.model.source import TlsMode, TlsOptions
 from rivet.redact import redact, register_secret, visible
+from rivet.sources.network import authority_file, refuse_plaintext, resolved, system_authorities
 
 if TYPE_CHECKING:
     from rivet.model.source import SessionSettings, SourceAddress
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
 SCHEMES: Final = ("postgresql", "postgres")
 _PROTECTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 _SECRETS: Final = ("password", "sslpassword")
-_USUAL_AUTHORITIES: Final = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-)
 _ENCODE_HINT: Final = (
     "percent-encode user and password in the URL ('@' is %40, '/' is %2F, '%' is %25), or give "
     "host, user and password_env instead of a URL"
@@ -56,7 +50,7 @@ def connection_parameters(address: SourceAddress, settings: SessionSettings) -> 
     for key in _SECRETS:
         register_secret(given.get(key, ""))
     if "passfile" in given:
-        given["passfile"] = str(_resolved(Path(given["passfile"]), address.base_dir))
+        given["passfile"] = str(resolved(Path(given["passfile"]), address.base_dir))
     chosen = _tls_parameters(address, given)
     defaults = {
         "keepalives": "1",
@@ -161,17 +155,10 @@ def _tls_parameters(address: SourceAddress, given: dict[str, str]) -> dict[str, 
     if address.tls is not None:
         return _from_block(address.tls, given, address.base_dir)
     mode = given.get("sslmode") or os.environ.get("PGSSLMODE", "")
-    remote = next((host for host in _hosts(given) if not is_local(host)), None)
-    if mode not in _PROTECTED and remote is not None:
-        msg = f"TLS is required to reach '{visible(remote)}', and no TLS mode is set"
-        raise ConfigError(
-            msg,
-            hint="add `tls: {mode: verify-full}` to the source (or `tls: {mode: disable}` to send "
-            "everything in the clear on purpose)",
-            host=remote,
-        )
+    if mode not in _PROTECTED:
+        refuse_plaintext(_hosts(given))
     if "sslrootcert" in given and given["sslrootcert"] != "system":
-        return {"sslrootcert": str(_resolved(Path(given["sslrootcert"]), address.base_dir))}
+        return {"sslrootcert": str(resolved(Path(given["sslrootcert"]), address.base_dir))}
     return {}
 
 
@@ -181,15 +168,11 @@ def _from_block(tls: TlsOptions, given: dict[str, str], base_dir: Path) -> dict[
     # Kerberos encryption would satisfy libpq without any certificate being looked at.
     chosen = {"sslmode": tls.mode.value, "gssencmode": "disable"}
     if tls.ca_file is not None:
-        path = _resolved(tls.ca_file, base_dir)
-        if not path.is_file():
-            msg = f"tls.ca_file: there is no file {path}"
-            raise ConfigError(msg, hint="give the path of the authority's certificate (PEM)")
-        chosen["sslrootcert"] = str(path)
+        chosen["sslrootcert"] = str(authority_file(tls.ca_file, base_dir))
         return chosen
     authority = given.get("sslrootcert", "system")
     if authority != "system":
-        chosen["sslrootcert"] = str(_resolved(Path(authority), base_dir))
+        chosen["sslrootcert"] = str(resolved(Path(authority), base_dir))
     elif tls.mode is not TlsMode.REQUIRE:
         chosen["sslrootcert"] = _system_authorities(tls.mode)
     return chosen
@@ -198,10 +181,8 @@ def _from_block(tls: TlsOptions, given: dict[str, str], base_dir: Path) -> dict[
 def _system_authorities(mode: TlsMode) -> str:
     """Return a file of trusted authorities: the user's own for libpq, else the system's."""
     own = Path(os.environ.get("PGSSLROOTCERT") or Path.home() / ".postgresql" / "root.crt")
-    found = ssl.get_default_verify_paths().cafile
-    for candidate in (own, *([Path(found)] if found else []), *map(Path, _USUAL_AUTHORITIES)):
-        if candidate.is_file():
-            return str(candidate)
+    if found := system_authorities(own):
+        return str(found)
     if mode is TlsMode.VERIFY_FULL:
         return "system"
     msg = f"tls.mode {mode.value} needs the certificate of an authority, and none is installed"
@@ -215,17 +196,3 @@ def _hosts(given: dict[str, str]) -> list[str]:
         if value:
             return value.split(",")
     return [""]
-
-
-def is_local(host: str) -> bool:
-    """Whether a host is this machine: a socket, `localhost` or a loopback address."""
-    if not host or host.startswith(("/", "@")) or host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _resolved(path: Path, base_dir: Path) -> Path:
-    return base_dir / path.expanduser()

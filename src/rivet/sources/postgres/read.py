@@ -6,34 +6,29 @@ slice from the same request; nothing above would notice.
 
 from __future__ import annotations
 
-import os
 import select as polling
-import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from psycopg import errors, pq
+from typing_extensions import override
 
-from rivet.errors import SourceError, SourceInterruptedError
 from rivet.model.arrow import arrow_schema
 from rivet.model.types import InvalidPolicy, Kind, Unit
-from rivet.redact import visible
-from rivet.sources.base import ReadCounters
 from rivet.sources.dialect import Dialect
 from rivet.sources.postgres import types
 from rivet.sources.postgres.faults import translated
 from rivet.sources.postgres.overrides import wire_form
 from rivet.sources.postgres.receive import CopyReceiver
 from rivet.sources.sql import select, single_statement, subquery
+from rivet.sources.stream import NO_LIMIT, WireStream
 from rivet.wire import kernel
 from rivet.wire.fields import Decoder, FieldSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     import psycopg
-    import pyarrow as pa
 
     from rivet.model.columns import Column
     from rivet.model.relation import ReadRequest, Relation
@@ -41,7 +36,6 @@ if TYPE_CHECKING:
 
 DIALECT: Final = Dialect(has_dollar_quotes=True, has_escape_strings=True, has_nested_comments=True)
 _DRAIN_TIMEOUT_S: Final = 5.0
-_NO_LIMIT: Final = 2**31 - 1
 _DECODERS: Final = {
     types.BOOL: Decoder.BOOL,
     types.INT2: Decoder.INT2,
@@ -121,7 +115,7 @@ def field_spec(column: Column) -> FieldSpec:
     return FieldSpec(column.name, Decoder.ARRAY, element=value) if form.is_array else value
 
 
-class CopyStream:
+class CopyStream(WireStream):
     """The batches of one COPY; the statement starts with the first batch asked for."""
 
     def __init__(
@@ -132,105 +126,44 @@ class CopyStream:
         request: ReadRequest,
         statement_timeout_s: float,
     ) -> None:
+        wire = kernel.load()
+        fields = [field_spec(column) for column in request.columns]
+        schema = arrow_schema(request.columns)
+        decoder = wire.CopyDecoder(fields, schema, request.max_value_bytes or NO_LIMIT)
+        super().__init__(request, decoder)
         self._owner = owner
         self._connection = connection
         self._statement = statement
-        self._request = request
         self._timeout_s = statement_timeout_s
-        self._schema = arrow_schema(request.columns)
-        self._counters = ReadCounters()
-        self._started_at = 0.0
-        self._is_running = False
-        self._is_over = False
-        self._wire = threading.Lock()
+        self._receiver = CopyReceiver(connection.pgconn, decoder, is_direct=wire.is_compiled)
 
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of every batch."""
-        return self._schema
+    @override
+    def _begin(self) -> None:
+        start_copy(self._connection.pgconn, self._statement)
 
-    @property
-    def counters(self) -> ReadCounters:
-        """Live counters."""
-        return self._counters
+    @override
+    def _fill(self) -> bool:
+        return self._receiver.fill(self._request.batch_rows, self._request.batch_bytes)
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Yield the batches once; a cut connection raises and is never taken for the end.
+    @override
+    def _received_bytes(self) -> int:
+        return self._receiver.wire_bytes
 
-        Raises:
-            SourceInterruptedError: The connection or the statement was cut.
-            SourceStatementTimeoutError: The statement ran into its limit.
-            FormatError: A value cannot be held by its column's type.
-        """
-        if self._is_over or self._is_running:
-            return
-        request = self._request
-        wire = kernel.load(
-            "interpreted" if os.environ.get("RIVET_KERNEL") == "interpreted" else None
-        )
-        decoder = wire.CopyDecoder(
-            [field_spec(column) for column in request.columns],
-            self._schema,
-            request.max_value_bytes or _NO_LIMIT,
-        )
-        receiver = CopyReceiver(self._connection.pgconn, decoder, is_direct=wire.is_compiled)
-        self._started_at = time.monotonic()
-        self._is_running = True
-        try:
-            with self._on_wire():
-                start_copy(self._connection.pgconn, self._statement)
-            is_whole = False
-            while not is_whole and not self._is_over:
-                with self._on_wire():
-                    is_whole = not receiver.fill(request.batch_rows, request.batch_bytes)
-                self._counters.wire_bytes = receiver.wire_bytes
-                if decoder.rows and not self._is_over:
-                    batch = decoder.take()
-                    self._counters.rows += batch.num_rows
-                    self._counters.nulled = dict(decoder.nulled)
-                    yield batch
-            self._is_running = self._is_running and not is_whole
-        except SourceError:
-            if not self._is_over:
-                raise
-        finally:
-            self._counters.longest_statement_s = time.monotonic() - self._started_at
-            self.close()
+    @override
+    def _translated(self, action: str) -> AbstractContextManager[None]:
+        return translated(action, statement_timeout_s=self._timeout_s, started_at=self._started_at)
 
-    @contextmanager
-    def _on_wire(self) -> Iterator[None]:
-        """Have the connection to oneself, with errors translated; nothing after a close."""
-        action = f"reading {visible(self._request.relation.label)}"
-        with self._wire:
-            if self._is_over:
-                msg = f"{action}: the stream was closed"
-                raise SourceInterruptedError(msg)
-            with translated(
-                action, statement_timeout_s=self._timeout_s, started_at=self._started_at
-            ):
-                yield
+    @override
+    def _cancel(self) -> None:
+        self._owner.cancel()
 
-    def close(self) -> None:
-        """Cancel the statement if it still runs, and leave the connection usable or closed.
-
-        From another thread than the one that iterates, this ends the iteration without an error.
-        """
-        self._is_over = True
-        if not self._is_running:
-            return
-        if not self._wire.acquire(blocking=False):
+    @override
+    def _halt(self) -> None:
+        # Only a statement that runs may be cancelled: a late cancel hits the next one.
+        if self._connection.info.transaction_status is pq.TransactionStatus.ACTIVE:
             self._owner.cancel()
-            self._wire.acquire()
-        try:
-            if self._is_running:
-                self._is_running = False
-                # Only a statement that runs may be cancelled: a late cancel hits the next one.
-                if self._connection.info.transaction_status is pq.TransactionStatus.ACTIVE:
-                    self._owner.cancel()
-                    _drain(self._connection)
-                self._owner.abandon()
-        finally:
-            self._wire.release()
+            _drain(self._connection)
+        self._owner.abandon()
 
 
 def start_copy(pgconn: pq.abc.PGconn, statement: str) -> None:

@@ -1,0 +1,186 @@
+"""What MySQL's and MariaDB's catalogs say: columns, keys, estimates; never reads user data.
+
+Every function takes a connection of `link.py` and leaves errors of the driver to the caller.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final
+
+from pymysql.constants import COMMAND, ER
+from pymysql.err import MySQLError
+from pymysql.protocol import FieldDescriptorPacket
+
+from rivet.errors import SourceQueryError
+from rivet.model.relation import Relation, TableFacts
+from rivet.redact import visible
+from rivet.sources.mysql import types
+from rivet.sources.mysql.overrides import DIALECT
+from rivet.sources.mysql.types import NativeColumn, native_column
+from rivet.sources.sql import select, single_statement, subquery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pymysql.connections import Connection
+
+_NEAR_NAMES: Final = 3
+_LONGEST_TEXT: Final = 2**32 - 1
+_NO_DATABASE: Final = ER.NO_DB_ERROR
+_NO_TABLE: Final = (ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR)
+
+_NAMES: Final = """
+    SELECT IF(TABLE_SCHEMA = DATABASE(), TABLE_NAME, CONCAT(TABLE_SCHEMA, '.', TABLE_NAME))
+    FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')
+    ORDER BY 1 LIMIT 5000"""
+_SIZE: Final = """
+    SELECT TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA = COALESCE(%s, DATABASE()) AND TABLE_NAME = %s"""
+_KEY: Final = """
+    SELECT COLUMN_NAME FROM information_schema.STATISTICS
+    WHERE TABLE_SCHEMA = COALESCE(%s, DATABASE()) AND TABLE_NAME = %s AND INDEX_NAME = 'PRIMARY'
+    ORDER BY SEQ_IN_INDEX"""
+_SIZES: Final = """
+    SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_SCHEMA = DATABASE(), DATA_LENGTH
+    FROM information_schema.TABLES WHERE TABLE_TYPE <> 'VIEW' AND TABLE_NAME IN %s"""
+# MariaDB keeps JSON as text with this check, which is all that tells it from other text.
+_CHECKS: Final = """
+    SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
+    WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s"""
+
+
+def ask(connection: Connection[Any], sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run a small query with bound values and return its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values or None)
+        return list(cursor.fetchall())
+
+
+def source_sql(relation: Relation) -> str:
+    """Return what stands behind FROM: the table by its quoted name, or the query."""
+    if relation.table is not None:
+        return DIALECT.qualified(relation.schema, relation.table)
+    return subquery(single_statement(relation.query or "", DIALECT))
+
+
+def columns_of(connection: Connection[Any], relation: Relation) -> tuple[NativeColumn, ...]:
+    """Describe a relation's columns without running anything: the server prepares a statement.
+
+    Raises:
+        SourceQueryError: No such table, or the statement gives no rows.
+        pymysql.Error: As the server refuses the statement.
+    """
+    if relation.table is None:
+        sql = single_statement(relation.query or "", DIALECT)
+    else:
+        sql = select(["*"], source_sql(relation))
+    try:
+        fields = _prepared(connection, sql)
+    except MySQLError as error:
+        if relation.table is not None and error.args[:1] and error.args[0] in _NO_TABLE:
+            raise _not_found(connection, relation) from error
+        raise
+    if not fields:
+        msg = "the query gives no rows: it is not a SELECT"
+        raise SourceQueryError(msg, hint="write one SELECT statement")
+    return with_json(connection, fields)
+
+
+def _prepared(connection: Connection[Any], sql: str) -> list[FieldDescriptorPacket]:
+    """Let the server prepare a statement and return its columns; the statement is let go of.
+
+    Source:
+        MySQL internals manual, "COM_STMT_PREPARE Response".
+    """
+    driver: Any = connection
+    driver._execute_command(COMMAND.COM_STMT_PREPARE, sql)  # noqa: SLF001 - see docs/adr/0014
+    head = driver._read_packet().get_all_data()  # noqa: SLF001
+    statement, columns, parameters = struct.unpack_from("<IHH", head, 1)
+    fields: list[FieldDescriptorPacket] = []
+    for count in (parameters, columns):
+        fields = [driver._read_packet(FieldDescriptorPacket) for _ in range(count)]  # noqa: SLF001
+        if count:
+            driver._read_packet()  # noqa: SLF001 - the end of the definitions
+    driver._execute_command(COMMAND.COM_STMT_CLOSE, struct.pack("<I", statement))  # noqa: SLF001
+    return fields
+
+
+def natives_of(fields: Iterable[FieldDescriptorPacket]) -> tuple[NativeColumn, ...]:
+    """Return the columns that the driver's column definitions describe."""
+    return tuple(
+        native_column(
+            name=field.name,
+            code=field.type_code,
+            charset=field.charsetnr,
+            length=field.length,
+            flags=field.flags,
+            scale=field.scale,
+        )
+        for field in fields
+    )
+
+
+def with_json(
+    connection: Connection[Any], fields: Sequence[FieldDescriptorPacket]
+) -> tuple[NativeColumn, ...]:
+    """Describe columns, and find those that MariaDB declares JSON."""
+    natives = list(natives_of(fields))
+    checks: dict[tuple[bytes, str], set[str]] = {}
+    for place, (field, native) in enumerate(zip(fields, natives, strict=True)):
+        is_long = native.code == types.BLOB and native.length == _LONGEST_TEXT
+        if native.is_binary or not is_long or not field.db or not field.org_table:
+            continue
+        origin = (field.db, field.org_table)
+        if origin not in checks:
+            rows = ask(connection, _CHECKS, (field.db.decode(), field.org_table))
+            checks[origin] = {clause for (clause,) in rows}
+        if f"json_valid({DIALECT.identifier(field.org_name)})" in checks[origin]:
+            natives[place] = replace(native, code=types.JSON)
+    return tuple(natives)
+
+
+def _not_found(connection: Connection[Any], relation: Relation) -> SourceQueryError:
+    names = [str(name) for (name,) in ask(connection, _NAMES)]
+    table = relation.label
+    near = get_close_matches(table, names, n=_NEAR_NAMES)
+    near = near or get_close_matches(relation.table or "", names, n=_NEAR_NAMES)
+    shown = ", ".join(visible(name) for name in near)
+    hint = f"did you mean: {shown}?" if near else "write it as database.table; check the grants"
+    msg = f"no table or view '{visible(table)}' that this user may see"
+    code = "RIVET_SOURCE_TABLE_NOT_FOUND"
+    return SourceQueryError(msg, hint=hint, code=code, table=table)
+
+
+def table_facts(connection: Connection[Any], relation: Relation) -> TableFacts:
+    """Read a table's estimates and primary key; a query has none."""
+    if relation.table is None:
+        return TableFacts()
+    place = (relation.schema, relation.table)
+    size = ask(connection, _SIZE, place)
+    rows, size_bytes = size[0] if size else (None, None)
+    return TableFacts(
+        estimated_rows=None if rows is None else int(rows),
+        estimated_bytes=None if size_bytes is None else int(size_bytes),
+        key=tuple(str(name) for (name,) in ask(connection, _KEY, place)),
+    )
+
+
+def table_sizes(
+    connection: Connection[Any], relations: Sequence[Relation]
+) -> tuple[int | None, ...]:
+    """Return the bytes of tables as the catalog has them; see `EstimatesSizes`."""
+    wanted = sorted({one.table for one in relations if one.table is not None})
+    if not wanted:
+        return (None,) * len(relations)
+    found: dict[tuple[str | None, str], int | None] = {}
+    for schema, table, is_current, size in ask(connection, _SIZES, (tuple(wanted),)):
+        found[schema, table] = size
+        if is_current:
+            found[None, table] = size
+    return tuple(
+        None if one.table is None else found.get((one.schema, one.table)) for one in relations
+    )

@@ -1,0 +1,23 @@
+"""The one way to open a MySQL or MariaDB session; every command comes through here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rivet.sources.mysql.link import open_link
+from rivet.sources.mysql.session import MysqlSession
+
+if TYPE_CHECKING:
+    from rivet.model.source import SessionSettings, SourceAddress
+
+
+def connect(address: SourceAddress, settings: SessionSettings) -> MysqlSession:
+    """Open a session with its text settings, limits and read-only mode in force.
+
+    Raises:
+        ConfigError: The URL or the TLS settings are not valid.
+        SourceAuthError: The server refused the user, the password or the certificate.
+        SourceUnavailableError: The server cannot be reached or has no free slot.
+        SourceError: The server is too old, or did not take a setting that exact values need.
+    """
+    return MysqlSession(open_link(address, settings), address, settings)

@@ -1,0 +1,179 @@
+"""PyMySQL's errors as Rivet's: one table by error number, one context manager.
+
+MySQL and MariaDB share the numbers below 1900; above, each has its own, and those listed here mean
+one thing only.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from pymysql.err import MySQLError
+
+from rivet.errors import (
+    SourceAuthError,
+    SourceError,
+    SourceInterruptedError,
+    SourceQueryError,
+    SourceStatementTimeoutError,
+    SourceUnavailableError,
+    StalePlanError,
+)
+from rivet.redact import redact, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rivet.errors import RivetError
+
+_Fault = tuple["type[RivetError]", str]
+
+_STATEMENT_HINT: Final = "check the names and the SQL of the export, then run it again"
+_AGAIN_HINT: Final = "run it again; if it stays, look into the server's log"
+_LOG_HINT: Final = "look into the server's log for this session"
+_GRANT_HINT: Final = "grant the user SELECT on it"
+_LOGIN_HINT: Final = "check the user, the password and from which host the user may connect"
+_TLS_HINT: Final = "check tls.mode, tls.ca_file and the host name in the certificate"
+_UNREACHABLE_HINT: Final = "check host and port, and that the server is running"
+_READ_ONLY_HINT: Final = "Rivet reads only; use a SELECT that changes nothing"
+_SLOTS_HINT: Final = "the server has no free connection slot; lower parallelism"
+
+_BY_NUMBER: Final[dict[int, _Fault]] = {
+    number: fault
+    for numbers, fault in (
+        # Connections and their limits.
+        ((1040, 1203, 1226), (SourceUnavailableError, _SLOTS_HINT)),
+        ((1042, 1129, 1130), (SourceAuthError, "the server does not allow this host to connect")),
+        ((1044, 1049), (SourceAuthError, "check the database name and the user's grants on it")),
+        (
+            (1045, 1524, 1698, 1820, 1862, 2054, 2059, 3118, 3879, 4151),
+            (SourceAuthError, _LOGIN_HINT),
+        ),
+        ((2026, 3159), (SourceAuthError, _TLS_HINT)),
+        ((2002, 2003, 2005), (SourceUnavailableError, _UNREACHABLE_HINT)),
+        (
+            (0, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2012, 2013),
+            (SourceInterruptedError, _AGAIN_HINT),
+        ),
+        ((2014, 2027, 2055, 3169, 4031), (SourceInterruptedError, _AGAIN_HINT)),
+        # A statement that somebody or something ended.
+        ((1317, 1880), (SourceInterruptedError, _AGAIN_HINT)),
+        ((1205, 1206, 1213, 1614), (SourceInterruptedError, _AGAIN_HINT)),
+        ((1412,), (StalePlanError, "the table changed while it was read; run it again")),
+        # Rights.
+        ((1142, 1143, 1227, 1370, 1356), (SourceAuthError, _GRANT_HINT)),
+        ((1290, 1792, 1836), (SourceQueryError, _READ_ONLY_HINT)),
+        # Statements.
+        (
+            (1051, 1052, 1054, 1055, 1056, 1060, 1064, 1065, 1066, 1102, 1103, 1109, 1111, 1115),
+            (SourceQueryError, _STATEMENT_HINT),
+        ),
+        (
+            (1116, 1137, 1140, 1146, 1149, 1221, 1222, 1235, 1241, 1242, 1247, 1248, 1250, 1267),
+            (SourceQueryError, _STATEMENT_HINT),
+        ),
+        ((1295, 1305, 1318, 1327, 1365, 1366, 1367), (SourceQueryError, _STATEMENT_HINT)),
+        ((1193, 1231, 1232, 1238), (SourceQueryError, _STATEMENT_HINT)),
+        (
+            (1292, 1411, 1525, 1690, 3140, 3141, 4038),
+            (SourceQueryError, "a value does not fit the expression that reads it"),
+        ),
+        ((1046,), (SourceQueryError, "write database.table, or name the database in the URL")),
+        (
+            (1105, 1153, 1301),
+            (SourceError, "a row is larger than max_allowed_packet; raise it on the server"),
+        ),
+        # A server in want of something.
+        (
+            (1021, 1037, 1038, 1041, 1114, 1135, 1194, 1195, 1712, 3),
+            (SourceUnavailableError, _AGAIN_HINT),
+        ),
+    )
+    for number in numbers
+}
+_TIMED_OUT: Final = frozenset({1969, 3024})
+# An error about a value quotes it, and the text of others holds the piece of SQL that is wrong.
+_QUOTED: Final = re.compile(r"'(?:[^']|'')*'|`[^`]*`(?= at row)")
+_VALUE_NUMBERS: Final = frozenset({1292, 1366, 1367, 1411, 1525, 1690, 3140, 3141, 4038})
+
+
+@contextmanager
+def translated(
+    action: str, *, statement_timeout_s: float = 0.0, started_at: float | None = None
+) -> Iterator[None]:
+    """Raise PyMySQL's errors, and those of its socket, as Rivet's.
+
+    Args:
+        action: What was being done, such as `reading shop.orders`; starts the message.
+        statement_timeout_s: The limit the statement ran under; 0 is none.
+        started_at: `time.monotonic()` of the statement's start; None is now.
+
+    Raises:
+        SourceError: Or one of its classes, as the number says.
+        StalePlanError: The table was altered while it was read.
+    """
+    started = time.monotonic() if started_at is None else started_at
+    try:
+        yield
+    except MySQLError as error:
+        waited_s = time.monotonic() - started
+        raise source_error(
+            error, action, statement_timeout_s=statement_timeout_s, waited_s=waited_s
+        ) from error
+    except (OSError, ValueError) as error:
+        # The socket, or what is left of it after another thread has closed it.
+        if isinstance(error, ValueError) and "closed file" not in str(error):
+            raise
+        msg = f"{action}: the connection broke ({type(error).__name__})"
+        raise SourceInterruptedError(msg, hint=_AGAIN_HINT) from error
+
+
+def source_error(
+    error: MySQLError, action: str, *, statement_timeout_s: float, waited_s: float
+) -> RivetError:
+    """Return Rivet's error for one of PyMySQL's."""
+    number, detail = _parts(error)
+    is_ours = number in _TIMED_OUT and 0 < statement_timeout_s <= waited_s + 1
+    if is_ours:
+        return SourceStatementTimeoutError(
+            f"{action}: the statement timeout of {statement_timeout_s:g} s ended the statement",
+            hint="raise tuning.statement_timeout_s, or read less with one statement",
+            number=str(number),
+        )
+    if number in _TIMED_OUT:
+        return SourceStatementTimeoutError(
+            f"{action}: the server's own limit ended the statement",
+            hint="raise the server's limit for this user, or read less with one statement",
+            number=str(number),
+        )
+    cls, hint = _fault(number)
+    return cls(f"{action}: {detail}", hint=hint, number=str(number))
+
+
+def connect_error(error: MySQLError, where: str) -> RivetError:
+    """Return Rivet's error for a connection that could not be opened."""
+    number, detail = _parts(error)
+    cls, hint = _BY_NUMBER.get(number, (SourceUnavailableError, _UNREACHABLE_HINT))
+    cause = getattr(error, "original_exception", None)
+    if cause is not None and type(cause).__module__ == "ssl":
+        cls, hint = SourceAuthError, _TLS_HINT
+    elif issubclass(cls, SourceInterruptedError):
+        cls, hint = SourceUnavailableError, _UNREACHABLE_HINT
+    return cls(f"cannot connect to {where}: {detail}", hint=hint, number=str(number))
+
+
+def _fault(number: int) -> _Fault:
+    return _BY_NUMBER.get(number, (SourceError, _LOG_HINT))
+
+
+def _parts(error: MySQLError) -> tuple[int, str]:
+    """Return the number and the text on one line, without values and secrets."""
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else -1
+    text = str(error.args[1]) if len(error.args) > 1 else str(error)
+    if number in _VALUE_NUMBERS:
+        text = _QUOTED.sub("'...'", text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return number, visible(redact("; ".join(lines))) or type(error).__name__

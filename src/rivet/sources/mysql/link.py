@@ -1,0 +1,306 @@
+"""One connection with Rivet's settings in force, and what is known of the server behind it.
+
+A server's own settings must not change a value that is read: everything that could is pinned, and
+what exact values depend on is read back, for a proxy may swallow a SET.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import pymysql
+from pymysql.constants import ER
+from pymysql.err import MySQLError
+
+from rivet.errors import SourceAuthError, SourceError
+from rivet.redact import visible
+from rivet.sources.mysql.address import connection_parameters, tls_context
+from rivet.sources.mysql.faults import connect_error, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from ssl import SSLContext
+
+    from pymysql.connections import Connection
+
+    from rivet.model.source import SessionSettings, SourceAddress
+    from rivet.sources.mysql.address import Parameters
+
+__all__ = ["Link", "cancel_query", "open_link"]
+
+_OLDEST_MYSQL: Final = (5, 7)
+_OLDEST_MARIADB: Final = (10, 5)
+_CANCEL_TIMEOUT_S: Final = 5.0
+_YEAR_S: Final = 31_536_000
+_SLOW_READER_S: Final = 3600
+_ALL_ROWS: Final = 18_446_744_073_709_551_615
+_SQL_MODE: Final = "NO_ENGINE_SUBSTITUTION"
+
+# Read back in this order; `sql_select_limit` of a server would cut every result short in silence.
+_PINNED: Final = {
+    "time_zone": "+00:00",
+    "sql_mode": _SQL_MODE,
+    "sql_select_limit": _ALL_ROWS,
+    "character_set_results": "utf8mb4",
+    "sql_auto_is_null": 0,
+}
+# Nothing of these changes a value, and not every server has all of them.
+_WANTED: Final[dict[str, float]] = {
+    "sql_big_selects": 1,
+    "net_write_timeout": _SLOW_READER_S,
+    "net_read_timeout": _SLOW_READER_S,
+    "wait_timeout": _YEAR_S // 12,
+    "idle_transaction_timeout": 0,
+    "idle_readonly_transaction_timeout": 0,
+}
+_PROXIES: Final = re.compile(r"proxysql|maxscale", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One open connection.
+
+    Attributes:
+        connection: The driver's.
+        is_mariadb: MariaDB, and not MySQL.
+        version: Such as (10, 11, 6).
+        proxy: What stands between Rivet and the server, if anything was noticed.
+    """
+
+    connection: Connection[Any]
+    is_mariadb: bool
+    version: tuple[int, ...]
+    proxy: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The server's name and version, such as `MariaDB 10.11.6`."""
+        name = "MariaDB" if self.is_mariadb else "MySQL"
+        return f"{name} {'.'.join(map(str, self.version))}"
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the owner of the database should know."""
+        if self.proxy is None:
+            return ()
+        return (
+            f"{self.proxy} stands between Rivet and the server: a session's settings and its "
+            "snapshot hold only while it keeps one server connection for it",
+        )
+
+
+def open_link(address: SourceAddress, settings: SessionSettings) -> Link:
+    """Connect, find out what the server is, and put Rivet's settings in force.
+
+    Raises:
+        ConfigError: The URL or the TLS settings are not valid.
+        SourceAuthError: The server refused the user, the password or the certificate, or would
+            have been sent the password in the clear.
+        SourceUnavailableError: The server cannot be reached or has no free slot.
+        SourceError: The server is too old, or did not take a setting that exact values need.
+    """
+    parameters = connection_parameters(address)
+    context = tls_context(parameters.tls, address.base_dir) if parameters.tls else None
+    connection = _connect(parameters, context, settings)
+    _unlimited(connection)
+    try:
+        link = _identified(connection, parameters.place)
+        with translated(f"preparing a session on {parameters.place}"):
+            _pin(link, settings)
+            _read_back(link, parameters.place)
+            return replace(link, proxy=_proxy(connection))
+    except BaseException:
+        _drop(connection)
+        raise
+
+
+def _connect(
+    parameters: Parameters, context: SSLContext | None, settings: SessionSettings
+) -> Connection[Any]:
+    is_plain = parameters.tls is not None and context is None
+    try:
+        connection = pymysql.connect(
+            host=parameters.host,
+            port=parameters.port,
+            unix_socket=parameters.socket,
+            user=parameters.user,
+            # As bytes: the driver would encode a text as latin1.
+            password=parameters.password.reveal().encode() if parameters.password else "",
+            database=parameters.database,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=max(1, round(settings.connect_timeout_s)),
+            # Also for what the server says while it lets us in; `_unlimited` takes it away.
+            read_timeout=max(1, round(settings.connect_timeout_s)),
+            program_name=settings.application_name,
+            local_infile=False,
+            ssl=context,
+            ssl_disabled=is_plain or parameters.socket is not None,
+            auth_plugin_map={"mysql_clear_password": _NoClearPassword} if context is None else None,
+        )
+    except (RuntimeError, ValueError) as error:
+        # A missing library for a way to log in, or a value the protocol has no room for.
+        msg = f"cannot connect to {parameters.place}: {visible(str(error))}"
+        raise SourceAuthError(msg, hint="check user, password and how they log in") from error
+    except MySQLError as error:
+        raise connect_error(error, parameters.place) from error
+    _keep_alive(connection)
+    return connection
+
+
+class _NoClearPassword:
+    """Refuses to answer a server that asks for the password in the clear without TLS."""
+
+    def __init__(self, connection: object) -> None:
+        del connection
+
+    def authenticate(self, packet: object) -> None:
+        """Refuse.
+
+        Raises:
+            SourceAuthError: Always.
+        """
+        del packet
+        msg = "the server asks for the password in the clear, over a connection without TLS"
+        raise SourceAuthError(msg, hint="set `tls: {mode: verify-full}` in the source")
+
+
+def _keep_alive(connection: Connection[Any]) -> None:
+    """Notice a peer that is gone within about a minute."""
+    raw: socket.socket = connection._sock  # noqa: SLF001 - see docs/adr/0014
+    if raw.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", 30),
+        ("TCP_KEEPINTVL", 10),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", 60_000),
+    ):
+        option = getattr(socket, name, None)
+        if option is not None:
+            raw.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _unlimited(connection: Connection[Any]) -> None:
+    """Let a statement take as long as its own limit allows."""
+    driver: Any = connection
+    driver._read_timeout = driver._current_timeout = None  # noqa: SLF001 - see docs/adr/0014
+    driver._sock.settimeout(None)  # noqa: SLF001
+
+
+def _identified(connection: Connection[Any], place: str) -> Link:
+    reported = str(connection.get_server_info())
+    is_mariadb = "mariadb" in reported.lower()
+    # MariaDB puts 5.5.5- in front, for replicas that know no version 10.
+    found = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)", reported)
+    version = tuple(map(int, found.groups())) if found else (0, 0, 0)
+    link = Link(connection, is_mariadb, version)
+    oldest = _OLDEST_MARIADB if is_mariadb else _OLDEST_MYSQL
+    if version[:2] < oldest:
+        needed = f"{'MariaDB' if is_mariadb else 'MySQL'} {'.'.join(map(str, oldest))}"
+        msg = f"{place} runs {link.title}; Rivet reads {needed} and newer"
+        raise SourceError(msg)
+    return link
+
+
+def _pin(link: Link, settings: SessionSettings) -> None:
+    """Put Rivet's settings in force, in one statement where the server has all of them."""
+    limit = settings.statement_timeout_s
+    lock_s = max(1, round(settings.lock_timeout_s)) if settings.lock_timeout_s else _YEAR_S
+    wanted = dict(_WANTED)
+    if link.is_mariadb:
+        wanted["max_statement_time"] = float(limit)
+    else:
+        wanted["max_execution_time"] = round(limit * 1000)
+    needed = {**_PINNED, "lock_wait_timeout": lock_s}
+    _set(link.connection, needed)
+    _query(link.connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    try:
+        _set(link.connection, wanted)
+    except MySQLError as error:
+        if _number(error) not in _LACKING:
+            raise
+        for name, value in wanted.items():
+            try:
+                _set(link.connection, {name: value})
+            except MySQLError as one:
+                if _number(one) not in _LACKING:
+                    raise
+
+
+_LACKING: Final = frozenset(
+    {ER.UNKNOWN_SYSTEM_VARIABLE, ER.INCORRECT_GLOBAL_LOCAL_VAR, ER.SPECIFIC_ACCESS_DENIED_ERROR}
+)
+
+
+def _set(connection: Connection[Any], values: dict[str, Any]) -> None:
+    """Set session variables; the names are constants of this file."""
+    listed = ", ".join(f"SESSION {name} = %s" for name in values)
+    _query(connection, f"SET {listed}", list(values.values()))
+
+
+def _read_back(link: Link, place: str) -> None:
+    listed = ", ".join(f"@@SESSION.{name}" for name in _PINNED)
+    ((*found,),) = _query(link.connection, f"SELECT {listed}")
+    for (name, value), now in zip(_PINNED.items(), found, strict=True):
+        if str(now).lower() != str(value).lower():
+            msg = f"{place} did not take the setting {name}, on which exact values depend"
+            raise SourceError(msg, hint="connect to the server itself, not through a proxy")
+
+
+def _proxy(connection: Connection[Any]) -> str | None:
+    """Return the name of what stands in between, as far as it can be noticed.
+
+    Source:
+        The documentation of ProxySQL ("PROXYSQL INTERNAL SESSION") and of MaxScale.
+    """
+    ((comment, own_id),) = _query(connection, "SELECT @@version_comment, CONNECTION_ID()")
+    if found := _PROXIES.search(str(comment)):
+        return found[0]
+    for probe, name in (("PROXYSQL INTERNAL SESSION", "ProxySQL"), ("SELECT @@proxy_version", "")):
+        with suppress(MySQLError):
+            _query(connection, probe)
+            return name or "a proxy"
+    return None if int(own_id) == connection.thread_id() else "a proxy"
+
+
+def _query(
+    connection: Connection[Any], sql: str, values: Sequence[Any] = ()
+) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values or None)
+        return list(cursor.fetchall())
+
+
+def _number(error: MySQLError) -> int:
+    return error.args[0] if error.args and isinstance(error.args[0], int) else -1
+
+
+def cancel_query(link: Link, address: SourceAddress, settings: SessionSettings) -> None:
+    """Cancel what a connection runs, from any thread; what cannot be cancelled is cut off.
+
+    A server that is cut off stops with the next rows it sends.
+    """
+    brief = replace(settings, connect_timeout_s=min(settings.connect_timeout_s, _CANCEL_TIMEOUT_S))
+    parameters = connection_parameters(address)
+    context = tls_context(parameters.tls, address.base_dir) if parameters.tls else None
+    try:
+        other = _connect(parameters, context, brief)
+    except SourceError:
+        with suppress(OSError, AttributeError):
+            link.connection._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001 - see docs/adr/0014
+        return
+    try:
+        with suppress(MySQLError, OSError):
+            _query(other, f"KILL QUERY {int(link.connection.thread_id())}")
+    finally:
+        _drop(other)
+
+
+def _drop(connection: Connection[Any]) -> None:
+    with suppress(MySQLError, OSError):
+        connection.close()

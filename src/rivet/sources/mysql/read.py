@@ -1,0 +1,158 @@
+"""Rows as record batches: one SELECT, read unbuffered through the wire kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from typing_extensions import override
+
+from rivet.errors import StalePlanError
+from rivet.model.arrow import arrow_schema
+from rivet.redact import visible
+from rivet.sources.mysql import types
+from rivet.sources.mysql.catalog import natives_of, source_sql
+from rivet.sources.mysql.faults import translated
+from rivet.sources.mysql.overrides import (
+    DIALECT,
+    expression,
+    field_spec,
+    is_selected_as_it_is,
+)
+from rivet.sources.mysql.receive import receive_from
+from rivet.sources.sql import select, single_statement
+from rivet.sources.stream import NO_LIMIT, WireStream
+from rivet.wire import kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
+
+    from pymysql.connections import Connection
+
+    from rivet.model.columns import Column
+    from rivet.model.relation import ReadRequest, Relation
+    from rivet.sources.mysql.receive import RowReceiver
+    from rivet.sources.mysql.types import NativeColumn
+
+
+class ResultOwner(Protocol):
+    """What a stream needs of its session."""
+
+    def cancel(self) -> None:
+        """Cancel what runs on the server."""
+        ...
+
+    def leave(self, *, is_whole: bool) -> None:
+        """Be told that the read is over, at its end or before it."""
+        ...
+
+
+def select_statement(
+    columns: tuple[Column, ...], relation: Relation, natives: tuple[NativeColumn, ...]
+) -> str:
+    """Return the SELECT of a relation's columns.
+
+    A query whose columns are all wanted as they are is sent as it was written: as a derived table
+    the server might have to store its result before it sends the first row.
+    """
+    is_whole = [column.source_name for column in columns] == [native.name for native in natives]
+    if relation.query is not None and is_whole and all(map(is_selected_as_it_is, columns)):
+        return single_statement(relation.query, DIALECT)
+    return select([expression(column) for column in columns], source_sql(relation))
+
+
+def refuse_changed(
+    natives: Iterable[NativeColumn], planned: tuple[Column, ...], relation: Relation
+) -> None:
+    """Compare what is read with what was planned.
+
+    Args:
+        natives: Columns by their names in the source.
+        planned: The columns of the plan.
+        relation: For the message.
+
+    Raises:
+        StalePlanError: A column is gone or has another type.
+    """
+    now = {native.name: native.spelling for native in natives}
+    changed = sorted(
+        visible(column.source_name)
+        for column in planned
+        if now.get(column.source_name) != column.native_type
+    )
+    if changed:
+        listed = ", ".join(f"'{name}'" for name in changed)
+        msg = f"{visible(relation.label)}: column(s) {listed} changed since the plan was made"
+        raise StalePlanError(msg, hint="run it again to plan anew")
+
+
+class ResultStream(WireStream):
+    """The batches of one SELECT; the statement starts with the first batch asked for."""
+
+    def __init__(
+        self,
+        owner: ResultOwner,
+        connection: Connection[Any],
+        statement: str,
+        request: ReadRequest,
+        statement_timeout_s: float,
+    ) -> None:
+        columns = request.columns
+        decoder = kernel.load(module="mysqlrows").RowDecoder(
+            [field_spec(column) for column in columns],
+            arrow_schema(columns),
+            request.max_value_bytes or NO_LIMIT,
+        )
+        super().__init__(request, decoder)
+        self._owner = owner
+        self._connection = connection
+        self._statement = statement
+        self._timeout_s = statement_timeout_s
+        self._receiver: RowReceiver | None = None
+
+    @override
+    def _begin(self) -> None:
+        self._connection.query(self._statement, unbuffered=True)
+        driver: Any = self._connection
+        fields = driver._result.fields  # noqa: SLF001 - see docs/adr/0014
+        self._receiver = receive_from(driver, self._decoder)
+        _refuse_changed_result(natives_of(fields), self._request)
+
+    @override
+    def _fill(self) -> bool:
+        if self._receiver is None:
+            return False
+        request = self._request
+        is_more = self._receiver.fill(request.batch_rows, request.batch_bytes)
+        if not is_more:
+            self._owner.leave(is_whole=True)
+        return is_more
+
+    @override
+    def _received_bytes(self) -> int:
+        return self._receiver.wire_bytes if self._receiver else 0
+
+    @override
+    def _translated(self, action: str) -> AbstractContextManager[None]:
+        return translated(action, statement_timeout_s=self._timeout_s, started_at=self._started_at)
+
+    @override
+    def _cancel(self) -> None:
+        self._owner.cancel()
+
+    @override
+    def _halt(self) -> None:
+        self._owner.cancel()
+        self._owner.leave(is_whole=False)
+
+
+def _refuse_changed_result(natives: tuple[NativeColumn, ...], request: ReadRequest) -> None:
+    """Compare the result's own columns with the plan: a table may change until it is read."""
+    if [native.name for native in natives] != [column.name for column in request.columns]:
+        refuse_changed((), request.columns, request.relation)
+    for native, column in zip(natives, request.columns, strict=True):
+        codes = {native.value_code}
+        if native.value_code == types.TEXT:
+            codes.add(types.JSON)  # as MariaDB keeps it
+        if is_selected_as_it_is(column) and column.native_code not in codes:
+            refuse_changed((native,), (column,), request.relation)

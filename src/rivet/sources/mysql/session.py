@@ -1,0 +1,184 @@
+"""A session on MySQL or MariaDB: short questions, and one read-only transaction for reads."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from pymysql.constants import ER
+from pymysql.err import MySQLError
+
+from rivet.errors import InternalError, SourceQueryError
+from rivet.model.source import Position
+from rivet.redact import visible
+from rivet.sources.mysql.catalog import ask, columns_of, source_sql, table_facts, table_sizes
+from rivet.sources.mysql.faults import translated
+from rivet.sources.mysql.link import cancel_query
+from rivet.sources.mysql.overrides import DIALECT, plan_columns
+from rivet.sources.mysql.read import ResultStream, refuse_changed, select_statement
+from rivet.sources.sql import select, single_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from pymysql.connections import Connection
+
+    from rivet.model.columns import Column, ColumnRules
+    from rivet.model.relation import ReadRequest, Relation, TableFacts
+    from rivet.model.source import SessionSettings, SourceAddress
+    from rivet.sources.mysql.link import Link
+
+_DUPLICATE_NAME: Final = ER.DUP_FIELDNAME
+
+
+class MysqlSession:
+    """One connection. The transaction of a read ends with it unless the request holds it.
+
+    A consistent read sees the instant of its first row, and a table it has touched cannot be
+    altered or truncated until its transaction ends. Only `cancel` may be called from another
+    thread.
+    """
+
+    def __init__(self, link: Link, address: SourceAddress, settings: SessionSettings) -> None:
+        self._link = link
+        self._address = address
+        self._settings = settings
+        self._has_snapshot = False
+        self._holds_snapshot = False
+        self._is_reading = False
+
+    @property
+    def _connection(self) -> Connection[Any]:
+        return self._link.connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._is_reading:
+            self.cancel()
+            self.leave(is_whole=False)
+        with suppress(MySQLError, OSError):
+            self._connection.close()
+
+    def facts(self, relation: Relation) -> TableFacts:
+        """Read estimates and the primary key; a query has none."""
+        with self._question(f"looking up {visible(relation.label)}") as connection:
+            return table_facts(connection, relation)
+
+    def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
+        """Read the bytes of tables from the catalog; see `EstimatesSizes`."""
+        with self._question("looking up sizes") as connection:
+            return table_sizes(connection, relations)
+
+    def columns(self, relation: Relation, rules: ColumnRules) -> tuple[Column, ...]:
+        """Describe a relation's columns under the user's rules, without reading data."""
+        with self._question(f"describing {visible(relation.label)}") as connection:
+            natives = columns_of(connection, relation)
+        return plan_columns(natives, rules)
+
+    def read(self, request: ReadRequest) -> ResultStream:
+        """Start reading a relation in a read-only transaction: its own, or one that is held."""
+        if self._is_reading:
+            msg = "a MySQL session reads one relation at a time"
+            raise InternalError(msg)
+        relation = request.relation
+        with self._question(f"reading {visible(relation.label)}") as connection:
+            if not self._has_snapshot:
+                connection.query("START TRANSACTION READ ONLY")
+                self._has_snapshot = True
+            natives = columns_of(connection, relation)
+            refuse_changed(natives, request.columns, relation)
+        self._holds_snapshot = self._holds_snapshot or request.holds_snapshot
+        self._is_reading = True
+        return ResultStream(
+            self,
+            connection,
+            select_statement(request.columns, relation, natives),
+            request,
+            self._settings.statement_timeout_s,
+        )
+
+    def scalar(self, sql: str) -> str | None:
+        """Run a query of one row and one column and return its text; bytes as lower hex."""
+        with self._question("running a query") as connection:
+            decoders, connection.decoders = connection.decoders, {}
+            try:
+                rows = ask(connection, single_statement(sql, DIALECT))
+            finally:
+                connection.decoders = decoders
+        if len(rows) != 1 or len(rows[0]) != 1:
+            msg = "the query must give one row of one column"
+            raise SourceQueryError(msg, hint="select one value, such as SELECT max(id) FROM t")
+        (value,) = rows[0]
+        return value.hex() if isinstance(value, bytes) else value
+
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether the transaction of a read is open."""
+        return self._has_snapshot
+
+    def count(self, relation: Relation) -> int:
+        """Count a relation's rows; in the snapshot where a read holds one."""
+        with self._question(f"counting {visible(relation.label)}") as connection:
+            ((rows,),) = ask(connection, select(["count(*)"], source_sql(relation)))
+        return int(rows)
+
+    def position(self) -> Position | None:
+        """Return the transactions the server has logged, as GTIDs; None where it tells none."""
+        name = "@@gtid_binlog_pos" if self._link.is_mariadb else "@@global.gtid_executed"
+        with self._question("asking for the log position") as connection:
+            try:
+                ((text,),) = ask(connection, f"SELECT {name}")
+            except MySQLError as error:
+                if error.args[:1] and error.args[0] in _NOT_TOLD:
+                    return None
+                raise
+        return Position("mysql", "gtid", str(text), is_approximate=True) if text else None
+
+    def server_version(self) -> str:
+        """Return such as `MariaDB 10.11.6`."""
+        return self._link.title
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the owner of the database should know about this read."""
+        return self._link.notes()
+
+    def cancel(self) -> None:
+        """Cancel what runs on the server; does nothing where nothing runs or it is gone."""
+        cancel_query(self._link, self._address, self._settings)
+
+    def leave(self, *, is_whole: bool) -> None:
+        """End a read: at its end, or with rows still on their way, which closes the connection."""
+        self._is_reading = False
+        if not is_whole:
+            self._has_snapshot = False
+            with suppress(MySQLError, OSError):
+                self._connection._force_close()  # noqa: SLF001 - `close` would wait for the rows
+        elif not self._holds_snapshot:
+            self._has_snapshot = False
+            self._connection.query("COMMIT")
+
+    @contextmanager
+    def _question(self, action: str) -> Iterator[Connection[Any]]:
+        with translated(action, statement_timeout_s=self._settings.statement_timeout_s):
+            try:
+                yield self._connection
+            except MySQLError as error:
+                if error.args[:1] == (_DUPLICATE_NAME,):
+                    msg = f"{action}: two columns of the result share a name"
+                    hint = "give each its own name with AS"
+                    raise SourceQueryError(msg, hint=hint) from error
+                raise
+
+
+_NOT_TOLD: Final = (
+    ER.UNKNOWN_SYSTEM_VARIABLE,
+    ER.SPECIFIC_ACCESS_DENIED_ERROR,
+)
