@@ -11,6 +11,7 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Literal
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -49,6 +50,14 @@ def test_sqlite(case: Case, tmp_path: Path) -> None:
     with closing(sqlite3.connect(source)) as connection:
         connection.executescript(case.setup)
     check(case, SourceAddress("sqlite", database=source.name, base_dir=tmp_path), tmp_path)
+
+
+@cases("duckdb")
+def test_duckdb(case: Case, tmp_path: Path) -> None:
+    source = tmp_path / "source.duckdb"
+    with duckdb.connect(str(source)) as connection:
+        connection.execute(case.setup)
+    check(case, SourceAddress("duckdb", database=source.name, base_dir=tmp_path), tmp_path)
 
 
 @pytest.mark.live("postgresql")

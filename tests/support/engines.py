@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
 from rivet.sources import ENGINES
@@ -54,10 +55,22 @@ def _mysql(request: pytest.FixtureRequest) -> EngineUnderTest:
     return EngineUnderTest("mysql", source, database.execute)
 
 
+def _duckdb(request: pytest.FixtureRequest) -> EngineUnderTest:
+    tmp_path: Path = request.getfixturevalue("tmp_path")
+    path = tmp_path / "source.duckdb"
+
+    def execute(statements: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(path)) as connection:
+            return connection.execute(statements).fetchall()
+
+    return EngineUnderTest("duckdb", {"type": "duckdb", "path": str(path)}, execute)
+
+
 SETUPS: dict[str, Callable[[pytest.FixtureRequest], EngineUnderTest]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
     "mysql": _mysql,
+    "duckdb": _duckdb,
 }
 
 

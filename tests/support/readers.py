@@ -37,6 +37,7 @@ _DUCKDB_NAMES = {
     "double": "DOUBLE",
     "date32[day]": "DATE",
     "time64[us]": "TIME",
+    "time64[ns]": "TIME_NS",
     "timestamp[us]": "TIMESTAMP",
     "timestamp[ns]": "TIMESTAMP_NS",
     "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",

@@ -49,7 +49,7 @@ ENGINE_FORMS: Final = (
     EngineForm("mysql", ("mysql", "mariadb"), ("mariadb",), port=3306, is_readable=True),
     EngineForm("mssql", ("sqlserver", "mssql"), ("sqlserver",), port=1433),
     EngineForm("mongo", ("mongodb", "mongodb+srv"), ("mongodb",), port=27017, is_document=True),
-    EngineForm("duckdb", ("duckdb",)),
+    EngineForm("duckdb", ("duckdb",), is_readable=True),
     EngineForm("oracle", ("oracle",), port=1521),
 )
 _BY_NAME: Final = {word: form for form in ENGINE_FORMS for word in (form.name, *form.aliases)}

@@ -30,6 +30,7 @@ class EngineRef:
 ENGINES: Final[dict[str, EngineRef]] = {
     "postgresql": EngineRef("rivet.sources.postgres", aliases=("postgres",)),
     "sqlite": EngineRef("rivet.sources.sqlite"),
+    "duckdb": EngineRef("rivet.sources.duckdb", extra="duckdb"),
     "mysql": EngineRef("rivet.sources.mysql", aliases=("mariadb",)),
 }
 

@@ -29,7 +29,6 @@ S3 = {"type": "s3", "bucket": "b"}
 NOT_YET = [
     ("source.type", {"source": {"type": "mssql", "url": "sqlserver://h/d"}}),
     ("source.type", {"source": {"type": "mongo", "url": "mongodb+srv://h/d", "mongo": {}}}),
-    ("source.type", {"source": {"type": "duckdb", "path": "a.duckdb"}}),
     ("source.type", {"source": {"type": "oracle", "url_env": "U"}}),
     ("exports.mode", {"export": {"mode": "incremental", "cursor_column": "id"}}),
     ("exports.mode", {"export": {"mode": "chunked", "chunk_column": "id", "parallel": 4}}),

@@ -9,9 +9,13 @@ import pytest
 from rivet.errors import ConfigError
 from rivet.model.source import SourceAddress
 from rivet.redact import Secret
-from rivet.sources.sqlite.connect import database_path
+from rivet.sources import files
 
 BASE = Path("/base/dir")
+
+
+def database_path(address: SourceAddress) -> Path:
+    return files.database_path(address, scheme="sqlite", title="SQLite")
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from rivet.errors import (
-    ConfigError,
-    InternalError,
-    SourceAuthError,
-    SourceError,
-    SourceQueryError,
-    StalePlanError,
-)
+from rivet.errors import InternalError, SourceQueryError, StalePlanError
+from rivet.sources.files import check_file, database_path
 from rivet.sources.sqlite.catalog import check_table, columns_of, facts_of, source_sql
 from rivet.sources.sqlite.estimates import table_sizes
 from rivet.sources.sqlite.read import SqliteStream
@@ -28,7 +22,6 @@ from rivet.sources.sqlite.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
     from types import TracebackType
 
     from rivet.model.columns import Column, ColumnRules
@@ -53,8 +46,8 @@ def connect(address: SourceAddress, settings: SessionSettings) -> SqliteSession:
         SourceAuthError: The file may not be read.
         SourceUnavailableError: A writer holds the file.
     """
-    path = database_path(address)
-    _check_file(path)
+    path = database_path(address, scheme="sqlite", title="SQLite")
+    check_file(path)
     watch = Watch(path=path, timeout_s=settings.statement_timeout_s)
     with translated(watch, doing="connecting"), watch.running():
         connection = sqlite3.connect(
@@ -75,57 +68,6 @@ def connect(address: SourceAddress, settings: SessionSettings) -> SqliteSession:
             raise
         watch.attach(connection)
     return SqliteSession(connection, watch, journal_mode)
-
-
-def database_path(address: SourceAddress) -> Path:
-    """Return the absolute path an address names; the file need not exist.
-
-    Raises:
-        ConfigError: It names no file, or a database in memory.
-    """
-    given = _given_path(address)
-    if not given or given.startswith((":memory:", "file:")):
-        msg = "the SQLite source names no database file"
-        raise ConfigError(msg, hint="write url: sqlite:///path/to/file.db")
-    return (address.base_dir / given).absolute()
-
-
-def _given_path(address: SourceAddress) -> str:
-    if address.url is None:
-        return address.database or ""
-    url = address.url.reveal()
-    scheme, colon, rest = url.partition(":")
-    if not colon or scheme.lower() != "sqlite":
-        msg = "the URL of a SQLite source must begin with sqlite:"
-        raise ConfigError(msg, hint="write url: sqlite:///path/to/file.db")
-    if not rest.startswith("//"):
-        return rest
-    host, slash, path = rest[2:].partition("/")
-    if host or not slash:
-        msg = "the URL of a SQLite source has a host, or too few slashes"
-        raise ConfigError(
-            msg, hint="write sqlite:///relative/file.db or sqlite:////absolute/file.db"
-        )
-    return path
-
-
-def _check_file(path: Path) -> None:
-    try:
-        with path.open("rb"):
-            pass
-    except FileNotFoundError as error:
-        msg = f"no database file at {path}"
-        hint = "check the path; relative paths start at the folder of the configuration"
-        raise SourceError(msg, hint=hint) from error
-    except IsADirectoryError as error:
-        msg = f"{path} is a folder, not a database file"
-        raise SourceError(msg, hint="name the file itself") from error
-    except PermissionError as error:
-        msg = f"the database file {path} may not be read"
-        raise SourceAuthError(msg, hint="check the permissions of the file") from error
-    except OSError as error:
-        msg = f"the database file {path} cannot be opened: {error.strerror}"
-        raise SourceError(msg, hint="check the path") from error
 
 
 @dataclass(slots=True)

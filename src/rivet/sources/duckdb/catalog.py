@@ -1,0 +1,103 @@
+"""What a DuckDB file says of its tables, views and queries; never reads their rows.
+
+Every function takes a cursor and leaves errors of the driver to the caller's `translated` block.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final
+
+from rivet.errors import SourceQueryError
+from rivet.model.relation import Relation, TableFacts
+from rivet.redact import visible
+from rivet.sources.duckdb.types import DIALECT, NativeColumn
+from rivet.sources.sql import single_statement, subquery
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NEAR_NAMES: Final = 3
+_TABLES: Final = """
+    SELECT schema_name, table_name, estimated_size FROM duckdb_tables()
+    WHERE database_name = current_database()
+  UNION ALL
+    SELECT schema_name, view_name, NULL FROM duckdb_views()
+    WHERE database_name = current_database() AND NOT internal"""
+_KEY: Final = """
+    SELECT constraint_column_names FROM duckdb_constraints()
+    WHERE database_name = current_database() AND constraint_type = 'PRIMARY KEY'
+      AND schema_name = ? AND table_name = ?"""
+
+
+def find_table(cursor: Any, relation: Relation) -> tuple[str, str, int | None]:  # noqa: ANN401
+    """Return schema, name and estimated rows of a table or view, as the catalog spells it.
+
+    DuckDB's names are the same in any letter case; the exact spelling comes first.
+
+    Raises:
+        SourceQueryError: There is none; the hint names near ones.
+    """
+    rows = cursor.execute(_TABLES).fetchall()
+    schema, table = relation.schema or "main", relation.table or ""
+    exact = [row for row in rows if (row[0], row[1]) == (schema, table)]
+    loose = [
+        row for row in rows if (row[0].lower(), row[1].lower()) == (schema.lower(), table.lower())
+    ]
+    for found in (*exact, *loose):
+        return found[0], found[1], found[2]
+    names = [name if owner == "main" else f"{owner}.{name}" for owner, name, _ in rows]
+    near = get_close_matches(relation.label, names, n=_NEAR_NAMES) or names[:10]
+    shown = ", ".join(visible(name) for name in near)
+    hint = f"did you mean: {shown}?" if near else "the database has no tables"
+    msg = f"no table or view '{visible(relation.label)}' in the database"
+    code = "RIVET_SOURCE_TABLE_NOT_FOUND"
+    raise SourceQueryError(msg, hint=hint, code=code, table=relation.label)
+
+
+def source_sql(cursor: Any, relation: Relation) -> str:  # noqa: ANN401
+    """Return what stands behind FROM: the table by its quoted name, or the query."""
+    if relation.table is None:
+        return subquery(single_statement(relation.query or "", DIALECT))
+    schema, table, _ = find_table(cursor, relation)
+    return DIALECT.qualified(schema, table)
+
+
+def columns_of(cursor: Any, relation: Relation) -> tuple[NativeColumn, ...]:  # noqa: ANN401
+    """Describe a relation's columns.
+
+    Raises:
+        SourceQueryError: No such table.
+    """
+    if relation.table is None:
+        described = single_statement(relation.query or "", DIALECT)
+    else:
+        described = source_sql(cursor, relation)
+    rows = cursor.execute(f"DESCRIBE {described}").fetchall()
+    return tuple(
+        NativeColumn(name, kind, nullable=is_nullable != "NO")
+        for name, kind, is_nullable, *_ in rows
+    )
+
+
+def facts_of(cursor: Any, relation: Relation) -> TableFacts:  # noqa: ANN401
+    """Read a table's key and row estimate; a query has neither."""
+    if relation.table is None:
+        return TableFacts()
+    schema, table, rows = find_table(cursor, relation)
+    key = cursor.execute(_KEY, [schema, table]).fetchone()
+    return TableFacts(estimated_rows=rows, key=tuple(key[0]) if key else ())
+
+
+def table_sizes(cursor: Any, relations: Sequence[Relation]) -> tuple[int | None, ...]:  # noqa: ANN401
+    """Return the estimated rows of tables; see `EstimatesSizes`."""
+    found = {
+        (schema.lower(), table.lower()): rows
+        for schema, table, rows in cursor.execute(_TABLES).fetchall()
+    }
+    return tuple(
+        None
+        if one.table is None
+        else found.get(((one.schema or "main").lower(), one.table.lower()))
+        for one in relations
+    )

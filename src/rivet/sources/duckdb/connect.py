@@ -1,0 +1,182 @@
+"""Open a DuckDB file read-only; the one way every command reaches one.
+
+A file that is open to read cannot be opened to write, so all of a session is one instant. Must not
+create the file or change it; what a large sort spills goes to the system's temporary folder.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import duckdb
+
+from rivet.errors import InternalError, SourceQueryError, StalePlanError
+from rivet.redact import visible
+from rivet.sources.duckdb.catalog import columns_of, facts_of, find_table, source_sql, table_sizes
+from rivet.sources.duckdb.faults import open_error, translated
+from rivet.sources.duckdb.read import ArrowStream
+from rivet.sources.duckdb.types import DIALECT, expression, plan_columns
+from rivet.sources.files import check_file, database_path
+from rivet.sources.sql import select, single_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from rivet.model.columns import Column, ColumnRules
+    from rivet.model.relation import ReadRequest, Relation, TableFacts
+    from rivet.model.source import Position, SessionSettings, SourceAddress
+
+_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "threads": "1",
+    # A query reads this database: no other file, no network, no variable of the program.
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+
+
+# A table streams through a small buffer; a query may have to sort or group before its first row.
+_TABLE_MEMORY: Final = "48MB"
+_QUERY_MEMORY: Final = "1GB"
+
+
+def connect(address: SourceAddress, settings: SessionSettings) -> DuckdbSession:
+    """Open a session on a file that exists; there are no timeouts to set.
+
+    Raises:
+        ConfigError: The address names no file.
+        SourceError: The file does not exist or is not a DuckDB database.
+        SourceAuthError: The file may not be read.
+        SourceUnavailableError: Another process has the file open to write.
+    """
+    del settings
+    path = database_path(address, scheme="duckdb", title="DuckDB")
+    check_file(path)
+    config = {**_SETTINGS, "temp_directory": tempfile.gettempdir()}
+    try:
+        connection = duckdb.connect(str(path), read_only=True, config=config)
+    except duckdb.Error as error:
+        raise open_error(error, path) from error
+    with translated(f"preparing a session on {path}"):
+        connection.execute("SET TimeZone = 'UTC'")
+    return DuckdbSession(connection, path)
+
+
+@dataclass(slots=True)
+class DuckdbSession:
+    """One read-only connection to one file; only `cancel` may be called from another thread."""
+
+    connection: Any
+    path: Path
+    _stream: ArrowStream | None = field(default=None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        with suppress(duckdb.Error):
+            self.connection.close()
+
+    def facts(self, relation: Relation) -> TableFacts:
+        """Read the key and the row estimate."""
+        with translated(f"looking up {visible(relation.label)}"):
+            return facts_of(self.connection, relation)
+
+    def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
+        """Return the estimated rows of tables; see `EstimatesSizes`."""
+        with translated("looking up sizes"):
+            return table_sizes(self.connection, relations)
+
+    def columns(self, relation: Relation, rules: ColumnRules) -> tuple[Column, ...]:
+        """Describe a relation's columns under the user's rules; reads no row."""
+        with translated(f"describing {visible(relation.label)}"):
+            natives = columns_of(self.connection, relation)
+        return plan_columns(natives, rules)
+
+    def read(self, request: ReadRequest) -> ArrowStream:
+        """Stream a relation.
+
+        Raises:
+            StalePlanError: A column is gone or has another type than when it was described.
+        """
+        if self._stream is not None:
+            msg = "a DuckDB session reads one relation at a time"
+            raise InternalError(msg)
+        relation = request.relation
+        with translated(f"reading {visible(relation.label)}"):
+            now = {one.name: one.type for one in columns_of(self.connection, relation)}
+            changed = [
+                visible(column.source_name)
+                for column in request.columns
+                if now.get(column.source_name) != column.native_type
+            ]
+            if changed:
+                listed = ", ".join(f"'{name}'" for name in changed)
+                msg = f"{visible(relation.label)}: column(s) {listed} changed since the plan"
+                raise StalePlanError(msg, hint="run it again to plan anew")
+            source = source_sql(self.connection, relation)
+            memory = _TABLE_MEMORY if _is_stored(self.connection, relation) else _QUERY_MEMORY
+            self.connection.execute(f"SET memory_limit = '{memory}'")
+        statement = select([expression(column) for column in request.columns], source)
+        self._stream = ArrowStream(request, self.connection, statement, self._ended)
+        return self._stream
+
+    def scalar(self, sql: str) -> str | None:
+        """Run a query of one row and one column and return DuckDB's own text of it."""
+        inner = single_statement(sql, DIALECT)
+        with translated("running a query"):
+            rows = self.connection.execute(inner).fetchmany(2)
+            width = len(rows[0]) if rows else 0
+            if len(rows) != 1 or width != 1:
+                msg = "the query must give one row of one column"
+                raise SourceQueryError(msg, hint="select one value, such as SELECT max(id) FROM t")
+            # The statement again, as text: Python's form of a value is not DuckDB's.
+            wrapped = f"SELECT COLUMNS(*)::VARCHAR FROM (\n{inner}\n)"  # noqa: S608
+            ((value,),) = self.connection.execute(wrapped).fetchall()
+        return None if value is None else str(value)
+
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether the session is in the instant of its reads: it always is."""
+        return True
+
+    def count(self, relation: Relation) -> int:
+        """Count the rows exactly."""
+        with translated(f"counting {visible(relation.label)}"):
+            source = source_sql(self.connection, relation)
+            ((rows,),) = self.connection.execute(select(["count(*)"], source)).fetchall()
+        return int(rows)
+
+    def position(self) -> Position | None:
+        """Return None: a DuckDB file has no history to have a place in."""
+        return None
+
+    def cancel(self) -> None:
+        """Stop the running statement; callable from any thread."""
+        with suppress(duckdb.Error):
+            self.connection.interrupt()
+
+    def server_version(self) -> str:
+        """Return the version of the DuckDB library."""
+        return f"DuckDB {duckdb.__version__}"
+
+    def _ended(self) -> None:
+        self._stream = None
+
+
+def _is_stored(connection: Any, relation: Relation) -> bool:  # noqa: ANN401
+    """Whether a relation is a table, whose rows only have to be fetched."""
+    return relation.table is not None and find_table(connection, relation)[2] is not None

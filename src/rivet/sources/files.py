@@ -1,0 +1,77 @@
+"""What the engines that read a file share: which file an address names, and that it is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rivet.errors import ConfigError, SourceAuthError, SourceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rivet.model.source import SourceAddress
+
+__all__ = ["check_file", "database_path"]
+
+
+def database_path(address: SourceAddress, *, scheme: str, title: str) -> Path:
+    """Return the absolute path an address names; the file need not exist.
+
+    Args:
+        address: `<scheme>:///relative/to/the/config`, `<scheme>:////absolute`, `<scheme>:path`, or
+            the path in `database`.
+        scheme: The URL's, such as `sqlite`.
+        title: What messages call the engine.
+
+    Raises:
+        ConfigError: It names no file, or a database in memory.
+    """
+    given = _given_path(address, scheme, title)
+    if not given or given.startswith((":memory:", "file:")):
+        msg = f"the {title} source names no database file"
+        raise ConfigError(msg, hint=f"write url: {scheme}:///path/to/file.db")
+    return (address.base_dir / given).absolute()
+
+
+def _given_path(address: SourceAddress, scheme: str, title: str) -> str:
+    if address.url is None:
+        return address.database or ""
+    url = address.url.reveal()
+    given, colon, rest = url.partition(":")
+    if not colon or given.lower() != scheme:
+        msg = f"the URL of a {title} source must begin with {scheme}:"
+        raise ConfigError(msg, hint=f"write url: {scheme}:///path/to/file.db")
+    if not rest.startswith("//"):
+        return rest
+    host, slash, path = rest[2:].partition("/")
+    if host or not slash:
+        msg = f"the URL of a {title} source has a host, or too few slashes"
+        raise ConfigError(
+            msg, hint=f"write {scheme}:///relative/file.db or {scheme}:////absolute/file.db"
+        )
+    return path
+
+
+def check_file(path: Path) -> None:
+    """Make sure that a file is there and may be read.
+
+    Raises:
+        SourceError: It is not there, or is a folder.
+        SourceAuthError: It may not be read.
+    """
+    try:
+        with path.open("rb"):
+            pass
+    except FileNotFoundError as error:
+        msg = f"no database file at {path}"
+        hint = "check the path; relative paths start at the folder of the configuration"
+        raise SourceError(msg, hint=hint) from error
+    except IsADirectoryError as error:
+        msg = f"{path} is a folder, not a database file"
+        raise SourceError(msg, hint="name the file itself") from error
+    except PermissionError as error:
+        msg = f"the database file {path} may not be read"
+        raise SourceAuthError(msg, hint="check the permissions of the file") from error
+    except OSError as error:
+        msg = f"the database file {path} cannot be opened: {error.strerror}"
+        raise SourceError(msg, hint="check the path") from error
