@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +19,7 @@ import pytest
 from rivet import errors
 from rivet.formats import parquet
 from rivet.model.output import WriterOptions
-from rivet.model.relation import ReadRequest
+from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.redact import Secret
 from rivet.sources import load_engine
@@ -27,7 +28,6 @@ from support import readers
 from support.cases import load_cases
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from rivet.model.columns import Column
@@ -37,6 +37,33 @@ if TYPE_CHECKING:
 
 NUMBERS = itertools.count()
 KERNELS = ("compiled", "interpreted")
+
+
+Strategy = Callable[["Case", SourceAddress], "tuple[Relation, dict[str, int]]"]
+
+
+def row_by_row(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, int]]:
+    return case.relation, {"batch_rows": 1}
+
+
+def by_bytes(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, int]]:
+    return case.relation, {"batch_bytes": 64}
+
+
+def as_query(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, int]]:
+    """Read a table as a query, with a comment at its end."""
+    table = case.relation.table
+    if table is None:
+        return case.relation, {}
+    if address.engine == "postgresql" and f'"{table}"' not in case.setup:
+        table = table.lower()  # as the setup's own unquoted name was
+    quote = "`" if address.engine == "mysql" else '"'
+    name = table.replace(quote, quote * 2)
+    return Relation(query=f"SELECT * FROM {quote}{name}{quote} -- all of it"), {}
+
+
+# Every way to read a relation beside the plain one; the others come with their modes.
+STRATEGIES: tuple[Strategy, ...] = (row_by_row, by_bytes, as_query)
 
 
 def cases(engine: str) -> pytest.MarkDecorator:
@@ -125,6 +152,8 @@ def check(case: Case, address: SourceAddress, folder: Path) -> None:
     assert counters.rows == len(case.rows)
     assert counters.nulled == case.nulled
     check_file(case, schema, target)
+    for strategy in STRATEGIES:
+        check_strategy(case, address, strategy, schema)
 
 
 def export(
@@ -133,7 +162,8 @@ def export(
     engine = load_engine(address.engine)
     with engine.connect(address, SessionSettings()) as session:
         columns = session.columns(case.relation, case.rules)
-        stream = session.read(ReadRequest(case.relation, columns))
+        request = ReadRequest(case.relation, columns, is_whole=case.rules.takes_all)
+        stream = session.read(request)
         writer = parquet.open(target, stream.schema, WriterOptions())
         for batch in stream:
             assert batch.schema.equals(stream.schema, check_metadata=True)
@@ -143,6 +173,23 @@ def export(
         writer.close()
         stream.close()
         return columns, stream.schema, stream.counters
+
+
+def check_strategy(
+    case: Case, address: SourceAddress, strategy: Strategy, schema: pa.Schema
+) -> None:
+    """Read the case in another way: the schema must be the same to the letter, and so the rows."""
+    relation, limits = strategy(case, address)
+    with load_engine(address.engine).connect(address, SessionSettings()) as session:
+        columns = session.columns(relation, case.rules)
+        stream = session.read(
+            ReadRequest(relation, columns, is_whole=case.rules.takes_all, **limits)
+        )
+        assert stream.schema.equals(schema, check_metadata=True), strategy.__name__
+        batches = list(stream)
+        assert stream.counters.nulled == case.nulled
+    rows = readers.canonical_rows(pa.Table.from_batches(batches, schema))
+    assert sorted(rows, key=repr) == sorted(case.rows, key=repr), strategy.__name__
 
 
 def expect_error(case: Case, expected: ExpectedError, address: SourceAddress, target: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from urllib.parse import urlsplit
+
 import psycopg
 import pytest
 
@@ -11,11 +14,12 @@ from rivet.errors import (
     SourceQueryError,
     StalePlanError,
 )
-from rivet.model.columns import ColumnRules
+from rivet.model.columns import ColumnRules, Mask
 from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.redact import Secret
 from rivet.sources.postgres import connect
+from support.proxy import Proxy
 
 pytestmark = pytest.mark.live("postgresql")
 T = Relation(table="t")
@@ -118,6 +122,52 @@ def test_a_reader_of_columns_reads_them_without_the_lock(any_postgres):
     )
     with opened(any_postgres) as session:
         assert values(stream_of(session)) == [(1,)]
+
+
+def test_a_column_that_is_left_out_need_not_be_readable(any_postgres):
+    any_postgres.execute(
+        "CREATE TABLE t (a int, b text, c int); INSERT INTO t VALUES (1, 'secret', 2);"
+        "GRANT SELECT (a, c) ON t TO PUBLIC",
+        admin=True,
+    )
+    rules = ColumnRules(exclude=("b",), renames={"c": "d"})
+    with opened(any_postgres) as session:
+        columns = session.columns(T, rules)
+        assert values(session.read(ReadRequest(T, columns, is_whole=False))) == [(1, 2)]
+        with pytest.raises(SourceAuthError, match="may not read t: 'b'") as caught:
+            session.columns(T, ColumnRules())
+        assert "exclude" in caught.value.hint
+
+
+def test_masked_values_do_not_cross_the_wire(any_postgres):
+    any_postgres.execute(
+        "CREATE TABLE t (a text, b text, c text, d bytea, e text[]);"
+        "INSERT INTO t VALUES ('secret-1', 'secret-2', 'secret-3', 'secret-4', '{secret-5}')"
+    )
+    rules = ColumnRules(
+        masks={"a": Mask.HASH, "b": Mask.REDACT, "c": Mask.NULL, "d": Mask.HASH, "e": Mask.NULL}
+    )
+    address = urlsplit(any_postgres.url)
+    with Proxy(address.hostname, address.port) as proxy:
+        proxy.keeps_answers = True
+        url = Secret(proxy.rewrite(any_postgres.url))
+        with connect(SourceAddress("postgresql", url=url), SessionSettings()) as session:
+            columns = session.columns(T, rules)
+            ((a, b, c, _, e),) = values(session.read(ReadRequest(T, columns)))
+        assert b"***" in proxy.answers
+        assert b"secret" not in proxy.answers
+    assert (a, b, c, e) == (hashlib.sha256(b"secret-1").hexdigest(), "***", None, None)
+
+
+def test_a_column_of_a_domain_is_one_in_a_query_too(any_postgres):
+    any_postgres.execute(
+        "CREATE DOMAIN price AS numeric(10,2); CREATE TABLE t (a price, b price, c price[])"
+    )
+    queries = ("SELECT * FROM t", "SELECT x.b AS a, a AS b, c FROM t x ORDER BY 1")
+    with opened(any_postgres) as session:
+        for query in queries:
+            columns = session.columns(Relation(query=query), ColumnRules())
+            assert [column.native_type for column in columns] == ["price", "price", "price[]"]
 
 
 def test_near_names(any_postgres):

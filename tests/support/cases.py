@@ -8,6 +8,7 @@ A file holds one case, or several as YAML documents:
     columns: {d: "decimal(10,2)"}                overrides; also {d: {type: date, invalid: null}}
     types: {unbounded_numeric: ..., non_finite: ..., out_of_range: ...}
     strict_types: true
+    include: [a]; exclude: [b]; rename: {a: x}; mask: {a: hash}      one key a line
     min_version: 16
     expect:
       columns: [{name: a, native: integer, logical: int32, arrow: int32, fidelity: exact}]
@@ -27,13 +28,14 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 
-from rivet.model.columns import ColumnRules
+from rivet.model.columns import ColumnRules, Mask
 from rivet.model.relation import Relation
 from rivet.model.types import InvalidPolicy, LogicalType, parse_override
 
 CASES: Final = Path(__file__).parents[1] / "conformance" / "cases"
 _KEYS: Final = {
-    "title", "setup", "table", "query", "columns", "types", "strict_types", "min_version", "expect"
+    "title", "setup", "table", "query", "columns", "types", "strict_types", "min_version", "expect",
+    "include", "exclude", "rename", "mask",
 }  # fmt: skip
 _EXPECT_KEYS: Final = {"columns", "rows", "nulled", "error"}
 
@@ -140,6 +142,10 @@ def _rules(raw: dict[str, Any]) -> ColumnRules:
     types = raw.get("types", {})
     unbounded = types.get("unbounded_numeric", "text")
     return ColumnRules(
+        include=tuple(raw["include"]) if "include" in raw else None,
+        exclude=tuple(raw.get("exclude", ())),
+        renames=raw.get("rename", {}),
+        masks={column: Mask(word or "null") for column, word in raw.get("mask", {}).items()},
         overrides=overrides,
         invalid_overrides=policies,
         unbounded_numeric=None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, ClassVar, NoReturn, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -53,7 +53,13 @@ class PlainFloat(float):
 
 
 class Section(BaseModel):
-    """A map of the configuration: frozen, unknown keys refused, a null value means absent."""
+    """A map of the configuration: frozen, unknown keys refused, a null value means absent.
+
+    Attributes:
+        null_words: Keys that take the word `null`, which YAML reads as nothing.
+    """
+
+    null_words: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(
         frozen=True,
@@ -76,7 +82,11 @@ class Section(BaseModel):
             if key not in known:
                 context = {"key": str(key), "nearest": nearest(str(key), known), "known": known}
                 reject("unknown_key", context)
-        return {key: value for key, value in data.items() if value is not None}
+        return {
+            key: "null" if value is None else value
+            for key, value in data.items()
+            if value is not None or key in cls.null_words
+        }
 
     def to_document(self) -> dict[str, Any]:
         """Return what was given, as plain JSON types with every secret in clear.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.json_schema import WithJsonSchema
 from typing_extensions import override
 
@@ -15,6 +15,7 @@ from rivet.config.destination import DestinationConfig
 from rivet.config.extras import CdcConfig, LoadOverride, QualityConfig, SettleConfig
 from rivet.config.sizes import parse_size
 from rivet.config.tuning import TuningConfig
+from rivet.model.columns import Mask
 from rivet.model.output import Compression, RowGroupStrategy
 from rivet.model.plan import DriftPolicy, Mode
 from rivet.model.types import InvalidPolicy
@@ -45,6 +46,7 @@ def _row_hash(value: Any) -> Any:  # noqa: ANN401 - any YAML value
     return unique(tuple(value))
 
 
+Names = Annotated[tuple[Text, ...], AfterValidator(unique)]
 RowHash = Annotated[
     tuple[Text, ...] | None,
     BeforeValidator(_row_hash),
@@ -92,6 +94,8 @@ class ParquetConfig(Section):
 class ColumnConfig(Section):
     """What one column becomes."""
 
+    null_words = frozenset({"invalid"})
+
     type: Text = Field(description="Type in the file, such as bigint or decimal(18,4).")
     invalid: InvalidPolicy | None = Field(
         default=None, description="Values the type cannot hold: fail, null or text."
@@ -112,8 +116,20 @@ ColumnRule = Annotated[
 ]
 
 
+def _masks(value: Any) -> Any:  # noqa: ANN401 - any YAML value
+    if not isinstance(value, dict):
+        return value
+    # YAML reads the word null as nothing.
+    return {column: Mask.NULL if word is None else word for column, word in value.items()}
+
+
+Masks = Annotated[dict[Text, Mask], BeforeValidator(_masks)]
+
+
 class TypesConfig(Section):
     """Rules for all columns of the export."""
+
+    null_words = frozenset({"non_finite", "out_of_range"})
 
     unbounded_numeric: Text = Field(
         default="text", description="What numeric without precision becomes: text or decimal(p,s)."
@@ -220,6 +236,21 @@ class ExportConfig(Section):
     )
     types: TypesConfig = Field(
         default_factory=TypesConfig, description="Type rules for all columns."
+    )
+    include: Names | None = Field(
+        default=None, description="The only columns to read, by their names in the source."
+    )
+    exclude: Names | None = Field(
+        default=None, description="Columns not to read, by their names in the source."
+    )
+    rename: dict[Text, Text] = Field(
+        default_factory=dict,
+        description="Column of the source to its name in the file, which `quality` and "
+        "`meta_columns` then mean.",
+    )
+    mask: Masks = Field(
+        default_factory=dict,
+        description="Column of the source to hash (SHA-256 of its text), redact (***) or null.",
     )
     strict_types: Flag = Field(
         default=False, description="Fail on columns that only have a text form in the file."

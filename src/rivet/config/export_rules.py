@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from rivet.config.column_rules import column_contradiction
 from rivet.config.destination_rules import check_destination
 from rivet.config.problem import (
     COLUMN_OVERRIDE,
@@ -309,6 +310,12 @@ def _types(check: _Check) -> None:
         )
 
 
+def _column_tools(check: _Check) -> None:
+    if found := column_contradiction(check.export):
+        key, message, hint = found
+        check.fail(key, message, hint=hint, code=COLUMN_OVERRIDE)
+
+
 def _override(check: _Check, path: tuple[str, ...], text: str, column: str) -> LogicalType:
     try:
         return parse_override(text, column=column)
@@ -364,6 +371,7 @@ _RULES: Final[tuple[Callable[[_Check], None], ...]] = (
     _compression,
     _parquet,
     _types,
+    _column_tools,
     _quality,
     _batches,
 )

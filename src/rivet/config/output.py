@@ -29,7 +29,7 @@ _PROFILES: Final = {
 
 
 def column_rules(export: ExportConfig) -> ColumnRules:
-    """Return what the export says about types.
+    """Return what the export says about columns.
 
     Raises:
         UnsafeTypeError: A type no override can name; a loaded configuration has none.
@@ -37,6 +37,10 @@ def column_rules(export: ExportConfig) -> ColumnRules:
     types = export.types
     numeric = parse_override(types.unbounded_numeric, column="numeric")
     return ColumnRules(
+        include=export.include,
+        exclude=export.exclude or (),
+        renames=dict(export.rename),
+        masks=dict(export.mask),
         overrides={
             column: parse_override(rule.type, column=column)
             for column, rule in export.columns.items()

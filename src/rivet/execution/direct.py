@@ -69,6 +69,7 @@ def _schema_and_batches(
             batch_rows=tuning.batch_rows,
             batch_bytes=tuning.batch_bytes,
             max_value_bytes=tuning.max_value_bytes,
+            is_whole=rules.takes_all,
         )
         stream = session.read(request)
         try:

@@ -36,6 +36,7 @@ class Job:
     enricher: Enricher
     export: ExportConfig
     is_listable: bool
+    takes_all_columns: bool = True
 
     def request(self, *, holds_snapshot: bool = False) -> ReadRequest:
         """Return the read of the whole relation.
@@ -51,6 +52,7 @@ class Job:
             batch_bytes=tuning.batch_bytes,
             max_value_bytes=tuning.max_value_bytes,
             holds_snapshot=holds_snapshot,
+            is_whole=self.takes_all_columns,
         )
 
     def gate(self) -> QualityGate | None:

@@ -130,7 +130,16 @@ def prepare(
         on_schema_drift=DriftPolicy(export.on_schema_drift),
     )
     retry = RetryPolicy(tuning.max_retries, tuning.retry_backoff_ms / 1000)
-    job = Job(plan, retry, file_format, schema, enricher, export, is_listable)
+    job = Job(
+        plan,
+        retry,
+        file_format,
+        schema,
+        enricher,
+        export,
+        is_listable,
+        takes_all_columns=rules.takes_all,
+    )
     job.gate()
     return job
 

@@ -69,6 +69,10 @@ def arrow_field(column: Column) -> pa.Field:
     }
     if column.logical.kind in _LABELLED or column.fidelity is Fidelity.TEXT:
         metadata["rivet.logical_type"] = column.logical.label
+    if column.origin is not None:
+        metadata["rivet.source_name"] = column.origin
+    if column.mask is not None:
+        metadata["rivet.mask"] = str(column.mask)
     return pa.field(column.name, arrow_type(column.logical), nullable=True, metadata=metadata)
 
 

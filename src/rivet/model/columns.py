@@ -93,3 +93,8 @@ class ColumnRules:
     out_of_range: InvalidPolicy | None = None
     tinyint1_is_bool: bool = True
     is_strict: bool = False
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every column of the relation is read, and a new one would be."""
+        return self.include is None and not self.exclude

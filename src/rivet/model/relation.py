@@ -55,6 +55,7 @@ class ReadRequest:
         columns: The columns of the result, in order, as `Session.columns` gave them.
         batch_rows: The most rows a batch may hold.
         batch_bytes: A batch is closed once its Arrow buffers reach about this size.
+        is_whole: The columns are all that the relation has, so that a new one is noticed.
         max_value_bytes: A single value above this is an error; 0 is no limit.
         holds_snapshot: The session stays in this read's instant until it ends, so that a count
             sees the same rows. Without it an engine may leave the instant with the last row.
@@ -66,3 +67,4 @@ class ReadRequest:
     batch_bytes: int = 16 * 1024 * 1024
     max_value_bytes: int = 256 * 1024 * 1024
     holds_snapshot: bool = False
+    is_whole: bool = True

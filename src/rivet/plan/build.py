@@ -79,6 +79,8 @@ def plan_fingerprint(
     fields += [output.format]
     for column in columns:
         fields += [column.name, column.native_type, column.logical.label]
+        if column.origin is not None or column.mask is not None:
+            fields += [column.source_name, str(column.mask or "")]
     digest = xxhash.xxh3_64()
     for field in fields:
         encoded = field.encode()

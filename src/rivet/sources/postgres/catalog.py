@@ -17,6 +17,8 @@ from rivet.model.relation import Relation, TableFacts
 from rivet.redact import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import psycopg
 
 _NEAR_NAMES: Final = 3
@@ -44,6 +46,11 @@ _ATTRIBUTES: Final = """
            has_column_privilege(a.attrelid, a.attnum, 'SELECT')
     FROM pg_catalog.pg_attribute a
     WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+
+_DOMAINS: Final = """
+    SELECT a.attrelid::bigint, a.attnum::int, a.atttypid::bigint, a.atttypmod
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = ANY(%s::oid[]) AND t.typtype = 'd' AND a.attnum > 0"""
 
 _TYPES: Final = """
     WITH RECURSIVE seen AS (
@@ -160,6 +167,7 @@ class NativeColumn:
     name: str
     type: NativeType
     nullable: bool
+    may_read: bool = True
 
 
 def find_table(connection: psycopg.Connection[Any], relation: Relation) -> FoundTable:
@@ -214,24 +222,32 @@ def table_columns(
     """Describe a table's columns, in catalog order.
 
     Raises:
-        SourceAuthError: Some columns may not be read; all are named.
         SourceQueryError: The table has no columns.
     """
     rows = connection.execute(_ATTRIBUTES, (table.oid,)).fetchall()
-    label = visible(f"{table.schema}.{table.name}")
-    if denied := [name for name, *_, may_read in rows if not may_read]:
-        listed = ", ".join(f"'{visible(name)}'" for name in denied)
-        msg = f"the user may not read {label}: {listed}"
-        raise SourceAuthError(msg, hint="grant the user SELECT on the table or those columns")
     if not rows:
-        msg = f"{label} has no columns"
+        msg = f"{visible(f'{table.schema}.{table.name}')} has no columns"
         raise SourceQueryError(msg, hint="export a query instead")
     spellings = [row[4] for row in rows]
     types = resolve_types(connection, [(row[1], row[2]) for row in rows], spellings)
     return tuple(
-        NativeColumn(row[0], native, nullable=row[3])
+        NativeColumn(row[0], native, nullable=row[3], may_read=row[5])
         for row, native in zip(rows, types, strict=True)
     )
+
+
+def refuse_unreadable(natives: Iterable[NativeColumn], wanted: set[str], label: str) -> None:
+    """Refuse columns that are to be read and may not be.
+
+    Raises:
+        SourceAuthError: All of them are named.
+    """
+    denied = [one.name for one in natives if not one.may_read and one.name in wanted]
+    if denied:
+        listed = ", ".join(f"'{visible(name)}'" for name in denied)
+        msg = f"the user may not read {visible(label)}: {listed}"
+        hint = "grant the user SELECT on the table or those columns, or `exclude` them"
+        raise SourceAuthError(msg, hint=hint)
 
 
 def query_columns(connection: psycopg.Connection[Any], query: str) -> tuple[NativeColumn, ...]:
@@ -257,10 +273,30 @@ def query_columns(connection: psycopg.Connection[Any], query: str) -> tuple[Nati
         raise SourceQueryError(msg, hint="write one SELECT statement")
     places = range(result.nfields)
     names = [(result.fname(place) or b"").decode() for place in places]
-    types = resolve_types(connection, [(result.ftype(i), result.fmod(i)) for i in places])
+    origins = [(result.ftable(i), result.ftablecol(i)) for i in places]
+    domains = _domains(connection, {table for table, _ in origins if table})
+    wanted = [
+        domains.get(origin, (result.ftype(i), result.fmod(i)))
+        for i, origin in zip(places, origins, strict=True)
+    ]
+    types = resolve_types(connection, wanted)
     return tuple(
         NativeColumn(name, native, nullable=True) for name, native in zip(names, types, strict=True)
     )
+
+
+def _domains(
+    connection: psycopg.Connection[Any], tables: set[int]
+) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return type and modifier of the columns of tables that have a domain for a type.
+
+    A described query gives the type below a domain; a table's column in it has the domain itself,
+    so that a table read as a query has the same types.
+    """
+    if not tables:
+        return {}
+    rows = connection.execute(_DOMAINS, (sorted(tables),)).fetchall()
+    return {(table, number): (kind, modifier) for table, number, kind, modifier in rows}
 
 
 def tables_of_query(connection: psycopg.Connection[Any], query: str) -> list[tuple[str, str]]:

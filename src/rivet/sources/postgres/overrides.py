@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from rivet.errors import PlanError, UnsafeTypeError
+from rivet.model.columns import Mask
 from rivet.model.types import Fidelity, InvalidPolicy, Kind, LogicalType, Unit
 from rivet.redact import visible
+from rivet.sources.columns import choose_columns
 from rivet.sources.postgres import types
 from rivet.sources.postgres.types import map_column, policy_of
 
@@ -78,6 +79,8 @@ class WireForm:
 
 def wire_form(column: Column) -> WireForm:
     """Return how a planned column is selected; a function of the column alone."""
+    if column.mask in {Mask.HASH, Mask.REDACT}:
+        return WireForm("text", types.TEXT)
     if column.logical.kind is Kind.LIST and column.logical.element is not None:
         if column.is_text_cast:
             # By way of the array's own text: `inet::text` adds a mask that `inet` does not show.
@@ -104,35 +107,16 @@ def _form(code: int, logical: LogicalType) -> tuple[str | None, int]:
 
 
 def plan_columns(natives: Iterable[NativeColumn], rules: ColumnRules) -> tuple[Column, ...]:
-    """Return the columns of an export under the user's rules.
+    """Return the columns of an export under the user's rules; raises as `choose_columns`."""
 
-    Raises:
-        PlanError: Two columns share a name, or an override names no column.
-        UnsafeTypeError: Overrides that cannot be done exactly, or columns with only a text form
-            under `strict_types`; the message names all of them.
-    """
-    found = tuple(natives)
-    _refuse_duplicates([native.name for native in found])
-    _refuse_strangers([native.name for native in found], rules)
-    columns: list[Column] = []
-    refused: list[str] = []
-    for native in found:
+    def decide(native: NativeColumn) -> Column | str:
         column = map_column(native, rules)
         wanted = rules.overrides.get(native.name)
-        if wanted is not None:
-            changed = _overridden(native, column, wanted, rules)
-            if changed is None:
-                refused.append(_refusal(native, column, wanted))
-            column = changed or column
-        elif rules.is_strict and column.fidelity is Fidelity.TEXT:
-            name = visible(column.name)
-            refused.append(f"'{name}' ({column.native_type}) only has a text form")
-        columns.append(column)
-    if refused:
-        msg = f"{len(refused)} column(s) have no exact mapping: {'; '.join(refused)}"
-        hint = "set `columns: {<name>: text}` for each, or one of the types listed"
-        raise UnsafeTypeError(msg, hint=hint, column=refused[0].split("'")[1])
-    return tuple(columns)
+        if wanted is None:
+            return column
+        return _overridden(native, column, wanted, rules) or _refusal(native, column, wanted)
+
+    return choose_columns(natives, rules, decide)
 
 
 def _overridden(
@@ -205,21 +189,3 @@ def _refusal(native: NativeColumn, column: Column, wanted: LogicalType) -> str:
     listed = ", ".join(["text", *sorted(kind.value for kind in kinds)])
     name = visible(native.name)
     return f"'{name}' from {column.native_type} to {wanted} (supported: {listed})"
-
-
-def _refuse_duplicates(names: list[str]) -> None:
-    twice = sorted({visible(name) for name in names if names.count(name) > 1})
-    if twice:
-        listed = ", ".join(f"'{name}'" for name in twice)
-        msg = f"two columns of the result share a name: {listed}"
-        raise PlanError(msg, hint="give each its own name with AS")
-
-
-def _refuse_strangers(names: list[str], rules: ColumnRules) -> None:
-    wanted = [*rules.overrides, *rules.invalid_overrides]
-    strangers = sorted({visible(name) for name in wanted if name not in names})
-    if strangers:
-        listed = ", ".join(f"'{name}'" for name in strangers)
-        known = ", ".join(visible(name) for name in names)
-        msg = f"`columns:` names what the relation does not have: {listed}"
-        raise PlanError(msg, hint=f"its columns are: {known}")

@@ -14,6 +14,7 @@ from psycopg import errors, pq
 from typing_extensions import override
 
 from rivet.model.arrow import arrow_schema
+from rivet.model.columns import REDACTED, Mask
 from rivet.model.types import InvalidPolicy, Kind, Unit
 from rivet.sources.dialect import Dialect
 from rivet.sources.postgres import types
@@ -75,10 +76,16 @@ def from_item(relation: Relation, found: FoundTable | None) -> str:
     return subquery(single_statement(relation.query or "", DIALECT))
 
 
-def copy_statement(columns: tuple[Column, ...], relation: Relation, source: str) -> str:
-    """Return the COPY of a relation's columns; a query without casts is sent as it was written."""
+def copy_statement(
+    columns: tuple[Column, ...], relation: Relation, source: str, names: list[str]
+) -> str:
+    """Return the COPY of a relation's columns.
+
+    A query all of whose columns (`names`) are wanted as they are is sent as it was written.
+    """
     expressions = [_expression(column) for column in columns]
-    if relation.query is not None and not any(wire_form(column).cast for column in columns):
+    plain = [DIALECT.identifier(name) for name in names]
+    if relation.query is not None and expressions == plain:
         body = single_statement(relation.query, DIALECT)
     else:
         body = select(expressions, source)
@@ -86,16 +93,46 @@ def copy_statement(columns: tuple[Column, ...], relation: Relation, source: str)
 
 
 def _expression(column: Column) -> str:
-    name, cast = DIALECT.identifier(column.name), wire_form(column).cast
+    name, plain = DIALECT.identifier(column.name), DIALECT.identifier(column.source_name)
+    chosen = _masked(column, plain) or _selected(column, plain)
+    return plain if chosen == name else f"{chosen} AS {name}"
+
+
+def _selected(column: Column, name: str) -> str:
+    cast = wire_form(column).cast
     if cast is None:
         return name
     if cast == "bytea":
         # A cast to bytea reads backslashes as escapes; this gives the stored bytes.
         encoding = "pg_catalog.getdatabaseencoding()"
-        return f"pg_catalog.convert_to({name}::text, {encoding}) AS {name}"
+        return f"pg_catalog.convert_to({name}::text, {encoding})"
     if cast == "text" and column.native_code == types.INET and column.logical.kind is Kind.STRING:
-        return f"CASE WHEN {name} IS NOT NULL THEN pg_catalog.format('%s', {name}) END AS {name}"
-    return f"{name}::{cast} AS {name}"
+        return _text_of(column, name)
+    return f"{name}::{cast}"
+
+
+def _text_of(column: Column, name: str) -> str:
+    """Return a value's own text: a cast adds a mask to `inet` and drops the padding of `char`."""
+    if column.native_code in {types.INET, types.BPCHAR}:
+        return f"CASE WHEN {name} IS NOT NULL THEN pg_catalog.format('%s', {name}) END"
+    return f"{name}::text"
+
+
+def _masked(column: Column, name: str) -> str | None:
+    """Return what stands for a masked column; the plain values do not leave the server."""
+    match column.mask:
+        case None:
+            return None
+        case Mask.NULL:
+            # Of the type that the decoder expects, which an array's cast has already.
+            return f"CASE WHEN false THEN {_selected(column, name)} END"
+        case Mask.REDACT:
+            return f"CASE WHEN {name} IS NOT NULL THEN '{REDACTED}'::text END"
+        case Mask.HASH:
+            data = name
+            if column.native_code != types.BYTEA or column.native_type.endswith("[]"):
+                data = f"pg_catalog.convert_to({_text_of(column, name)}, 'UTF8')"
+            return f"pg_catalog.encode(pg_catalog.sha256({data}), 'hex')"
 
 
 def field_spec(column: Column) -> FieldSpec:

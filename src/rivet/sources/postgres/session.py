@@ -15,6 +15,7 @@ from rivet.sources.postgres.catalog import (
     FoundTable,
     find_table,
     query_columns,
+    refuse_unreadable,
     table_columns,
     table_facts,
     tables_of_query,
@@ -102,7 +103,9 @@ class PostgresSession:
             natives, found = self._describe(connection, relation)
         if found is not None:
             self._found[relation] = found
-        return plan_columns(natives, rules)
+        columns = plan_columns(natives, rules)
+        refuse_unreadable(natives, {column.source_name for column in columns}, relation.label)
+        return columns
 
     def read(self, request: ReadRequest) -> CopyStream:
         """Start reading a relation in this session's snapshot.
@@ -115,9 +118,10 @@ class PostgresSession:
         with self._guarded(action):
             self._open_snapshot(relation)
             natives, found = self._describe(self._connection, relation)
-            _refuse_changed(natives, request.columns, relation)
+            _refuse_changed(natives, request)
             source = from_item(relation, found)
-        statement = copy_statement(request.columns, relation, source)
+        names = [native.name for native in natives]
+        statement = copy_statement(request.columns, relation, source, names)
         return CopyStream(
             self, self._connection, statement, request, self._settings.statement_timeout_s
         )
@@ -273,11 +277,14 @@ def _gone(relation: Relation, hint: str | None = None) -> StalePlanError:
     return StalePlanError(msg, hint=hint or "run it again to plan anew")
 
 
-def _refuse_changed(
-    natives: tuple[NativeColumn, ...], planned: tuple[Column, ...], relation: Relation
-) -> None:
-    now = {native.name: (native.type.spelling, native.type.code) for native in natives}
-    then = {column.name: (column.native_type, column.native_code) for column in planned}
+def _refuse_changed(natives: tuple[NativeColumn, ...], request: ReadRequest) -> None:
+    relation, planned = request.relation, request.columns
+    then = {column.source_name: (column.native_type, column.native_code) for column in planned}
+    now = {
+        native.name: (native.type.spelling, native.type.code)
+        for native in natives
+        if request.is_whole or native.name in then
+    }
     if list(now.items()) == list(then.items()):
         return
     changes = [f"'{visible(name)}' is gone" for name in then if name not in now]

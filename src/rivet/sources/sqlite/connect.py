@@ -15,7 +15,7 @@ from rivet.errors import InternalError, SourceQueryError, StalePlanError
 from rivet.sources.files import check_file, database_path
 from rivet.sources.sqlite.catalog import check_table, columns_of, facts_of, source_sql
 from rivet.sources.sqlite.estimates import table_sizes
-from rivet.sources.sqlite.read import SqliteStream
+from rivet.sources.sqlite.read import HASH_FUNCTION, SqliteStream, text_hash
 from rivet.sources.sqlite.translate import translated
 from rivet.sources.sqlite.types import UNTYPED, describe
 from rivet.sources.sqlite.watch import Watch
@@ -59,6 +59,7 @@ def connect(address: SourceAddress, settings: SessionSettings) -> SqliteSession:
         )
         try:
             connection.execute("PRAGMA query_only = ON")
+            connection.create_function(HASH_FUNCTION, 1, text_hash, deterministic=True)
             # Without this, ATTACH in a query could still create a file.
             connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
             (journal_mode,) = connection.execute("PRAGMA journal_mode").fetchone()
@@ -111,7 +112,7 @@ class SqliteSession:
         """Describe the columns from their declared types; reads no row."""
         with translated(self.watch, doing=f"describing {relation.label}"), self.watch.running():
             declared = columns_of(self.connection, relation)
-        return describe(declared, rules, label=relation.label)
+        return describe(declared, rules)
 
     def read(self, request: ReadRequest) -> SqliteStream:
         """Stream a relation in one transaction: its own, or the one an earlier read holds.
@@ -186,7 +187,9 @@ class SqliteSession:
         now = {
             one.name: one.type or UNTYPED for one in columns_of(self.connection, request.relation)
         }
-        changed = [c.name for c in request.columns if now.get(c.name) != c.native_type]
+        changed = [
+            c.source_name for c in request.columns if now.get(c.source_name) != c.native_type
+        ]
         if changed:
             listed = ", ".join(f"'{name}'" for name in changed)
             msg = f"{request.relation.label}: column(s) {listed} changed since the plan was made"

@@ -6,6 +6,7 @@ fit its column.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import threading
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 from rivet.errors import FormatError, SourceError
 from rivet.model.arrow import arrow_schema
+from rivet.model.columns import REDACTED, Mask
 from rivet.model.types import InvalidPolicy, Kind
 from rivet.sources.base import ReadCounters
 from rivet.sources.sqlite.catalog import quoted, source_sql
@@ -36,6 +38,7 @@ _FIXED_CELL_BYTES: Final = 8
 _EMPTY_BYTES: Final = getsizeof("")
 _VARIABLE: Final = frozenset({Kind.STRING, Kind.JSON, Kind.BINARY, Kind.ENUM})
 _ROW: Final = "rivet_source"
+HASH_FUNCTION: Final = "rivet_sha256"
 _INTERRUPT_AGAIN_S: Final = 0.05
 
 
@@ -45,8 +48,29 @@ def select_sql(request: ReadRequest) -> str:
     return f"SELECT {listed} FROM {source_sql(request.relation)} AS {_ROW}"  # noqa: S608
 
 
+def text_hash(value: object) -> str | None:
+    """Return the SHA-256 of a value in lower hex: of a blob's bytes, else of its text in UTF-8.
+
+    SQLite has no such function; this one runs inside this process, where the file is read anyway.
+    """
+    if value is None:
+        return None
+    data = value if isinstance(value, bytes) else str(value).encode()
+    return hashlib.sha256(data).hexdigest()
+
+
 def _expression(column: Column) -> str:
-    name = f"{_ROW}.{quoted(column.name)}"
+    name = f"{_ROW}.{quoted(column.source_name)}"
+    match column.mask:
+        case Mask.HASH:
+            text = f"CASE typeof({name}) WHEN 'blob' THEN {name} ELSE {name} || '' END"
+            return f"{HASH_FUNCTION}({text})"
+        case Mask.REDACT:
+            return f"CASE WHEN {name} IS NOT NULL THEN '{REDACTED}' END"
+        case Mask.NULL:
+            return "NULL"
+        case None:
+            pass
     if column.logical.kind is Kind.BINARY and column.native_code & IS_OVERRIDDEN:
         # Whoever asks for bytes gets the stored bytes of a text, valid UTF-8 or not.
         return f"CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END"

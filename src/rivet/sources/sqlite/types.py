@@ -10,10 +10,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from rivet.errors import PlanError, UnsafeTypeError
+from rivet.errors import UnsafeTypeError
 from rivet.model import types as logical
 from rivet.model.columns import Column, ColumnRules
 from rivet.model.types import Fidelity, InvalidPolicy, Kind, LogicalType
+from rivet.sources.columns import choose_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,6 @@ _NAMED: Final[dict[str, LogicalType]] = {
     "uniqueidentifier": logical.UUID,
 }
 _TEMPORAL: Final = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP})
-_MAX_LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,43 +128,9 @@ def _text(note: str) -> _Mapping:
     return _Mapping(logical.STRING, Fidelity.TEXT, note)
 
 
-def describe(declared: Sequence[Declared], rules: ColumnRules, *, label: str) -> tuple[Column, ...]:
-    """Apply the user's rules to the columns of a relation.
-
-    Args:
-        declared: The columns in order.
-        rules: What the user said about types.
-        label: The relation, for messages.
-
-    Raises:
-        UnsafeTypeError: `strict_types` and columns that only have a text form; names all.
-        PlanError: An override names no column.
-    """
-    _refuse_unknown(declared, rules, label)
-    columns = tuple(_column(one, rules) for one in declared)
-    if rules.is_strict:
-        _refuse_text(columns, label)
-    return columns
-
-
-def _refuse_unknown(declared: Sequence[Declared], rules: ColumnRules, label: str) -> None:
-    names = [one.name for one in declared]
-    for wanted in (*rules.overrides, *rules.invalid_overrides):
-        if wanted not in names:
-            msg = f"columns: '{wanted}' is not a column of {label}"
-            listed = ", ".join(names[:_MAX_LISTED])
-            raise PlanError(msg, hint=f"its columns are: {listed}", column=wanted)
-
-
-def _refuse_text(columns: Sequence[Column], label: str) -> None:
-    bad = [
-        f"'{column.name}' ({column.native_type})"
-        for column in columns
-        if column.fidelity is Fidelity.TEXT and not column.native_code & IS_OVERRIDDEN
-    ]
-    if bad:
-        msg = f"{label}: {len(bad)} column(s) only have a text form: {', '.join(bad)}"
-        raise UnsafeTypeError(msg, hint="name their types in columns:, or drop strict_types")
+def describe(declared: Sequence[Declared], rules: ColumnRules) -> tuple[Column, ...]:
+    """Apply the user's rules to the columns of a relation; raises as `choose_columns`."""
+    return choose_columns(declared, rules, lambda one: _column(one, rules))
 
 
 def _column(one: Declared, rules: ColumnRules) -> Column:
