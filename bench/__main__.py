@@ -16,6 +16,7 @@ from bench.cases import all_cases
 from bench.environments import REQUIREMENTS
 from bench.fixture import fixture
 from bench.many import measure_many
+from bench.mariadb import measure_maria
 from bench.report import render, verdicts
 from bench.startup import measure_startup
 from bench.suite import run_table
@@ -35,7 +36,7 @@ def main() -> int:
         sys.exit(
             f"the kernel is {kernel}: a benchmark of it says nothing; build it with a C compiler"
         )
-    parts = [options.only] if options.only else ["tables", "many"]
+    parts = [options.only] if options.only else ["tables", "many", "mariadb"]
     results: dict[str, Any] = {
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "runs": options.runs,
@@ -47,13 +48,12 @@ def main() -> int:
     }
     if "tables" in parts and (not options.cases or "rivet" in options.cases):
         results["startup"] = measure_startup(2 * options.runs + 1)
-    with fixture(options.rows, options.wide_rows if "tables" in parts else 0) as server:
-        results["fixture"] = server.describe()
-        if "tables" in parts:
-            _measure_tables(server, options, results)
-        if "many" in parts:
-            about = {"measured_at": results["measured_at"], "rivet": results["versions"]["rivet"]}
-            results["many"] = {**about, **measure_many(server, options.runs)}
+    about = {"measured_at": results["measured_at"], "rivet": results["versions"]["rivet"]}
+    if "mariadb" in parts:
+        measured = measure_maria(options.rows, options.runs, options.cases)
+        results["mariadb"] = {**about, "machine": results["machine"], **measured}
+    if parts != ["mariadb"]:
+        _measure_postgres(parts, options, results, about)
     found = verdicts(results, parts)
     _write(_with_kept(results, options), options.results)
     print()
@@ -62,13 +62,29 @@ def main() -> int:
     return 1 if any(verdict.is_met is False for verdict in found) else 0
 
 
+def _measure_postgres(
+    parts: list[str],
+    options: argparse.Namespace,
+    results: dict[str, Any],
+    about: dict[str, str],
+) -> None:
+    with fixture(options.rows, options.wide_rows if "tables" in parts else 0) as server:
+        results["fixture"] = server.describe()
+        if "tables" in parts:
+            _measure_tables(server, options, results)
+        if "many" in parts:
+            results["many"] = {**about, **measure_many(server, options.runs)}
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each case (5)")
     parser.add_argument("--rows", type=int, default=3_000_000, help="rows of lineitem (3,000,000)")
     parser.add_argument("--wide-rows", type=int, default=300_000, help="rows of wide (300,000)")
     parser.add_argument(
-        "--only", choices=["tables", "many"], help="measure one part, keep the other's last results"
+        "--only",
+        choices=["tables", "many", "mariadb"],
+        help="measure one part, keep the others' last results",
     )
     parser.add_argument("--tables", nargs="+", default=["lineitem", "wide"], help="tables")
     parser.add_argument("--cases", nargs="+", help="names of cases; all without it")
@@ -92,15 +108,17 @@ def _measure_tables(server: Fixture, options: argparse.Namespace, results: dict[
 
 
 def _with_kept(results: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """Return the results together with the other part's of an earlier time on this machine."""
+    """Return the results together with the other parts' of an earlier time on this machine."""
     file = options.results / "latest.json"
     if options.only is None or not file.exists():
         return results
     earlier = json.loads(file.read_text())
+    if options.only == "mariadb":  # it names its own machine
+        return {**earlier, "mariadb": results["mariadb"]}
     if earlier["machine"] != results["machine"]:
         return results
-    if options.only == "many":
-        return {**earlier, "many": results["many"]}
+    if options.only != "tables":
+        return {**earlier, options.only: results[options.only]}
     return {**earlier, **results}
 
 

@@ -56,11 +56,11 @@ def all_cases() -> list[Case]:
     connectorx, dlt = environment("connectorx"), environment("dlt")
     own = own_environment()
     return [
-        Case("drain", "binary COPY, dropped (psycopg)", _script(own, "drain.py"), writes=False),
+        Case("drain", "binary COPY, dropped (psycopg)", script(own, "drain.py"), writes=False),
         Case("rivet", "Rivet, default profile", rivet_command(own, "postgresql")),
         Case("rivet-fast", "Rivet, profile fast", rivet_command(own, "postgresql", "fast")),
-        _peer("connectorx", "connectorx stream + pyarrow", connectorx, "connectorx_parquet.py"),
-        _peer("adbc", "ADBC batches + pyarrow", adbc, "adbc_parquet.py"),
+        peer("connectorx", "connectorx stream + pyarrow", connectorx, "connectorx_parquet.py"),
+        peer("adbc", "ADBC batches + pyarrow", adbc, "adbc_parquet.py"),
         Case(
             "reference-fast",
             "rivet-cli, profile fast",
@@ -73,8 +73,8 @@ def all_cases() -> list[Case]:
             rivet_command(reference, "postgres"),
             problem=reference.problem,
         ),
-        _peer("dlt-connectorx", "dlt, connectorx backend", dlt, "dlt_parquet.py", "connectorx"),
-        _peer("dlt-pyarrow", "dlt, pyarrow backend", dlt, "dlt_parquet.py", "pyarrow"),
+        peer("dlt-connectorx", "dlt, connectorx backend", dlt, "dlt_parquet.py", "connectorx"),
+        peer("dlt-pyarrow", "dlt, pyarrow backend", dlt, "dlt_parquet.py", "pyarrow"),
     ]
 
 
@@ -130,14 +130,17 @@ def rivet_command(
     return command
 
 
-def _script(own: Environment, script: str, *more: str) -> Callable[[str, str, Path], list[str]]:
+def script(own: Environment, name: str, *more: str) -> Callable[[str, str, Path], list[str]]:
+    """Return how a script of `peers/` is called."""
+
     def command(url: str, table: str, folder: Path) -> list[str]:
         out = folder / "out"
         out.mkdir()
-        return [own.program("python"), str(_PEERS / script), url, table, str(out), *more]
+        return [own.program("python"), str(_PEERS / name), url, table, str(out), *more]
 
     return command
 
 
-def _peer(name: str, title: str, own: Environment, script: str, *more: str) -> Case:
-    return Case(name, title, _script(own, script, *more), problem=own.problem)
+def peer(name: str, title: str, own: Environment, program: str, *more: str) -> Case:
+    """Return the case of a peer with a script of ours."""
+    return Case(name, title, script(own, program, *more), problem=own.problem)

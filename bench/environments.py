@@ -25,6 +25,7 @@ REQUIREMENTS = {
         "sqlalchemy==2.0.58",
         "connectorx==0.4.6",
         "psycopg2-binary==2.9.13",
+        "pymysql==1.2.4",
         "numpy==2.4.6",
         "pandas==3.1.1",
         "pyarrow==26.0.1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.many_report import many_section, many_verdicts
+from bench.mariadb import maria_verdicts
 from bench.verdict import Verdict, at_least, at_most, times
 
 if TYPE_CHECKING:
@@ -16,11 +17,14 @@ _MEMORY_MB = 256
 _SAME_MEMORY = 1.1
 
 
-def verdicts(results: Results, parts: Sequence[str] = ("tables", "many")) -> list[Verdict]:
+def verdicts(
+    results: Results, parts: Sequence[str] = ("tables", "many", "mariadb")
+) -> list[Verdict]:
     """Judge every target of the project, or those of some parts."""
     return [
         *(_table_verdicts(results) if "tables" in parts else []),
         *(many_verdicts(results.get("many", {})) if "many" in parts else []),
+        *(maria_verdicts(results.get("mariadb", {})) if "mariadb" in parts else []),
     ]
 
 
@@ -63,13 +67,13 @@ def _table_verdicts(results: Results) -> list[Verdict]:
 
 def render(results: Results) -> str:
     """Write the results as Markdown."""
-    machine, fixture = results["machine"], results["fixture"]
+    machine, fixture = results["machine"], results.get("fixture", {"tables": {}})
     lines = [
         "# Benchmark results",
         "",
         f"Measured {results['measured_at']}: {machine['cpus']} processors ({machine['model']}), "
         f"{machine['memory_gb']} GB, Python {machine['python']}, "
-        f"PostgreSQL {fixture['postgresql']}, kernel {results['kernel']}. "
+        f"PostgreSQL {fixture.get('postgresql', 'not measured')}, kernel {results['kernel']}. "
         f"Medians of {results['runs']} alternating runs after a warm-up; the peak is "
         "the largest of all runs. How to read this: [README](../README.md).",
         "",
@@ -83,6 +87,16 @@ def render(results: Results) -> str:
         about = fixture["tables"].get(table)
         size = f": {about['rows']:,} rows, {about['mb']} MB in the database" if about else ""
         lines += ["", f"## {table}{size}", "", *_table(cases)]
+    if maria := results.get("mariadb"):
+        where = f"{maria['machine']['cpus']} processors ({maria['machine']['model']})"
+        lines += [
+            "",
+            f"## lineitem on MariaDB {maria['version']}: {maria['rows']:,} rows",
+            "",
+            f"Measured {maria['measured_at']} on {where}, {maria['runs']} alternating runs.",
+            "",
+        ]
+        lines += _table(maria["lineitem"])
     if many := results.get("many"):
         lines += ["", *many_section(many)]
     lines += [

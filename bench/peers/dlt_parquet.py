@@ -14,9 +14,10 @@ pipeline = dlt.pipeline(
     pipelines_dir=str(Path(folder).with_name("pipelines").absolute()),
 )
 options = {"return_type": "arrow"} if backend == "connectorx" else {}
+is_mysql = url.startswith("mysql")
 resource = sql_table(
-    credentials=url,
-    schema="public",
+    credentials=url.replace("mysql://", "mysql+pymysql://"),
+    schema=None if is_mysql else "public",
     table=table,
     backend=backend,
     chunk_size=100_000,

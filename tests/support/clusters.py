@@ -161,6 +161,7 @@ def _start_on_free_port(binaries: Path, data: Path, home: Path) -> int:
 
 # What must not change a value that is read: a session that forgets to pin one shows it here.
 _MARIADB_SETTINGS: Final = {
+    "innodb-buffer-pool-size": "64M",
     "default-time-zone": "+05:30",
     "sql-mode": "ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH",
     "character-set-server": "utf8mb4",
@@ -168,13 +169,16 @@ _MARIADB_SETTINGS: Final = {
 }
 
 
-def start_mariadb(binary: Path, directory: Path, *, tls: bool = False) -> Running:
+def start_mariadb(
+    binary: Path, directory: Path, *, tls: bool = False, settings: dict[str, str] | None = None
+) -> Running:
     """Make a MariaDB server with a row-format binary log below `directory`; about four seconds.
 
     Args:
         binary: The server's program.
         directory: An empty directory of the caller; server and JSON file live in it.
         tls: Serve TLS as well, with a fresh authority in `<home>/ca.crt`.
+        settings: Options that come before the usual ones.
 
     Raises:
         StartError: The server did not come up.
@@ -200,8 +204,9 @@ def start_mariadb(binary: Path, directory: Path, *, tls: bool = False) -> Runnin
         f"--init-file={start_file}",
     ]
     command += ["--log-bin", "--server-id=1", "--binlog-format=ROW", "--binlog-row-metadata=FULL"]
-    command += ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M"]
-    command += [f"--{name}={value}" for name, value in _MARIADB_SETTINGS.items()]
+    chosen = {**_MARIADB_SETTINGS, **(settings or {})}
+    command += ["--innodb-flush-log-at-trx-commit=0"]
+    command += [f"--{name}={value}" for name, value in chosen.items()]
     if tls:
         certificate, key = make_certificates(home)
         command += [f"--ssl-cert={certificate}", f"--ssl-key={key}"]
