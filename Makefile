@@ -13,7 +13,7 @@ CODE := src tests scripts bench
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format types layers docs bench soak lock services clean
+.PHONY: help demo test lint format types layers docs bench fuzz soak lock services clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ docs: .venv/made-from-dev.lock ## Write the generated reference pages anew
 
 bench: .venv/made-from-dev.lock ## Measure against the wire and the peers (long)
 	$(BIN)/python -m bench
+
+fuzz: .venv/made-from-dev.lock services ## Feed the decoders and every engine at random (long)
+	$(BIN)/python -m pytest tests/fuzz -n $(WORKERS) -m "soak or not soak" --timeout 7200 $(PYTEST_ARGS)
 
 soak: .venv/made-from-dev.lock services ## Run the long tests
 	$(BIN)/python -m pytest -m soak --timeout 7200 $(PYTEST_ARGS)

@@ -241,6 +241,8 @@ class RowDecoder(BatchDecoder):
         if length == 0:
             return MALFORMED
         if src[pos] == 0xFF:
+            if length < 3:
+                return MALFORMED
             self._position = pos + 1
             self._needed = length - 1
             return REFUSED

@@ -274,7 +274,7 @@ def _interval(name: str) -> str:
     seconds = (
         f"CASE WHEN {micros} = 0 THEN '' ELSE CASE WHEN {micros} < 0 THEN '-' ELSE '' END"
         f" || (abs({micros}) // 1000000)::VARCHAR || CASE WHEN {micros} % 1000000 = 0 THEN '' ELSE"
-        f" '.' || rtrim(lpad((abs({micros}) % 1000000)::VARCHAR, 6, '0'), '0') END || 'S' END"
+        f" '.' || lpad((abs({micros}) % 1000000)::VARCHAR, 6, '0') END || 'S' END"
     )
     date = f"{part('year', 'Y')} || {part('month', 'M')} || {part('day', 'D')}"
     time = f"{part('hour', 'H')} || {part('minute', 'M')} || {seconds}"
