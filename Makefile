@@ -13,7 +13,7 @@ CODE := src tests scripts bench
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format types layers docs bench fuzz soak lock services clean
+.PHONY: help demo test lint format types types-report layers docs bench fuzz soak lock services clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ layers: .venv/made-from-dev.lock ## Check who imports whom
 	$(BIN)/lint-imports --no-cache
 
 docs: .venv/made-from-dev.lock ## Write the generated reference pages anew
+	$(BIN)/python scripts/render_docs.py
+
+types-report: .venv/made-from-dev.lock services ## Write down which type cases pass, and the pages
+	RIVET_TEST_REQUIRE=postgresql,mysql,kernel $(BIN)/python -m pytest -q -n $(WORKERS) \
+		tests/conformance/test_types.py --types-report
 	$(BIN)/python scripts/render_docs.py
 
 bench: .venv/made-from-dev.lock ## Measure against the wire and the peers (long)

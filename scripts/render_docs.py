@@ -10,6 +10,7 @@ The pages: `cli` from the command tree, `config` from the JSON Schema, `errors` 
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from enum import Enum
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 REFERENCE: Final = ROOT / "docs" / "reference"
+REPORT: Final = ROOT / "tests" / "conformance" / "report.json"
 _MADE: Final = "<!-- made by `make docs`; edits are lost -->\n"
 _CODE: Final = re.compile(r"RIVET(_[A-Z0-9]+)+")
 
@@ -223,14 +225,27 @@ def variables() -> set[str]:
 
 
 def types_page(engine: str) -> str:
-    """Tabulate what each native type becomes where nobody says otherwise, from the cases."""
+    """Tabulate what each native type becomes where nobody says otherwise.
+
+    Only cases that the last report says passed count, and only as long as they say the same.
+    """
     sys.path.insert(0, str(ROOT / "tests"))
     from rivet.model.columns import ColumnRules
     from support.cases import load_cases
 
+    report = json.loads(REPORT.read_text(encoding="utf-8")).get(engine, {})
+    passed = report.get("cases", {})
     found: dict[tuple[str, str], tuple[str, str]] = {}
+    overrides: set[tuple[str, str]] = set()
     for case in load_cases(engine):
-        if case.rules != ColumnRules() or case.error:
+        if passed.get(case.name) != case.digest or case.error:
+            continue
+        if case.rules != ColumnRules():
+            overrides |= {
+                (column.native or "", column.logical or "")
+                for column in case.columns
+                if column.name in case.rules.overrides and column.native and column.logical
+            }
             continue
         for column in case.columns:
             if column.native and column.logical:
@@ -238,9 +253,16 @@ def types_page(engine: str) -> str:
                 arrow, fidelity = found.get(key, ("", ""))
                 found[key] = (column.arrow or arrow, column.fidelity or fidelity)
     text = f"# Types of {engine}\n\n{_MADE}\n"
-    text += "Without overrides or policies. Every row is a test.\n\n"
+    kernels = " and ".join(report.get("kernels", []))
+    text += f"Every row passed on {', '.join(report.get('versions', ['nothing yet']))}"
+    text += f", with the {kernels} kernel" if kernels else ""
+    text += ", in every way to read a table. Without overrides or policies:\n\n"
     rows = [[f"`{cell}`" if cell else "" for cell in (*key, *found[key])] for key in sorted(found)]
-    return text + table(["Native type", "Logical type", "Arrow type", "Fidelity"], rows)
+    text += table(["Native type", "Logical type", "Arrow type", "Fidelity"], rows)
+    if proven := sorted(overrides):
+        text += "\n## Overrides\n\nThese were tried; an override that is not exact is refused.\n\n"
+        text += table(["Native type", "As"], [[f"`{a}`", f"`{b}`"] for a, b in proven])
+    return text
 
 
 def is_stale(name: str) -> bool:

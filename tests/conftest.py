@@ -8,4 +8,5 @@ pytest_plugins = [
     "support.shop",
     "support.reference",
     "support.side_by_side",
+    "support.typereport",
 ]

@@ -39,6 +39,7 @@ NUMBERS = itertools.count()
 KERNELS = ("compiled", "interpreted")
 
 
+Property = Callable[[str, object], None]
 Strategy = Callable[["Case", SourceAddress], "tuple[Relation, dict[str, int]]"]
 
 
@@ -72,7 +73,8 @@ def cases(engine: str) -> pytest.MarkDecorator:
 
 
 @cases("sqlite")
-def test_sqlite(case: Case, tmp_path: Path) -> None:
+def test_sqlite(case: Case, tmp_path: Path, record_property: Property) -> None:
+    record_property("version", sqlite3.sqlite_version)
     source = tmp_path / "source.db"
     with closing(sqlite3.connect(source)) as connection:
         connection.executescript(case.setup)
@@ -80,7 +82,8 @@ def test_sqlite(case: Case, tmp_path: Path) -> None:
 
 
 @cases("duckdb")
-def test_duckdb(case: Case, tmp_path: Path) -> None:
+def test_duckdb(case: Case, tmp_path: Path, record_property: Property) -> None:
+    record_property("version", duckdb.__version__)
     source = tmp_path / "source.duckdb"
     with duckdb.connect(str(source)) as connection:
         connection.execute(case.setup)
@@ -96,7 +99,9 @@ def test_postgresql(
     shared_postgres: PostgresDatabase,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    record_property: Property,
 ) -> None:
+    record_property("version", str(shared_postgres.version))
     if shared_postgres.version < case.min_version:
         pytest.skip(f"needs PostgreSQL {case.min_version}")
     use_kernel(kernel, monkeypatch)
@@ -119,7 +124,9 @@ def test_mysql(
     mariadb: MariaDatabase,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    record_property: Property,
 ) -> None:
+    record_property("version", "MariaDB " + mariadb.execute("SELECT VERSION()")[0][0].split("-")[0])
     use_kernel(kernel, monkeypatch)
     mariadb.execute(case.setup)
     check(case, SourceAddress("mysql", url=Secret(mariadb.url)), tmp_path)
@@ -139,6 +146,16 @@ def use_kernel(kernel: Literal["compiled", "interpreted"], monkeypatch: pytest.M
         if "kernel" in os.environ.get("RIVET_TEST_REQUIRE", ""):
             pytest.fail("the kernel is not compiled, but RIVET_TEST_REQUIRE names it")
         pytest.skip("the kernel is not compiled here")
+
+
+@pytest.fixture(autouse=True)
+def noted(request: pytest.FixtureRequest, record_property: Property) -> None:
+    """Note for the report what is looked at; the test adds on which server."""
+    if case := request.node.callspec.params.get("case"):
+        record_property("type_case", case.name)
+        record_property("digest", case.digest)
+        record_property("engine", request.node.originalname.removeprefix("test_"))
+        record_property("kernel", request.node.callspec.params.get("kernel", ""))
 
 
 def check(case: Case, address: SourceAddress, folder: Path) -> None:

@@ -44,3 +44,15 @@ def test_check_says_which_page_is_stale_by_its_exit_code():
     command = [sys.executable, tree.ROOT / "scripts/render_docs.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_type_case_has_passed_since_it_changed():
+    import json
+
+    from rivet.sources import ENGINES
+    from support.cases import load_cases
+
+    report = json.loads(render_docs.REPORT.read_text(encoding="utf-8"))
+    for engine in ENGINES:
+        cases = {case.name: case.digest for case in load_cases(engine)}
+        assert report[engine]["cases"] == cases, f"run `make types-report` ({engine})"

@@ -1,6 +1,7 @@
 """Conformance cases: what one engine's types must become, kept as YAML beside the tests.
 
-A file holds one case, or several as YAML documents:
+A file is named after a type. Those in `common/` are for every engine; an engine's file of the same
+name stands in the common one's place. A file holds one case, or several as YAML documents:
 
     title: text keeps what it holds
     setup: CREATE TABLE t (...); INSERT ...      run in a fresh schema or file
@@ -21,6 +22,8 @@ A long value may be written as `{repeat: x, times: 1000000}`.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -75,6 +78,11 @@ class Case:
     error: ExpectedError | None = None
 
     @property
+    def digest(self) -> str:
+        """What the report of passed cases knows the case's content by."""
+        return hashlib.sha256(json.dumps(self.raw_rules, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
     def rules(self) -> ColumnRules:
         """The rules; read when the case runs, so that a mistake fails that case alone."""
         return _rules(self.raw_rules)
@@ -83,9 +91,12 @@ class Case:
 @cache
 def load_cases(engine: str) -> tuple[Case, ...]:
     """Read all cases of an engine, in file order; a case that is not well-formed is an error."""
+    files = {
+        path.stem: path for folder in ("common", engine) for path in (CASES / folder).glob("*.yaml")
+    }
     return tuple(
-        _case(f"{path.stem}-{number}" if number else path.stem, document)
-        for path in sorted((CASES / engine).glob("*.yaml"))
+        _case(f"{name}-{number}" if number else name, document)
+        for name, path in sorted(files.items())
         for number, document in enumerate(_documents(path))
     )
 
