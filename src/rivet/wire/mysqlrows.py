@@ -389,11 +389,9 @@ class RowDecoder(BatchDecoder):
             step = {0xFC: 2, 0xFD: 3, 0xFE: 8}.get(mark, 0)
             if offset + 1 + step > arrived:
                 break
-            length = 0 if mark == 0xFB else mark
-            if step:
-                places = range(offset + 1, offset + 1 + step)
-                data = bytes(pieces[place // _WHOLE][place % _WHOLE] for place in places)
-                length = int.from_bytes(data, "little")
+            places = range(offset + 1, offset + 1 + step)
+            data = bytes(pieces[place // _WHOLE][place % _WHOLE] for place in places)
+            length = int.from_bytes(data, "little") if step else 0 if mark == 0xFB else mark
             if length > self._max_value_bytes:
                 self._failed_field = index
                 return TOO_LARGE
