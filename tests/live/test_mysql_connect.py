@@ -116,7 +116,25 @@ def test_settings_that_could_change_a_value_are_pinned(mariadb):
         found = {name: session.scalar(f"SELECT @@SESSION.{name}") for name in wanted}
         assert found == wanted
         assert session.server_version().startswith("MariaDB 1")
-        assert session.notes() == ()
+        assert session.proxy_note() is None
+
+
+def test_a_proxy_is_told_of_and_nothing_more(mariadb, tmp_path, monkeypatch):
+    import rivet
+
+    # None is to be had here; what is noticed of one is put in its place.
+    monkeypatch.setattr("rivet.sources.mysql.link._proxy", lambda _: "ProxySQL")
+    mariadb.execute("CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
+    export = {"name": "t", "table": "t", "format": "csv"}
+    export["destination"] = {"type": "local", "path": str(tmp_path / "out")}
+    monkeypatch.chdir(tmp_path)
+    events = []
+    rivet.run(
+        {"source": {"type": "mysql", "url": mariadb.url}, "exports": [export]},
+        on_event=events.append,
+    )
+    told = [event.message for event in events if type(event).__name__ == "Warned"]
+    assert any("ProxySQL stands between" in one for one in told)
 
 
 def test_a_servers_own_row_limit_does_not_cut_a_result(mariadb):

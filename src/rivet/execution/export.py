@@ -48,6 +48,7 @@ from rivet.plan.build import schema_difference
 from rivet.plan.strategies import chunks
 from rivet.redact import redact
 from rivet.sources import load_engine
+from rivet.sources.base import NoticesProxies
 from rivet.state.locks import export_lock
 
 if TYPE_CHECKING:
@@ -105,6 +106,9 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
                 destination=destination,
                 tuning=tuning,
             )
+            note = session.proxy_note() if isinstance(session, NoticesProxies) else None
+        if note is not None:
+            _warn(context, ledger, "proxy", note)
         ledger.job = job
         _note_kernel(job, context, ledger)
         if job.is_listable:

@@ -176,6 +176,15 @@ class ReportsVersion(Protocol):
 
 
 @runtime_checkable
+class NoticesProxies(Protocol):
+    """Sessions that can tell whether something stands between them and their server."""
+
+    def proxy_note(self) -> str | None:
+        """Return what the user should know of it, such as what it does to snapshots; or None."""
+        ...
+
+
+@runtime_checkable
 class EstimatesSizes(Protocol):
     """Sessions that can tell at once, and roughly, how large tables are: to begin with the largest.
 

@@ -82,13 +82,13 @@ class Link:
         name = "MariaDB" if self.is_mariadb else "MySQL"
         return f"{name} {'.'.join(map(str, self.version))}"
 
-    def notes(self) -> tuple[str, ...]:
-        """Return what the owner of the database should know."""
+    def proxy_note(self) -> str | None:
+        """Return what a proxy means for a session; None where none was noticed."""
         if self.proxy is None:
-            return ()
+            return None
         return (
             f"{self.proxy} stands between Rivet and the server: a session's settings and its "
-            "snapshot hold only while it keeps one server connection for it",
+            "snapshot hold only while it keeps one server connection for it"
         )
 
 

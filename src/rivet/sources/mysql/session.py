@@ -146,9 +146,9 @@ class MysqlSession:
         """Return such as `MariaDB 10.11.6`."""
         return self._link.title
 
-    def notes(self) -> tuple[str, ...]:
-        """Return what the owner of the database should know about this read."""
-        return self._link.notes()
+    def proxy_note(self) -> str | None:
+        """Return what a proxy that was noticed means for this session, see `NoticesProxies`."""
+        return self._link.proxy_note()
 
     def cancel(self) -> None:
         """Cancel what runs on the server; does nothing where nothing runs or it is gone."""
