@@ -21,7 +21,7 @@ from bench.cases import Case, own_environment, peer, rivet_command, script
 from bench.environments import environment
 from bench.measure import cpu_of_server
 from bench.suite import run_table
-from bench.verdict import Verdict, at_least, at_most
+from bench.verdict import Verdict, at_least, at_most, ratio
 from tests.support import clusters
 
 if TYPE_CHECKING:
@@ -165,11 +165,11 @@ def maria_verdicts(results: dict[str, Any]) -> list[Verdict]:
     return [
         at_most(
             "MariaDB lineitem: wall at most 1.1 times the client's own drain",
-            _ratio(line, "rivet", "drain"),
+            ratio(line, "rivet", "drain"),
             1.1,
         ),
         at_least(
-            "MariaDB lineitem: faster than connectorx", _ratio(line, "connectorx", "rivet"), 1.0
+            "MariaDB lineitem: faster than connectorx", ratio(line, "connectorx", "rivet"), 1.0
         ),
         Verdict(
             "MariaDB lineitem, and ten times its rows: peak memory under 256 MB",
@@ -177,8 +177,3 @@ def maria_verdicts(results: dict[str, Any]) -> list[Verdict]:
             max(known) < _MEMORY_MB if known else None,
         ),
     ]
-
-
-def _ratio(cases: dict[str, Any], name: str, base: str) -> float | None:
-    walls = [cases.get(one, {}).get("wall_s") for one in (name, base)]
-    return None if None in walls else walls[0] / walls[1]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.many_report import many_section, many_verdicts
 from bench.mariadb import maria_verdicts
-from bench.verdict import Verdict, at_least, at_most, times
+from bench.verdict import Verdict, at_least, at_most, ratio, times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,28 +33,28 @@ def _table_verdicts(results: Results) -> list[Verdict]:
     startup = results["startup"]
     return [
         at_most(
-            "lineitem: wall at most 1.5 times the drained COPY", _ratio(line, "rivet", "drain"), 1.5
+            "lineitem: wall at most 1.5 times the drained COPY", ratio(line, "rivet", "drain"), 1.5
         ),
-        at_least("lineitem: faster than connectorx", _ratio(line, "connectorx", "rivet"), 1.0),
-        at_least("lineitem: at least 2 times as fast as ADBC", _ratio(line, "adbc", "rivet"), 2.0),
+        at_least("lineitem: faster than connectorx", ratio(line, "connectorx", "rivet"), 1.0),
+        at_least("lineitem: at least 2 times as fast as ADBC", ratio(line, "adbc", "rivet"), 2.0),
         at_least(
             "lineitem: at least 2.5 times as fast as the reference, its fast profile",
-            _ratio(line, "reference-fast", "rivet"),
+            ratio(line, "reference-fast", "rivet"),
             2.5,
         ),
         at_least(
             "wide: at least 1.5 times as fast as the reference, its fast profile",
-            _ratio(wide, "reference-fast", "rivet"),
+            ratio(wide, "reference-fast", "rivet"),
             1.5,
         ),
         at_least(
             "lineitem: at least 2.5 times as fast as the reference as it comes",
-            _ratio(line, "reference", "rivet"),
+            ratio(line, "reference", "rivet"),
             2.5,
         ),
         at_least(
             "wide: at least 1.5 times as fast as the reference as it comes",
-            _ratio(wide, "reference", "rivet"),
+            ratio(wide, "reference", "rivet"),
             1.5,
         ),
         _memory("lineitem: peak memory under 256 MB", line),
@@ -118,8 +118,8 @@ def _table(cases: Results) -> list[str]:
             lines.append(f"| {case['title']} | failed: {_cell(case['problem'])} | | | | | | |")
             continue
         lines.append(
-            f"| {case['title']} | {case['wall_s']:.2f} | {times(_ratio(cases, name, 'drain'))} "
-            f"| {times(_ratio(cases, name, 'rivet'))} | {case['client_cpu_s']:.2f} "
+            f"| {case['title']} | {case['wall_s']:.2f} | {times(ratio(cases, name, 'drain'))} "
+            f"| {times(ratio(cases, name, 'rivet'))} | {case['client_cpu_s']:.2f} "
             f"| {case['server_cpu_s']:.2f} | {case['peak_mb']:.0f} "
             f"| {_whole(case['written_mb'])} |"
         )
@@ -132,11 +132,6 @@ def _cell(text: str | None) -> str:
 
 def _whole(number: float | None) -> str:
     return "" if number is None else f"{number:.0f}"
-
-
-def _ratio(cases: Results, name: str, base: str) -> float | None:
-    walls = [cases.get(one, {}).get("wall_s") for one in (name, base)]
-    return None if None in walls else walls[0] / walls[1]
 
 
 def _memory(target: str, cases: Results) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -32,3 +33,9 @@ def at_most(target: str, ratio: float | None, limit: float) -> Verdict:
 def at_least(target: str, ratio: float | None, limit: float) -> Verdict:
     """Judge a ratio that should be large."""
     return Verdict(target, times(ratio), None if ratio is None else ratio >= limit)
+
+
+def ratio(cases: dict[str, Any], name: str, base: str) -> float | None:
+    """Return the wall of one case divided by that of another; None where one was not measured."""
+    walls = [cases.get(one, {}).get("wall_s") for one in (name, base)]
+    return None if None in walls else walls[0] / walls[1]

@@ -161,7 +161,6 @@ _MYSQL_FIELDS: Final[list[tuple[FieldSpec, Callable[[random.Random], bytes]]]] =
     (FieldSpec("a", Decoder.BIT_INT8), lambda rng: rng.randbytes(rng.randint(1, 8))),
     (FieldSpec("a", Decoder.GEOMETRY), lambda rng: bytes(5) + rng.randbytes(rng.randint(4, 30))),
 ]
-rowpackets._ARROW[Decoder.UUID] = pa.uuid()
 TARGETS: Final = {"pgcopy": PgCopy, "mysqlrows": MysqlRows}
 
 

@@ -114,12 +114,13 @@ class Proxy:
             limit = self.cut_after_bytes
             is_cut = limit is not None and passed + len(block) >= limit
             allowed = block[: max(0, limit - passed)] if is_cut and limit is not None else block
-            with suppress(OSError):
-                client.sendall(allowed)
             passed += len(allowed)
             self.answered_bytes += len(allowed)
+            # kept before they are passed on: whoever has read them finds them here
             if self.keeps_answers:
                 self.answers += allowed
+            with suppress(OSError):
+                client.sendall(allowed)
             if is_cut:
                 if not self.is_clean_cut:
                     self.cut_all()

@@ -27,6 +27,7 @@ _ARROW: Final = {
     Decoder.TEXT_UUID: pa.uuid(),
     Decoder.TEXT: pa.string(),
     Decoder.BYTES: pa.binary(),
+    Decoder.UUID: pa.uuid(),
     Decoder.BIT_BOOL: pa.bool_(),
     Decoder.BIT_INT8: pa.uint64(),
     Decoder.GEOMETRY: pa.binary(),

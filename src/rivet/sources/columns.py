@@ -10,17 +10,17 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from rivet.errors import PlanError, UnsafeTypeError
+from rivet.errors import PlanError, StalePlanError, UnsafeTypeError
 from rivet.model.columns import Column, Mask
 from rivet.model.types import STRING, Fidelity, InvalidPolicy
 from rivet.redact import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rivet.model.columns import ColumnRules
 
-__all__ = ["Named", "choose_columns"]
+__all__ = ["Named", "choose_columns", "refuse_changed"]
 
 _AS_TEXT = "set `columns: {<name>: text}` for each, or one of the types listed"
 _NOTES = {
@@ -61,7 +61,7 @@ def choose_columns(
     """
     found = tuple(natives)
     names = [native.name for native in found]
-    refuse_duplicates(names, "two columns of the result share a name")
+    _refuse_duplicates(names, "two columns of the result share a name")
     _refuse_strangers(names, rules)
     columns: list[Column] = []
     refused: list[str] = []
@@ -83,13 +83,30 @@ def choose_columns(
     if found and not columns:
         msg = "`include` and `exclude` leave no column to read"
         raise PlanError(msg, hint=f"the columns are: {_listed(names)}")
-    refuse_duplicates(
+    _refuse_duplicates(
         [column.name for column in columns], "two columns have the same name after `rename`"
     )
     return tuple(columns)
 
 
-def refuse_duplicates(names: Sequence[str], message: str) -> None:
+def refuse_changed(now: Mapping[str, str], planned: Iterable[Column], label: str) -> None:
+    """Refuse a plan whose columns are gone or have another type by now.
+
+    Args:
+        now: Native type by the column's name in the source.
+        planned: The columns of the plan; others do not matter.
+        label: The relation, for the message.
+
+    Raises:
+        StalePlanError: All such columns are named.
+    """
+    changed = [one.source_name for one in planned if now.get(one.source_name) != one.native_type]
+    if changed:
+        msg = f"{visible(label)}: column(s) {_listed(changed)} changed since the plan was made"
+        raise StalePlanError(msg, hint="run it again to plan with the new columns")
+
+
+def _refuse_duplicates(names: Sequence[str], message: str) -> None:
     """Refuse names that stand twice in a result.
 
     Raises:

@@ -16,7 +16,19 @@ from rivet.redact import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["authority_file", "is_local", "refuse_plaintext", "resolved", "system_authorities"]
+__all__ = [
+    "ENCODE_HINT",
+    "authority_file",
+    "is_local",
+    "refuse_plaintext",
+    "resolved",
+    "system_authorities",
+]
+
+ENCODE_HINT: Final = (
+    "percent-encode user and password in the URL ('@' is %40, '/' is %2F, '%' is %25), or give "
+    "host, user and password_env instead of a URL"
+)
 
 _USUAL_AUTHORITIES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",

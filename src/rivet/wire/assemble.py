@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-__all__ = ["build_array", "first_bad_text", "numbers_of_text"]
+__all__ = ["BadCellError", "build_array", "first_bad_text", "first_refused", "numbers_of_text"]
 
 
 def build_array(
@@ -49,6 +49,33 @@ def first_bad_text(offsets: pa.Buffer, data: pa.Buffer, rows: int) -> int | None
     return low
 
 
+class BadCellError(Exception):
+    """A value that is found bad when its batch is taken: status, field and row."""
+
+    def __init__(self, status: int, field: int, row: int) -> None:
+        super().__init__(status, field, row)
+        self.status, self.field, self.row = status, field, row
+
+
+def first_refused(array: pa.Array, change: Callable[[pa.Array], object]) -> int:
+    """Return the index of the first value that makes a change of the whole array fail.
+
+    Args:
+        array: One that `change` has just refused.
+        change: Raises `pyarrow.ArrowInvalid` for an array that holds such a value.
+    """
+    low, high = 0, len(array) - 1
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            change(array.slice(low, middle - low + 1))
+        except pa.ArrowInvalid:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
 def numbers_of_text(
     arrow_type: pa.DataType, rows: int, buffers: Sequence[pa.Buffer | None]
 ) -> tuple[pa.Array | None, int | None]:
@@ -63,16 +90,7 @@ def numbers_of_text(
     try:
         return texts.cast(arrow_type), None
     except pa.ArrowInvalid:
-        low, high = 0, rows - 1
-    while low < high:
-        middle = (low + high) // 2
-        try:
-            texts.slice(low, middle - low + 1).cast(arrow_type)
-        except pa.ArrowInvalid:
-            high = middle
-        else:
-            low = middle + 1
-    return None, low
+        return None, first_refused(texts, lambda part: part.cast(arrow_type))
 
 
 def _is_utf8(data: pa.Buffer, stop: int) -> bool:

@@ -11,14 +11,15 @@ import cython
 import pyarrow as pa  # noqa: TC002 - a guard would hide it from the compiler
 
 from rivet.errors import InternalError
+from rivet.wire.assemble import BadCellError
 from rivet.wire.refusals import not_finished, refusal
 
 if cython.compiled:
     from cython.cimports.rivet.wire.columns import ColumnBuffers
-    from cython.cimports.rivet.wire.native import AT_END, BAD_TEXT, FAILED, MALFORMED
+    from cython.cimports.rivet.wire.native import AT_END, FAILED
 else:
     from .columns import ColumnBuffers
-    from .plain import AT_END, BAD_TEXT, FAILED, MALFORMED
+    from .plain import AT_END, FAILED
 
 __all__ = ["BatchDecoder"]
 
@@ -93,12 +94,9 @@ class BatchDecoder:
             raise self._failure
         try:
             batch = self._columns.take(self._row)
-        except UnicodeError as error:
-            self._failed_field, self._row = error.args
-            raise self.refuse(BAD_TEXT) from None
-        except ValueError as error:
-            self._failed_field, self._row = error.args
-            raise self.refuse(MALFORMED) from None
+        except BadCellError as error:
+            self._failed_field, self._row = error.field, error.row
+            raise self.refuse(error.status) from None
         self._rows_before += self._row
         self._row = 0
         return batch

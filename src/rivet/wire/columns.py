@@ -13,13 +13,15 @@ from __future__ import annotations
 import cython
 import pyarrow as pa
 
-from rivet.wire.assemble import build_array, first_bad_text, numbers_of_text
+from rivet.wire.assemble import BadCellError, build_array, first_bad_text, numbers_of_text
 
 if cython.compiled:
     from cython.cimports.libc.stdlib import calloc, free
     from cython.cimports.rivet.wire.decoders import decoder_of
     from cython.cimports.rivet.wire.native import (
+        BAD_TEXT,
         BITS,
+        MALFORMED,
         NOWHERE,
         VARIABLE,
         Column,
@@ -33,7 +35,9 @@ if cython.compiled:
 else:
     from .decoders import decoder_of
     from .plain import (
+        BAD_TEXT,
         BITS,
+        MALFORMED,
         NOWHERE,
         VARIABLE,
         Column,
@@ -253,9 +257,7 @@ class ColumnBuffers:
         """Return the first `rows` rows as a record batch that owns its memory; start anew.
 
         Raises:
-            UnicodeError: A text is not valid UTF-8; its arguments are the index of the field and
-                of the row.
-            ValueError: A text is no number; the same arguments.
+            BadCellError: A text is not valid UTF-8, or is no number.
         """
         child: cython.Py_ssize_t = self.width
         index: cython.Py_ssize_t
@@ -306,11 +308,11 @@ class ColumnBuffers:
         if self._specs[index].is_text:
             bad = first_bad_text(parts[1], parts[2], rows)
             if bad is not None:
-                raise UnicodeError(*self._parent(index, bad))
+                raise BadCellError(BAD_TEXT, *self._parent(index, bad))
         if self._specs[index].is_number_text:
             numbers, bad = numbers_of_text(arrow_type, rows, parts)
             if bad is not None:
-                raise ValueError(*self._parent(index, bad))
+                raise BadCellError(MALFORMED, *self._parent(index, bad))
             return numbers
         return build_array(arrow_type, rows, parts)
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import duckdb
 
-from rivet.errors import InternalError, SourceQueryError, StalePlanError
+from rivet.errors import InternalError, SourceQueryError
 from rivet.redact import visible
+from rivet.sources.columns import refuse_changed
 from rivet.sources.duckdb.catalog import columns_of, facts_of, find_table, source_sql, table_sizes
 from rivet.sources.duckdb.faults import open_error, translated
 from rivet.sources.duckdb.read import ArrowStream
@@ -39,8 +40,6 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
 }
-
-
 # A table streams through a small buffer; a query may have to sort or group before its first row.
 _TABLE_MEMORY: Final = "48MB"
 _QUERY_MEMORY: Final = "1GB"
@@ -118,15 +117,7 @@ class DuckdbSession:
         relation = request.relation
         with translated(f"reading {visible(relation.label)}"):
             now = {one.name: one.type for one in columns_of(self.connection, relation)}
-            changed = [
-                visible(column.source_name)
-                for column in request.columns
-                if now.get(column.source_name) != column.native_type
-            ]
-            if changed:
-                listed = ", ".join(f"'{name}'" for name in changed)
-                msg = f"{visible(relation.label)}: column(s) {listed} changed since the plan"
-                raise StalePlanError(msg, hint="run it again to plan anew")
+            refuse_changed(now, request.columns, relation.label)
             source = source_sql(self.connection, relation)
             memory = _TABLE_MEMORY if _is_stored(self.connection, relation) else _QUERY_MEMORY
             self.connection.execute(f"SET memory_limit = '{memory}'")
@@ -137,15 +128,14 @@ class DuckdbSession:
     def scalar(self, sql: str) -> str | None:
         """Run a query of one row and one column and return DuckDB's own text of it."""
         inner = single_statement(sql, DIALECT)
+        # As text on the server: Python's form of a value is not DuckDB's.
+        wrapped = f"SELECT COLUMNS(*)::VARCHAR FROM (\n{inner}\n)"  # noqa: S608
         with translated("running a query"):
-            rows = self.connection.execute(inner).fetchmany(2)
-            width = len(rows[0]) if rows else 0
-            if len(rows) != 1 or width != 1:
-                msg = "the query must give one row of one column"
-                raise SourceQueryError(msg, hint="select one value, such as SELECT max(id) FROM t")
-            # The statement again, as text: Python's form of a value is not DuckDB's.
-            wrapped = f"SELECT COLUMNS(*)::VARCHAR FROM (\n{inner}\n)"  # noqa: S608
-            ((value,),) = self.connection.execute(wrapped).fetchall()
+            rows = self.connection.execute(wrapped).fetchmany(2)
+        if len(rows) != 1 or len(rows[0]) != 1:
+            msg = "the query must give one row of one column"
+            raise SourceQueryError(msg, hint="select one value, such as SELECT max(id) FROM t")
+        ((value,),) = rows
         return None if value is None else str(value)
 
     @property

@@ -14,10 +14,9 @@ from rivet.errors import FormatError
 from rivet.model.arrow import arrow_type
 from rivet.model.types import InvalidPolicy, Kind, Unit
 from rivet.redact import visible
+from rivet.wire.assemble import first_refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rivet.model.columns import Column
 
 __all__ = ["Shaper"]
@@ -61,7 +60,7 @@ class Shaper:
             self._refuse_large(array, first_row)
         if kind in _RANGED:
             array = self._in_range(array, first_row)
-        return self._guarded(array, first_row, self._cast)
+        return self._fitted(array, first_row)
 
     def _cast(self, array: pa.Array) -> pa.Array:
         wanted = self._type
@@ -121,29 +120,19 @@ class Shaper:
                 "RIVET_VALUE_TOO_LARGE",
             )
 
-    def _guarded(
-        self, array: pa.Array, first_row: int, change: Callable[[pa.Array], pa.Array]
-    ) -> pa.Array:
-        """Change an array; where that fails, find the first row that makes it fail."""
+    def _fitted(self, array: pa.Array, first_row: int) -> pa.Array:
+        """Cast an array; where that fails, name the first row that makes it fail."""
         try:
-            return change(array)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            low, high = 0, len(array) - 1
-        while low < high:
-            middle = (low + high) // 2
-            try:
-                change(array.slice(low, middle - low + 1))
-            except pa.ArrowInvalid:
-                high = middle
-            else:
-                low = middle + 1
-        # Arrow's own message quotes the value, so the chain is cut.
+            return self._cast(array)
+        except pa.ArrowInvalid:
+            row = first_row + first_refused(array, self._cast)
+        # Outside the handler: Arrow's own message quotes the value, so nothing chains to it.
         raise self._refusal(
-            first_row + low,
+            row,
             f"holds a value that does not fit {self._column.logical.label}",
             "give the column a wider type in `columns:`, or " + _AS_TEXT,
             "RIVET_FORMAT_VALUE",
-        ) from None
+        )
 
     def _refusal(self, row: int, what: str, hint: str, code: str) -> FormatError:
         name = self._column.name

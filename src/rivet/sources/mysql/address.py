@@ -14,17 +14,18 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from rivet.errors import ConfigError
 from rivet.model.source import TlsMode, TlsOptions
 from rivet.redact import Secret, visible
-from rivet.sources.network import authority_file, refuse_plaintext, resolved, system_authorities
+from rivet.sources.network import (
+    ENCODE_HINT,
+    authority_file,
+    refuse_plaintext,
+    system_authorities,
+)
 
 if TYPE_CHECKING:
     from rivet.model.source import SourceAddress
 
 SCHEMES: Final = ("mysql", "mariadb")
 _PORT: Final = 3306
-_ENCODE_HINT: Final = (
-    "percent-encode user and password in the URL ('@' is %40, '/' is %2F, '%' is %25), or give "
-    "host, user and password_env instead of a URL"
-)
 _SSL_MODES: Final[dict[str, TlsMode | None]] = {
     "disabled": TlsMode.DISABLE,
     "preferred": None,
@@ -101,7 +102,7 @@ def _of_url(address: SourceAddress) -> Parameters:
     has_late_userinfo = "@" not in authority and "@" in rest.partition("?")[0]
     if authority.count("@") > 1 or has_late_userinfo:
         msg = "the user or password in the MySQL URL holds an unencoded '@' or '/'"
-        raise ConfigError(msg, hint=_ENCODE_HINT)
+        raise ConfigError(msg, hint=ENCODE_HINT)
     try:
         parts = urlsplit(f"mysql://{rest}")
         host, port = parts.hostname, parts.port
@@ -113,7 +114,7 @@ def _of_url(address: SourceAddress) -> Parameters:
     except ValueError:
         # The parser's own message may hold a piece of the password.
         msg = "the MySQL URL is not valid"
-        raise ConfigError(msg, hint=_ENCODE_HINT) from None
+        raise ConfigError(msg, hint=ENCODE_HINT) from None
     password = None if parts.password is None else unquote(parts.password)
     tls, socket = _options(options, address)
     return Parameters(
@@ -173,7 +174,7 @@ def tls_context(tls: TlsOptions, base_dir: Path) -> ssl.SSLContext | None:
         msg = f"tls.mode {tls.mode.value} needs the certificate of an authority, none is installed"
         raise ConfigError(msg, hint="set tls.ca_file to the authority's certificate (PEM)")
     try:
-        context.load_verify_locations(cafile=resolved(file, base_dir))
+        context.load_verify_locations(cafile=file)
     except (ssl.SSLError, OSError) as error:
         msg = f"tls.ca_file: {file} holds no certificate that can be read"
         raise ConfigError(msg, hint="give the authority's certificate (PEM)") from error

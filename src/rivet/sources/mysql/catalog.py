@@ -18,6 +18,8 @@ from rivet.errors import SourceQueryError
 from rivet.model.relation import Relation, TableFacts
 from rivet.redact import visible
 from rivet.sources.mysql import types
+from rivet.sources.mysql.faults import error_number
+from rivet.sources.mysql.link import ask
 from rivet.sources.mysql.overrides import DIALECT
 from rivet.sources.mysql.types import NativeColumn, native_column
 from rivet.sources.sql import select, single_statement, subquery
@@ -29,8 +31,7 @@ if TYPE_CHECKING:
 
 _NEAR_NAMES: Final = 3
 _LONGEST_TEXT: Final = 2**32 - 1
-_NO_DATABASE: Final = ER.NO_DB_ERROR
-_NO_TABLE: Final = (ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR)
+_NO_TABLE: Final = frozenset({ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR})
 
 _NAMES: Final = """
     SELECT IF(TABLE_SCHEMA = DATABASE(), TABLE_NAME, CONCAT(TABLE_SCHEMA, '.', TABLE_NAME))
@@ -51,13 +52,6 @@ _SIZES: Final = """
 _CHECKS: Final = """
     SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
     WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s"""
-
-
-def ask(connection: Connection[Any], sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Run a small query with bound values and return its rows."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values or None)
-        return list(cursor.fetchall())
 
 
 def source_sql(relation: Relation) -> str:
@@ -81,13 +75,13 @@ def columns_of(connection: Connection[Any], relation: Relation) -> tuple[NativeC
     try:
         fields = _prepared(connection, sql)
     except MySQLError as error:
-        if relation.table is not None and error.args[:1] and error.args[0] in _NO_TABLE:
+        if relation.table is not None and error_number(error) in _NO_TABLE:
             raise _not_found(connection, relation) from error
         raise
     if not fields:
         msg = "the query gives no rows: it is not a SELECT"
         raise SourceQueryError(msg, hint="write one SELECT statement")
-    return with_json(connection, fields)
+    return _with_json(connection, fields)
 
 
 def _prepared(connection: Connection[Any], sql: str) -> list[FieldDescriptorPacket]:
@@ -124,7 +118,7 @@ def natives_of(fields: Iterable[FieldDescriptorPacket]) -> tuple[NativeColumn, .
     )
 
 
-def with_json(
+def _with_json(
     connection: Connection[Any], fields: Sequence[FieldDescriptorPacket]
 ) -> tuple[NativeColumn, ...]:
     """Describe columns, and find those that MariaDB declares JSON."""

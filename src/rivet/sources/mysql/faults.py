@@ -169,9 +169,14 @@ def _fault(number: int) -> _Fault:
     return _BY_NUMBER.get(number, (SourceError, _LOG_HINT))
 
 
+def error_number(error: MySQLError) -> int:
+    """Return the server's or the driver's number of an error; -1 without one."""
+    return error.args[0] if error.args and isinstance(error.args[0], int) else -1
+
+
 def _parts(error: MySQLError) -> tuple[int, str]:
     """Return the number and the text on one line, without values and secrets."""
-    number = error.args[0] if error.args and isinstance(error.args[0], int) else -1
+    number = error_number(error)
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
     if number in _VALUE_NUMBERS:
         text = _QUOTED.sub("'...'", text)

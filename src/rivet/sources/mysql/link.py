@@ -19,7 +19,7 @@ from pymysql.err import MySQLError
 from rivet.errors import SourceAuthError, SourceError
 from rivet.redact import visible
 from rivet.sources.mysql.address import connection_parameters, tls_context
-from rivet.sources.mysql.faults import connect_error, translated
+from rivet.sources.mysql.faults import connect_error, error_number, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.sources.mysql.address import Parameters
 
-__all__ = ["Link", "cancel_query", "open_link"]
+__all__ = ["Link", "ask", "cancel_query", "open_link"]
 
 _OLDEST_MYSQL: Final = (5, 7)
 _OLDEST_MARIADB: Final = (10, 5)
@@ -218,17 +218,17 @@ def _pin(link: Link, settings: SessionSettings) -> None:
         wanted["max_execution_time"] = round(limit * 1000)
     needed = {**_PINNED, "lock_wait_timeout": lock_s}
     _set(link.connection, needed)
-    _query(link.connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    ask(link.connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     try:
         _set(link.connection, wanted)
     except MySQLError as error:
-        if _number(error) not in _LACKING:
+        if error_number(error) not in _LACKING:
             raise
         for name, value in wanted.items():
             try:
                 _set(link.connection, {name: value})
             except MySQLError as one:
-                if _number(one) not in _LACKING:
+                if error_number(one) not in _LACKING:
                     raise
 
 
@@ -240,12 +240,12 @@ _LACKING: Final = frozenset(
 def _set(connection: Connection[Any], values: dict[str, Any]) -> None:
     """Set session variables; the names are constants of this file."""
     listed = ", ".join(f"SESSION {name} = %s" for name in values)
-    _query(connection, f"SET {listed}", list(values.values()))
+    ask(connection, f"SET {listed}", list(values.values()))
 
 
 def _read_back(link: Link, place: str) -> None:
     listed = ", ".join(f"@@SESSION.{name}" for name in _PINNED)
-    ((*found,),) = _query(link.connection, f"SELECT {listed}")
+    ((*found,),) = ask(link.connection, f"SELECT {listed}")
     for (name, value), now in zip(_PINNED.items(), found, strict=True):
         if str(now).lower() != str(value).lower():
             msg = f"{place} did not take the setting {name}, on which exact values depend"
@@ -258,26 +258,21 @@ def _proxy(connection: Connection[Any]) -> str | None:
     Source:
         The documentation of ProxySQL ("PROXYSQL INTERNAL SESSION") and of MaxScale.
     """
-    ((comment, own_id),) = _query(connection, "SELECT @@version_comment, CONNECTION_ID()")
+    ((comment, own_id),) = ask(connection, "SELECT @@version_comment, CONNECTION_ID()")
     if found := _PROXIES.search(str(comment)):
         return found[0]
     for probe, name in (("PROXYSQL INTERNAL SESSION", "ProxySQL"), ("SELECT @@proxy_version", "")):
         with suppress(MySQLError):
-            _query(connection, probe)
+            ask(connection, probe)
             return name or "a proxy"
     return None if int(own_id) == connection.thread_id() else "a proxy"
 
 
-def _query(
-    connection: Connection[Any], sql: str, values: Sequence[Any] = ()
-) -> list[tuple[Any, ...]]:
+def ask(connection: Connection[Any], sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run a small statement with bound values and return its rows."""
     with connection.cursor() as cursor:
         cursor.execute(sql, values or None)
         return list(cursor.fetchall())
-
-
-def _number(error: MySQLError) -> int:
-    return error.args[0] if error.args and isinstance(error.args[0], int) else -1
 
 
 def cancel_query(link: Link, address: SourceAddress, settings: SessionSettings) -> None:
@@ -296,7 +291,7 @@ def cancel_query(link: Link, address: SourceAddress, settings: SessionSettings) 
         return
     try:
         with suppress(MySQLError, OSError):
-            _query(other, f"KILL QUERY {int(link.connection.thread_id())}")
+            ask(other, f"KILL QUERY {int(link.connection.thread_id())}")
     finally:
         _drop(other)
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
 
-from rivet.errors import StalePlanError
+from rivet.errors import InternalError
 from rivet.model.arrow import arrow_schema
-from rivet.redact import visible
+from rivet.sources.columns import refuse_changed
 from rivet.sources.mysql import types
 from rivet.sources.mysql.catalog import natives_of, source_sql
 from rivet.sources.mysql.faults import translated
@@ -24,7 +24,6 @@ from rivet.sources.stream import NO_LIMIT, WireStream
 from rivet.wire import kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from pymysql.connections import Connection
@@ -59,31 +58,6 @@ def select_statement(
     if relation.query is not None and is_whole and all(map(is_selected_as_it_is, columns)):
         return single_statement(relation.query, DIALECT)
     return select([expression(column) for column in columns], source_sql(relation))
-
-
-def refuse_changed(
-    natives: Iterable[NativeColumn], planned: tuple[Column, ...], relation: Relation
-) -> None:
-    """Compare what is read with what was planned.
-
-    Args:
-        natives: Columns by their names in the source.
-        planned: The columns of the plan.
-        relation: For the message.
-
-    Raises:
-        StalePlanError: A column is gone or has another type.
-    """
-    now = {native.name: native.spelling for native in natives}
-    changed = sorted(
-        visible(column.source_name)
-        for column in planned
-        if now.get(column.source_name) != column.native_type
-    )
-    if changed:
-        listed = ", ".join(f"'{name}'" for name in changed)
-        msg = f"{visible(relation.label)}: column(s) {listed} changed since the plan was made"
-        raise StalePlanError(msg, hint="run it again to plan anew")
 
 
 class ResultStream(WireStream):
@@ -121,7 +95,8 @@ class ResultStream(WireStream):
     @override
     def _fill(self) -> bool:
         if self._receiver is None:
-            return False
+            msg = "rows were asked for before the statement began"
+            raise InternalError(msg)
         request = self._request
         is_more = self._receiver.fill(request.batch_rows, request.batch_bytes)
         if not is_more:
@@ -148,11 +123,12 @@ class ResultStream(WireStream):
 
 def _refuse_changed_result(natives: tuple[NativeColumn, ...], request: ReadRequest) -> None:
     """Compare the result's own columns with the plan: a table may change until it is read."""
-    if [native.name for native in natives] != [column.name for column in request.columns]:
-        refuse_changed((), request.columns, request.relation)
-    for native, column in zip(natives, request.columns, strict=True):
+    planned, label = request.columns, request.relation.label
+    if [native.name for native in natives] != [column.name for column in planned]:
+        refuse_changed({}, planned, label)
+    for native, column in zip(natives, planned, strict=True):
         codes = {native.value_code}
         if native.value_code == types.TEXT:
             codes.add(types.JSON)  # as MariaDB keeps it
         if is_selected_as_it_is(column) and column.native_code not in codes:
-            refuse_changed((native,), (column,), request.relation)
+            refuse_changed({native.name: native.spelling}, (column,), label)

@@ -11,11 +11,12 @@ from pymysql.err import MySQLError
 from rivet.errors import InternalError, SourceQueryError
 from rivet.model.source import Position
 from rivet.redact import visible
-from rivet.sources.mysql.catalog import ask, columns_of, source_sql, table_facts, table_sizes
-from rivet.sources.mysql.faults import translated
-from rivet.sources.mysql.link import cancel_query
+from rivet.sources.columns import refuse_changed
+from rivet.sources.mysql.catalog import columns_of, source_sql, table_facts, table_sizes
+from rivet.sources.mysql.faults import error_number, translated
+from rivet.sources.mysql.link import ask, cancel_query
 from rivet.sources.mysql.overrides import DIALECT, plan_columns
-from rivet.sources.mysql.read import ResultStream, refuse_changed, select_statement
+from rivet.sources.mysql.read import ResultStream, select_statement
 from rivet.sources.sql import select, single_statement
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.sources.mysql.link import Link
 
-_DUPLICATE_NAME: Final = ER.DUP_FIELDNAME
+_NOT_TOLD: Final = frozenset({ER.UNKNOWN_SYSTEM_VARIABLE, ER.SPECIFIC_ACCESS_DENIED_ERROR})
 
 
 class MysqlSession:
@@ -94,7 +95,8 @@ class MysqlSession:
                 connection.query("START TRANSACTION READ ONLY")
                 self._has_snapshot = True
             natives = columns_of(connection, relation)
-            refuse_changed(natives, request.columns, relation)
+            now = {native.name: native.spelling for native in natives}
+            refuse_changed(now, request.columns, relation.label)
         self._holds_snapshot = self._holds_snapshot or request.holds_snapshot
         self._is_reading = True
         return ResultStream(
@@ -137,7 +139,7 @@ class MysqlSession:
             try:
                 ((text,),) = ask(connection, f"SELECT {name}")
             except MySQLError as error:
-                if error.args[:1] and error.args[0] in _NOT_TOLD:
+                if error_number(error) in _NOT_TOLD:
                     return None
                 raise
         return Position("mysql", "gtid", str(text), is_approximate=True) if text else None
@@ -168,17 +170,4 @@ class MysqlSession:
     @contextmanager
     def _question(self, action: str) -> Iterator[Connection[Any]]:
         with translated(action, statement_timeout_s=self._settings.statement_timeout_s):
-            try:
-                yield self._connection
-            except MySQLError as error:
-                if error.args[:1] == (_DUPLICATE_NAME,):
-                    msg = f"{action}: two columns of the result share a name"
-                    hint = "give each its own name with AS"
-                    raise SourceQueryError(msg, hint=hint) from error
-                raise
-
-
-_NOT_TOLD: Final = (
-    ER.UNKNOWN_SYSTEM_VARIABLE,
-    ER.SPECIFIC_ACCESS_DENIED_ERROR,
-)
+            yield self._connection

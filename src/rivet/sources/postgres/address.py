@@ -16,7 +16,13 @@ from psycopg.conninfo import conninfo_to_dict
 from rivet.errors import ConfigError
 from rivet.model.source import TlsMode, TlsOptions
 from rivet.redact import redact, register_secret, visible
-from rivet.sources.network import authority_file, refuse_plaintext, resolved, system_authorities
+from rivet.sources.network import (
+    ENCODE_HINT,
+    authority_file,
+    refuse_plaintext,
+    resolved,
+    system_authorities,
+)
 
 if TYPE_CHECKING:
     from rivet.model.source import SessionSettings, SourceAddress
@@ -24,10 +30,6 @@ if TYPE_CHECKING:
 SCHEMES: Final = ("postgresql", "postgres")
 _PROTECTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 _SECRETS: Final = ("password", "sslpassword")
-_ENCODE_HINT: Final = (
-    "percent-encode user and password in the URL ('@' is %40, '/' is %2F, '%' is %25), or give "
-    "host, user and password_env instead of a URL"
-)
 
 
 def connection_parameters(address: SourceAddress, settings: SessionSettings) -> dict[str, str]:
@@ -94,7 +96,7 @@ def _parsed(text: str) -> dict[str, str]:
         tokens = re.findall(r'"([^"]*)"', detail)
         is_safe = bool(separator) and all(token not in userinfo for token in tokens)
         msg = "the PostgreSQL URL is not valid" + (f": {detail}" if is_safe else "")
-        raise ConfigError(msg, hint=_ENCODE_HINT) from None
+        raise ConfigError(msg, hint=ENCODE_HINT) from None
     return {key: str(value) for key, value in parsed.items() if value is not None}
 
 
@@ -105,7 +107,7 @@ def _refuse_raw_reserved(rest: str) -> None:
     has_late_userinfo = "@" not in authority and "@" in tail.partition("?")[0] and not is_port
     if authority.count("@") > 1 or has_late_userinfo:
         msg = "the user or password in the PostgreSQL URL holds an unencoded '@' or '/'"
-        raise ConfigError(msg, hint=_ENCODE_HINT)
+        raise ConfigError(msg, hint=ENCODE_HINT)
 
 
 def _service_parameters(name: str) -> dict[str, str]:

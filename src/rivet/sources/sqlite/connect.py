@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from rivet.errors import InternalError, SourceQueryError, StalePlanError
+from rivet.errors import InternalError, SourceQueryError
+from rivet.sources.columns import refuse_changed
 from rivet.sources.files import check_file, database_path
 from rivet.sources.sqlite.catalog import check_table, columns_of, facts_of, source_sql
 from rivet.sources.sqlite.estimates import table_sizes
@@ -187,13 +188,7 @@ class SqliteSession:
         now = {
             one.name: one.type or UNTYPED for one in columns_of(self.connection, request.relation)
         }
-        changed = [
-            c.source_name for c in request.columns if now.get(c.source_name) != c.native_type
-        ]
-        if changed:
-            listed = ", ".join(f"'{name}'" for name in changed)
-            msg = f"{request.relation.label}: column(s) {listed} changed since the plan was made"
-            raise StalePlanError(msg, hint="run again to plan with the new columns")
+        refuse_changed(now, request.columns, request.relation.label)
 
     def _end(self) -> None:
         self._stream = None
