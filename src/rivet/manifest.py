@@ -209,13 +209,13 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
         part_count=len(ordered),
         snapshot=_snapshot(position),
         row_hash=_row_hash(plan),
-        parts=tuple(_part(number, part) for number, part in enumerate(ordered, start=1)),
+        parts=tuple(_part(number, part, position) for number, part in enumerate(ordered, start=1)),
     )
     body = manifest.model_dump(mode="json", by_alias=True)
     return json.dumps(body, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
-def _part(number: int, part: RecordedPart) -> ManifestPart:
+def _part(number: int, part: RecordedPart, position: Position | None) -> ManifestPart:
     return ManifestPart(
         part_id=number,
         path=part.name,
@@ -225,6 +225,7 @@ def _part(number: int, part: RecordedPart) -> ManifestPart:
         content_md5=part.stats.content_md5,
         chunk_index=part.chunk_index,
         recorded_at=_rfc3339(part.recorded_at),
+        snapshot=None if part.instant == position else _snapshot(part.instant),
         columns=tuple(
             ColumnCounts(
                 name=column.name,

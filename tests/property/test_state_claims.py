@@ -16,6 +16,7 @@ from rivet.errors import InternalError, RefusedError
 from rivet.model.chunk import Chunk, Claim
 from rivet.model.run import RunOutcome, RunStatus
 from rivet.model.source import Position
+from rivet.model.span import Span, SpanKind
 from rivet.state.locks import lock_file_name
 from rivet.state.sqlite import SqliteDatabase
 from rivet.state.store import StateStore, open_store
@@ -135,7 +136,7 @@ def test_any_text_survives(
     assert isinstance(store.database, SqliteDatabase)
     if store.run(run_id) is None:
         store.begin_run(a_run(run_id, export_name))
-        store.plan_chunks(run_id, [Chunk(0, "range", position, kind)])
+        store.plan_chunks(run_id, [Chunk(0, Span(SpanKind.KEY, (kind,), (position,)))])
     claim = store.claim(run_id, export_name, store.chunks(run_id)[0])
     (part,) = store.record(claim, [a_part("a")], chunk_done=False)
     store.set_watermark(export_name, Position("e", kind, position), part)

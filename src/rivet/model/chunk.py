@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rivet.model.span import WHOLE, Span
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -11,15 +13,11 @@ class Chunk:
 
     Attributes:
         index: Its ordinal in the plan, from 0.
-        kind: How it is bounded; `all` means unbounded.
-        lower: Lower bound as stored text; None is open.
-        upper: Upper bound as stored text; None is open.
+        span: The rows it holds.
     """
 
     index: int
-    kind: str = "all"
-    lower: str | None = None
-    upper: str | None = None
+    span: Span = WHOLE
 
 
 @dataclass(frozen=True, slots=True)

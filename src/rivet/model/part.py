@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from rivet.model.source import Position
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnStats:
@@ -67,11 +69,16 @@ class StoredPart:
     uri: str
     ordinal: int
     stats: FileStats
+    instant: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedPart:
-    """A stored part that the state knows: from here on it is data."""
+    """A stored part that the state knows: from here on it is data.
+
+    Attributes:
+        instant: The place in the source's history it was read from, where the engine has one.
+    """
 
     part_id: int
     run_id: str
@@ -83,6 +90,7 @@ class RecordedPart:
     ordinal: int
     stats: FileStats
     recorded_at: datetime
+    instant: Position | None = None
 
     @property
     def location(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rivet.model.columns import Column
+    from rivet.model.span import Place, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,24 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """Columns that no two rows share and that are never NULL, by an index that is in force.
+
+    Attributes:
+        columns: Names in the source, in the order of the index.
+        is_integer: It is one column of whole numbers.
+        correlation: How far the order of the rows in the file is that of the first column, from
+            -1 to 1; None where unknown.
+        is_clustered: The rows lie in the order of this key.
+    """
+
+    columns: tuple[str, ...]
+    is_integer: bool = False
+    correlation: float | None = None
+    is_clustered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TableFacts:
     """What the catalog says of a relation; every number may be stale, none is ever a count.
 
@@ -39,11 +58,17 @@ class TableFacts:
         estimated_rows: The catalog's row estimate; None where it has none.
         estimated_bytes: Size of the data on the server's disk; None where unknown.
         key: Columns of the primary key, in key order; empty without one.
+        keys: Keys by which rows can be sought, the primary one first.
+        indexed: Columns that are the first of an index, so that seeking by them is cheap.
+        blocks: How many blocks the rows lie in, where they can be read by block; else None.
     """
 
     estimated_rows: int | None = None
     estimated_bytes: int | None = None
     key: tuple[str, ...] = ()
+    keys: tuple[Key, ...] = ()
+    indexed: tuple[str, ...] = ()
+    blocks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +84,9 @@ class ReadRequest:
         max_value_bytes: A single value above this is an error; 0 is no limit.
         holds_snapshot: The session stays in this read's instant until it ends, so that a count
             sees the same rows. Without it an engine may leave the instant with the last row.
+        spans: Only rows that all of these hold; empty is every row.
+        slice_s: Server seconds to aim at per statement, where the engine can read a table in
+            slices; 0 reads it in one statement.
     """
 
     relation: Relation
@@ -68,3 +96,23 @@ class ReadRequest:
     max_value_bytes: int = 256 * 1024 * 1024
     holds_snapshot: bool = False
     is_whole: bool = True
+    spans: tuple[Span, ...] = ()
+    slice_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which values a key has at one or more places of a relation.
+
+    Attributes:
+        columns: Names in the source, in the order of the key.
+        place: `first` and `last` of the rows; the one `rows` rows on (`step`, None behind the last
+            one); every `rows`-th (`cuts`, in one statement); `null`, whether any row holds none.
+        spans: Only among the rows that all of these hold.
+    """
+
+    relation: Relation
+    columns: tuple[str, ...]
+    place: Place
+    spans: tuple[Span, ...] = ()
+    rows: int = 1

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _whole(_plan: ExportPlan) -> Iterator[Chunk]:
-    yield Chunk(index=0, kind="all")
+    yield Chunk(index=0)
 
 
 STRATEGIES: Final[dict[Mode, Callable[[ExportPlan], Iterator[Chunk]]]] = {Mode.FULL: _whole}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.model.relation import ReadRequest, Relation, TableFacts
+    from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
 
 
@@ -163,6 +163,28 @@ class Engine(Protocol):
             SourceAuthError: The database refused the credentials.
             SourceUnavailableError: The database cannot be reached.
         """
+        ...
+
+
+@runtime_checkable
+class SeeksKeys(Protocol):
+    """Sessions that can say where the values of a key lie, to cut a relation by them."""
+
+    def look(self, question: Question) -> list[tuple[str, ...]]:
+        """Answer a question about a key, in this session's snapshot where it has one.
+
+        Returns:
+            The engine's own text of every column's value, as `Span` takes it; rows in key order,
+            none where no row is there. For `null`, one empty row where there is such a row.
+
+        Raises:
+            PlanError: A column is not there, or its type has no order to cut by.
+            SourceQueryError: The source cannot answer.
+        """
+        ...
+
+    def release(self) -> None:
+        """Leave the instant of the reads, where one is held; the next read begins another."""
         ...
 
 

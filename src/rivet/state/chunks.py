@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rivet.errors import InternalError, RefusedError
 from rivet.model.chunk import Chunk, Claim
+from rivet.model.span import WHOLE, Span
 from rivet.redact import redact
 from rivet.state.runs import hold_running
 
@@ -34,14 +35,15 @@ def plan(db: Statements, run_id: str, chunks: Sequence[Chunk], now: datetime) ->
         planned[chunk.index] = chunk
         db.change(
             "INSERT INTO pyrivet.chunks (run_id, chunk_index, kind, lower_bound, upper_bound,"
-            " status, claim_number, updated_at)"
-            " VALUES (:run_id, :chunk_index, :kind, :lower_bound, :upper_bound, 'pending', 0,"
-            " :now)",
+            " span_json, status, claim_number, updated_at)"
+            " VALUES (:run_id, :chunk_index, :kind, :lower_bound, :upper_bound, :span_json,"
+            " 'pending', 0, :now)",
             run_id=run_id,
             chunk_index=chunk.index,
-            kind=chunk.kind,
-            lower_bound=chunk.lower,
-            upper_bound=chunk.upper,
+            kind=str(chunk.span.kind),
+            lower_bound=chunk.span.lower_label,
+            upper_bound=chunk.span.upper_label,
+            span_json=chunk.span.to_json(),
             now=now,
         )
 
@@ -49,14 +51,41 @@ def plan(db: Statements, run_id: str, chunks: Sequence[Chunk], now: datetime) ->
 def listed(db: Statements, run_id: str, *, is_incomplete: bool = False) -> tuple[Chunk, ...]:
     """Return the planned chunks of a run by index; all, or only those not complete."""
     rows = db.all(
-        "SELECT chunk_index, kind, lower_bound, upper_bound, status FROM pyrivet.chunks"
+        "SELECT chunk_index, span_json, status FROM pyrivet.chunks"
         " WHERE run_id = :run_id ORDER BY chunk_index",
         run_id=run_id,
     )
     return tuple(
-        Chunk(row["chunk_index"], row["kind"], row["lower_bound"], row["upper_bound"])
+        Chunk(row["chunk_index"], _span(row["span_json"]))
         for row in rows
         if not is_incomplete or row["status"] != "completed"
+    )
+
+
+def _span(text: str | None) -> Span:
+    # Before revision 3 every chunk was the whole relation.
+    return WHOLE if text is None else Span.from_json(text)
+
+
+def reopen(db: Statements, run_id: str, index: int, now: datetime) -> None:
+    """Make a chunk of a running run pending again: parts of it are not there any more.
+
+    Raises:
+        RefusedError: The run was superseded.
+    """
+    hold_running(db, run_id)
+    db.change(
+        "UPDATE pyrivet.chunks SET status = 'pending', updated_at = :now"
+        " WHERE run_id = :run_id AND chunk_index = :chunk_index",
+        run_id=run_id,
+        chunk_index=index,
+        now=now,
+    )
+    db.change(
+        "UPDATE pyrivet.parts SET is_void = 1 WHERE run_id = :run_id"
+        " AND chunk_index = :chunk_index",
+        run_id=run_id,
+        chunk_index=index,
     )
 
 

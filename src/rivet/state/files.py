@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from rivet.model.part import ColumnStats, FileStats, RecordedPart
+from rivet.model.source import Position
 from rivet.state.chunks import hold_claim
 from rivet.state.database import read_time
 from rivet.state.runs import hold_running
@@ -42,6 +43,7 @@ def record(
             ordinal=part.ordinal,
             stats=part.stats,
             recorded_at=now,
+            instant=part.instant,
         )
         for part_id, part in enumerate(stored, start=known + 1)
     )
@@ -54,9 +56,9 @@ def _insert(db: Statements, part: RecordedPart) -> None:
     db.change(
         "INSERT INTO pyrivet.parts (run_id, part_id, export_name, chunk_index, claim_number,"
         " ordinal, name, uri, row_count, size_bytes, content_hash, content_md5, columns_json,"
-        " recorded_at) VALUES (:run_id, :part_id, :export_name, :chunk_index, :claim_number,"
-        " :ordinal, :name, :uri, :row_count, :size_bytes, :content_hash, :content_md5,"
-        " :columns_json, :recorded_at)",
+        " recorded_at, instant_json) VALUES (:run_id, :part_id, :export_name, :chunk_index,"
+        " :claim_number, :ordinal, :name, :uri, :row_count, :size_bytes, :content_hash,"
+        " :content_md5, :columns_json, :recorded_at, :instant_json)",
         run_id=part.run_id,
         part_id=part.part_id,
         export_name=part.export_name,
@@ -71,6 +73,7 @@ def _insert(db: Statements, part: RecordedPart) -> None:
         content_md5=part.stats.content_md5,
         columns_json=_columns_text(part.stats.columns),
         recorded_at=part.recorded_at,
+        instant_json=_instant_text(part.instant),
     )
 
 
@@ -103,7 +106,18 @@ def _part(row: Row) -> RecordedPart:
             columns=_columns(row["columns_json"]),
         ),
         recorded_at=read_time(row["recorded_at"]),
+        instant=_instant(row["instant_json"]),
     )
+
+
+def _instant_text(instant: Position | None) -> str | None:
+    if instant is None:
+        return None
+    return json.dumps([instant.engine, instant.kind, instant.text, instant.is_approximate])
+
+
+def _instant(text: str | None) -> Position | None:
+    return None if text is None else Position(*json.loads(text))
 
 
 def _columns_text(columns: tuple[ColumnStats, ...]) -> str:

@@ -64,6 +64,32 @@ def begin(db: Statements, record: RunRecord) -> tuple[str, ...]:
     return tuple(row["run_id"] for row in dead)
 
 
+def resume(db: Statements, run_id: str, *, host: str, pid: int) -> None:
+    """Take a run up again that ended without success; the caller holds the export's lock.
+
+    Raises:
+        RefusedError: A newer run superseded it, or it is not one that can be taken up.
+    """
+    row = db.one("SELECT * FROM pyrivet.runs WHERE run_id = :run_id", run_id=run_id)
+    status = None if row is None else row["status"]
+    if row is None or status not in {"running", "failed", "interrupted"}:
+        raise _not_running(run_id, row)
+    db.serialise(f"begin {row['export_name']}")
+    db.change(
+        "UPDATE pyrivet.runs SET status = 'superseded', superseded_by = :run_id"
+        " WHERE export_name = :export_name AND status = 'running' AND run_id <> :run_id",
+        export_name=row["export_name"],
+        run_id=run_id,
+    )
+    db.change(
+        "UPDATE pyrivet.runs SET status = 'running', finished_at = NULL, error_code = NULL,"
+        " error_message = NULL, host = :host, pid = :pid WHERE run_id = :run_id",
+        run_id=run_id,
+        host=host,
+        pid=pid,
+    )
+
+
 def hold_running(db: Statements, run_id: str, *, new_parts: int = 0) -> int:
     """Make sure a run still is running, and keep it so until the transaction ends.
 

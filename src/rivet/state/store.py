@@ -146,6 +146,16 @@ class StateStore:
                 chunks.plan(db, record.run_id, planned, self._clock())
             return superseded
 
+    def resume_run(self, run_id: str, *, host: str, pid: int) -> None:
+        """Take a run up again that ended without success; the caller holds the export's lock.
+
+        Raises:
+            RefusedError: It was superseded.
+            InternalError: There is none of that name, or it ended well.
+        """
+        with self.database.write() as db:
+            runs.resume(db, run_id, host=host, pid=pid)
+
     def finish_run(self, run_id: str, outcome: RunOutcome) -> None:
         """Close a run, once: compare-and-set from running to a final status.
 
@@ -212,6 +222,15 @@ class StateStore:
         """Return the planned chunks of a run by index; all, or only those not complete."""
         with self.database.read() as db:
             return chunks.listed(db, run_id, is_incomplete=is_incomplete)
+
+    def reopen_chunk(self, run_id: str, index: int) -> None:
+        """Make a chunk of a running run pending again and its parts void: one is missing.
+
+        Raises:
+            RefusedError: The run was superseded.
+        """
+        with self.database.write() as db:
+            chunks.reopen(db, run_id, index, self._clock())
 
     def incomplete_chunks(self, run_id: str) -> int:
         """Return how many planned chunks of a run are not complete."""

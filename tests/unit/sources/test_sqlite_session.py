@@ -24,7 +24,7 @@ from rivet.errors import (
     StalePlanError,
 )
 from rivet.model.columns import ColumnRules
-from rivet.model.relation import ReadRequest, Relation, TableFacts
+from rivet.model.relation import Key, ReadRequest, Relation, TableFacts
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.sources import load_engine
 from rivet.sources.base import ReportsVersion
@@ -272,8 +272,10 @@ def test_facts_come_from_the_catalog(path: Path, writer: sqlite3.Connection) -> 
     fill(writer, 100)
     writer.execute("CREATE TABLE pair (a INT, b INT, c INT, PRIMARY KEY (c, a))")
     with connect(path) as session:
-        assert session.facts(T) == TableFacts(None, None, ("id",))
-        assert session.facts(Relation(table="PAIR")).key == ("c", "a")
+        key = Key(("id",), is_integer=True)
+        assert session.facts(T) == TableFacts(None, None, ("id",), (key,), ("id",))
+        pair = session.facts(Relation(table="PAIR"))
+        assert (pair.key, pair.keys, pair.indexed) == (("c", "a"), (), ("c",))  # it may hold NULL
         assert session.facts(Relation(query="SELECT 1")) == TableFacts()
     writer.execute("CREATE INDEX some ON t (s) WHERE id < 5")
     writer.execute("CREATE INDEX every ON t (s)")

@@ -15,6 +15,7 @@ from rivet.model.chunk import Chunk
 from rivet.model.part import ColumnStats, FileStats, StoredPart
 from rivet.model.run import AggregateRecord, RunOutcome, RunRecord, RunStatus
 from rivet.model.source import Position
+from rivet.model.span import Span, SpanKind
 from rivet.redact import Secret
 from rivet.state.locks import export_lock
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 WHOLE = Chunk(0)
+
+
+def ranged(index, lower, upper):
+    bounds = [None if bound is None else (bound,) for bound in (lower, upper)]
+    return Chunk(index, Span(SpanKind.KEY, ("id",), *bounds))
 
 
 def a_run(run_id: str, export_name: str = "orders", **changes: Any) -> RunRecord:
@@ -148,9 +154,9 @@ class StoreBehaviour:
         assert store.current_parts("nothing") == ()
 
     def test_parts_come_back_in_the_order_of_the_data(self, store: StateStore) -> None:
-        start(store, "r1", Chunk(0, "range", None, "10"), Chunk(1, "range", "10", None))
-        second = store.claim("r1", "orders", Chunk(1, "range", "10", None))
-        first = store.claim("r1", "orders", Chunk(0, "range", None, "10"))
+        start(store, "r1", ranged(0, None, "10"), ranged(1, "10", None))
+        second = store.claim("r1", "orders", ranged(1, "10", None))
+        first = store.claim("r1", "orders", ranged(0, None, "10"))
         late = store.record(second, [a_part("c")], chunk_done=True)
         early = store.record(first, [a_part("a", 0), a_part("b", 1)], chunk_done=True)
         assert store.parts("r1") == early + late
@@ -198,11 +204,11 @@ class StoreBehaviour:
         assert part.part_id == 1
 
     def test_planned_bounds_never_change(self, store: StateStore) -> None:
-        start(store, "r1", Chunk(0, "range", "1", "5"))
-        store.plan_chunks("r1", [Chunk(0, "range", "1", "5"), Chunk(1, "range", "5", None)])
+        start(store, "r1", ranged(0, "1", "5"))
+        store.plan_chunks("r1", [ranged(0, "1", "5"), ranged(1, "5", None)])
         assert len(store.chunks("r1")) == 2
         with pytest.raises(InternalError, match="other bounds"):
-            store.plan_chunks("r1", [Chunk(0, "range", "1", "6")])
+            store.plan_chunks("r1", [ranged(0, "1", "6")])
 
     def test_one_of_many_threads_completes_a_chunk(self, store: StateStore) -> None:
         start(store, "r1")

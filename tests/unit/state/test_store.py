@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rivet.errors import StateError, StateLockedError, StateVersionError
+from rivet.model.chunk import Chunk
 from rivet.model.run import RunStatus
 from rivet.state import schema
 from rivet.state.filesystems import network_filesystem
@@ -202,14 +203,14 @@ def test_an_older_store_is_upgraded_and_keeps_its_rows(tmp_path: Path) -> None:
         assert schema._one_step(connection, database)
     engine.dispose()
     assert database.revision() == "0001"
-    database.close()
-    database = SqliteDatabase(state_file(tmp_path))
-    start(StateStore(database, tmp_path, utc_now), "r1")
+    StateStore(database, tmp_path, utc_now).begin_run(a_run("r1"))
+    with database.write() as db:
+        db.change("INSERT INTO chunks VALUES ('r1', 0, 'all', NULL, NULL, 'pending', 0, NULL, '')")
     database.close()
     with open_store(tmp_path) as store:
+        assert store.chunks("r1") == (Chunk(0),)
         assert store.database.revision() == schema.REVISIONS[-1]
         store.journal("r1", "orders", "{}")
-        assert store.run("r1") is not None
 
 
 def test_a_newer_store_is_refused_and_left_alone(store: StateStore, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from rivet.errors import SourceQueryError
-from rivet.model.relation import Relation, TableFacts
+from rivet.model.relation import Key, Relation, TableFacts
 from rivet.redact import visible
 from rivet.sources.duckdb.types import DIALECT, NativeColumn
 from rivet.sources.sql import single_statement, subquery
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NEAR_NAMES: Final = 3
+_WHOLE: Final = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
 _TABLES: Final = """
     SELECT schema_name, table_name, estimated_size FROM duckdb_tables()
     WHERE database_name = current_database()
@@ -85,8 +86,11 @@ def facts_of(cursor: Any, relation: Relation) -> TableFacts:  # noqa: ANN401
     if relation.table is None:
         return TableFacts()
     schema, table, rows = find_table(cursor, relation)
-    key = cursor.execute(_KEY, [schema, table]).fetchone()
-    return TableFacts(estimated_rows=rows, key=tuple(key[0]) if key else ())
+    found = cursor.execute(_KEY, [schema, table]).fetchone()
+    key = tuple(found[0]) if found else ()
+    kinds = {one.name: one.type for one in columns_of(cursor, relation)}
+    keys = (Key(key, is_integer=len(key) == 1 and kinds[key[0]] in _WHOLE),) if key else ()
+    return TableFacts(estimated_rows=rows, key=key, keys=keys, indexed=key[:1])
 
 
 def table_sizes(cursor: Any, relations: Sequence[Relation]) -> tuple[int | None, ...]:  # noqa: ANN401

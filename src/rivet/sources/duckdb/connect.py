@@ -18,9 +18,11 @@ from rivet.redact import visible
 from rivet.sources.columns import refuse_changed
 from rivet.sources.duckdb.catalog import columns_of, facts_of, find_table, source_sql, table_sizes
 from rivet.sources.duckdb.faults import open_error, translated
+from rivet.sources.duckdb.keys import KeySpelling
 from rivet.sources.duckdb.read import ArrowStream
 from rivet.sources.duckdb.types import DIALECT, expression, plan_columns
 from rivet.sources.files import check_file, database_path
+from rivet.sources.seek import question_sql, where
 from rivet.sources.sql import select, single_statement
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.model.relation import ReadRequest, Relation, TableFacts
+    from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
 
 _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
@@ -116,14 +118,32 @@ class DuckdbSession:
             raise InternalError(msg)
         relation = request.relation
         with translated(f"reading {visible(relation.label)}"):
-            now = {one.name: one.type for one in columns_of(self.connection, relation)}
+            natives = columns_of(self.connection, relation)
+            now = {one.name: one.type for one in natives}
             refuse_changed(now, request.columns, relation.label)
+            spelling = KeySpelling.of(natives)
+            condition = where(request.spans, spelling)
+            spelling.bind(self.connection)
             source = source_sql(self.connection, relation)
             memory = _TABLE_MEMORY if _is_stored(self.connection, relation) else _QUERY_MEMORY
             self.connection.execute(f"SET memory_limit = '{memory}'")
-        statement = select([expression(column) for column in request.columns], source)
+        statement = select([expression(column) for column in request.columns], source) + condition
         self._stream = ArrowStream(request, self.connection, statement, self._ended)
         return self._stream
+
+    def look(self, question: Question) -> list[tuple[str, ...]]:
+        """Say where the values of a key lie, see `SeeksKeys`."""
+        relation = question.relation
+        with translated(f"looking for keys of {visible(relation.label)}"):
+            spelling = KeySpelling.of(columns_of(self.connection, relation))
+            source = source_sql(self.connection, relation)
+            statement = question_sql(question, source, spelling)
+            spelling.bind(self.connection)
+            rows = self.connection.execute(statement).fetchall()
+        return [tuple(str(value) for value in row) for row in rows]
+
+    def release(self) -> None:
+        """Do nothing: a file that is open has one instant."""
 
     def scalar(self, sql: str) -> str | None:
         """Run a query of one row and one column and return DuckDB's own text of it."""

@@ -275,6 +275,15 @@ def ask(connection: Connection[Any], sql: str, values: Sequence[Any] = ()) -> li
         return list(cursor.fetchall())
 
 
+def ask_texts(connection: Connection[Any], sql: str) -> list[tuple[Any, ...]]:
+    """Run a small statement and return its rows in the server's own texts; bytes stay bytes."""
+    decoders, connection.decoders = connection.decoders, {}
+    try:
+        return ask(connection, sql)
+    finally:
+        connection.decoders = decoders
+
+
 def cancel_query(link: Link, address: SourceAddress, settings: SessionSettings) -> None:
     """Cancel what a connection runs, from any thread; what cannot be cancelled is cut off.
 

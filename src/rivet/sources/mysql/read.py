@@ -47,17 +47,21 @@ class ResultOwner(Protocol):
 
 
 def select_statement(
-    columns: tuple[Column, ...], relation: Relation, natives: tuple[NativeColumn, ...]
+    columns: tuple[Column, ...],
+    relation: Relation,
+    natives: tuple[NativeColumn, ...],
+    condition: str = "",
 ) -> str:
-    """Return the SELECT of a relation's columns.
+    """Return the SELECT of a relation's columns, of the rows that a condition leaves.
 
     A query whose columns are all wanted as they are is sent as it was written: as a derived table
     the server might have to store its result before it sends the first row.
     """
     is_whole = [column.source_name for column in columns] == [native.name for native in natives]
-    if relation.query is not None and is_whole and all(map(is_selected_as_it_is, columns)):
+    is_plain = is_whole and not condition
+    if relation.query is not None and is_plain and all(map(is_selected_as_it_is, columns)):
         return single_statement(relation.query, DIALECT)
-    return select([expression(column) for column in columns], source_sql(relation))
+    return select([expression(column) for column in columns], source_sql(relation)) + condition
 
 
 class ResultStream(WireStream):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pymysql.constants import ER
@@ -14,9 +15,11 @@ from rivet.redact import visible
 from rivet.sources.columns import refuse_changed
 from rivet.sources.mysql.catalog import columns_of, source_sql, table_facts, table_sizes
 from rivet.sources.mysql.faults import error_number, translated
-from rivet.sources.mysql.link import ask, cancel_query
+from rivet.sources.mysql.keys import KeySpelling, keys_of
+from rivet.sources.mysql.link import ask, ask_texts, cancel_query
 from rivet.sources.mysql.overrides import DIALECT, plan_columns
 from rivet.sources.mysql.read import ResultStream, select_statement
+from rivet.sources.seek import question_sql, where
 from rivet.sources.sql import select, single_statement
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from pymysql.connections import Connection
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.model.relation import ReadRequest, Relation, TableFacts
+    from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.sources.mysql.link import Link
 
@@ -71,7 +74,11 @@ class MysqlSession:
     def facts(self, relation: Relation) -> TableFacts:
         """Read estimates and the primary key; a query has none."""
         with self._question(f"looking up {visible(relation.label)}") as connection:
-            return table_facts(connection, relation)
+            facts = table_facts(connection, relation)
+            if relation.table is None:
+                return facts
+            keys, indexed = keys_of(connection, relation)
+        return replace(facts, keys=keys, indexed=indexed)
 
     def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
         """Read the bytes of tables from the catalog; see `EstimatesSizes`."""
@@ -97,24 +104,37 @@ class MysqlSession:
             natives = columns_of(connection, relation)
             now = {native.name: native.spelling for native in natives}
             refuse_changed(now, request.columns, relation.label)
+            condition = where(request.spans, KeySpelling.of(connection, natives))
         self._holds_snapshot = self._holds_snapshot or request.holds_snapshot
         self._is_reading = True
         return ResultStream(
             self,
             connection,
-            select_statement(request.columns, relation, natives),
+            select_statement(request.columns, relation, natives, condition),
             request,
             self._settings.statement_timeout_s,
         )
 
+    def look(self, question: Question) -> list[tuple[str, ...]]:
+        """Say where the values of a key lie, see `SeeksKeys`."""
+        relation = question.relation
+        with self._question(f"looking for keys of {visible(relation.label)}") as connection:
+            spelling = KeySpelling.of(connection, columns_of(connection, relation))
+            statement = question_sql(question, source_sql(relation), spelling)
+            return ask_texts(connection, statement)
+
+    def release(self) -> None:
+        """Leave the instant; the next read begins another."""
+        self._holds_snapshot = False
+        if self._has_snapshot:
+            self._has_snapshot = False
+            with self._question("leaving a snapshot") as connection:
+                connection.query("COMMIT")
+
     def scalar(self, sql: str) -> str | None:
         """Run a query of one row and one column and return its text; bytes as lower hex."""
         with self._question("running a query") as connection:
-            decoders, connection.decoders = connection.decoders, {}
-            try:
-                rows = ask(connection, single_statement(sql, DIALECT))
-            finally:
-                connection.decoders = decoders
+            rows = ask_texts(connection, single_statement(sql, DIALECT))
         if len(rows) != 1 or len(rows[0]) != 1:
             msg = "the query must give one row of one column"
             raise SourceQueryError(msg, hint="select one value, such as SELECT max(id) FROM t")

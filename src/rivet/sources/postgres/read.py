@@ -77,18 +77,22 @@ def from_item(relation: Relation, found: FoundTable | None) -> str:
 
 
 def copy_statement(
-    columns: tuple[Column, ...], relation: Relation, source: str, names: list[str]
+    columns: tuple[Column, ...],
+    relation: Relation,
+    source: str,
+    names: list[str],
+    condition: str = "",
 ) -> str:
-    """Return the COPY of a relation's columns.
+    """Return the COPY of a relation's columns, of the rows that a condition leaves.
 
     A query all of whose columns (`names`) are wanted as they are is sent as it was written.
     """
     expressions = [_expression(column) for column in columns]
     plain = [DIALECT.identifier(name) for name in names]
-    if relation.query is not None and expressions == plain:
+    if relation.query is not None and expressions == plain and not condition:
         body = single_statement(relation.query, DIALECT)
     else:
-        body = select(expressions, source)
+        body = select(expressions, source) + condition
     return f"COPY (\n{body}\n) TO STDOUT (FORMAT binary)"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import psycopg
@@ -22,8 +23,10 @@ from rivet.sources.postgres.catalog import (
 )
 from rivet.sources.postgres.estimates import table_sizes
 from rivet.sources.postgres.faults import translated
+from rivet.sources.postgres.keys import KeySpelling, blocks_of, keys_of
 from rivet.sources.postgres.overrides import plan_columns
 from rivet.sources.postgres.read import DIALECT, CopyStream, copy_statement, from_item
+from rivet.sources.seek import question_sql, where
 from rivet.sources.sql import select, single_statement
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.model.relation import ReadRequest, Relation, TableFacts
+    from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import SessionSettings
     from rivet.sources.postgres.catalog import NativeColumn
 
@@ -90,7 +93,10 @@ class PostgresSession:
             return TableFacts()
         with self._question(f"looking up {visible(relation.label)}") as connection:
             found = self._found.get(relation) or find_table(connection, relation)
-            return table_facts(connection, found)
+            facts = table_facts(connection, found)
+            keys, indexed = keys_of(connection, found)
+            blocks = blocks_of(connection, found)
+        return replace(facts, keys=keys, indexed=indexed, blocks=blocks)
 
     def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
         """Read the bytes of tables from the catalog; waits for no lock, see `EstimatesSizes`."""
@@ -120,11 +126,27 @@ class PostgresSession:
             natives, found = self._describe(self._connection, relation)
             _refuse_changed(natives, request)
             source = from_item(relation, found)
+            spelling = KeySpelling.of(self._connection, natives, has_blocks=found is not None)
+            condition = where(request.spans, spelling)
         names = [native.name for native in natives]
-        statement = copy_statement(request.columns, relation, source, names)
+        statement = copy_statement(request.columns, relation, source, names, condition)
         return CopyStream(
             self, self._connection, statement, request, self._settings.statement_timeout_s
         )
+
+    def look(self, question: Question) -> list[tuple[str, ...]]:
+        """Say where the values of a key lie, see `SeeksKeys`."""
+        relation = question.relation
+        with self._question(f"looking for keys of {visible(relation.label)}") as connection:
+            natives, found = self._describe(connection, relation)
+            spelling = KeySpelling.of(connection, natives, has_blocks=found is not None)
+            statement = question_sql(question, from_item(relation, found), spelling)
+            rows = connection.execute(statement.encode()).fetchall()
+        return [tuple(str(value) for value in row) for row in rows]
+
+    def release(self) -> None:
+        """Leave the snapshot; the next read opens another."""
+        self.abandon()
 
     def scalar(self, sql: str) -> str | None:
         """Run a query of one row and one column and return its text."""

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import PlanError, SourceQueryError
-from rivet.model.relation import Relation, TableFacts
+from rivet.model.relation import Key, Relation, TableFacts
 from rivet.sources.sqlite.types import Declared
 
 if TYPE_CHECKING:
@@ -137,14 +137,48 @@ def facts_of(connection: sqlite3.Connection, relation: Relation) -> TableFacts:
     """
     if relation.table is None:
         return TableFacts()
-    key = sorted(
-        (one for one in columns_of(connection, relation) if one.key_ordinal),
-        key=lambda one: one.key_ordinal,
-    )
+    declared = columns_of(connection, relation)
+    key = sorted((one for one in declared if one.key_ordinal), key=lambda one: one.key_ordinal)
+    keys, indexed = _keys(connection, relation.table, declared)
     return TableFacts(
         estimated_rows=estimated_rows(connection, relation.table),
         key=tuple(one.name for one in key),
+        keys=keys,
+        indexed=indexed,
     )
+
+
+def _keys(
+    connection: sqlite3.Connection, table: str, declared: Sequence[Declared]
+) -> tuple[tuple[Key, ...], tuple[str, ...]]:
+    """Return a table's keys, the primary one first, and the columns that an index begins with.
+
+    A column of a primary key may hold NULL in SQLite unless it is the rowid or says NOT NULL.
+    """
+    types = {one.name: one.type.upper() for one in declared}
+    primary = [one for one in declared if one.key_ordinal]
+    found: dict[tuple[str, ...], bool] = {}
+    if [types[one.name] for one in primary] == ["INTEGER"]:
+        found[primary[0].name,] = True
+    names = [row[1:5] for row in connection.execute(f"PRAGMA main.index_list({quoted(table)})")]
+    never_null = _never_null(connection, table)
+    for name, is_unique, _, is_partial in sorted(names, key=lambda row: row[2] != "pk"):
+        info = connection.execute(f"PRAGMA main.index_xinfo({quoted(name)})").fetchall()
+        columns = tuple(row[2] for row in info if row[5])
+        if not columns or is_partial or None in columns:
+            continue
+        found.setdefault(columns, bool(is_unique and never_null >= set(columns)))
+    keys = tuple(
+        Key(columns, is_integer=len(columns) == 1 and types.get(columns[0]) == "INTEGER")
+        for columns, is_key in found.items()
+        if is_key
+    )
+    return keys, tuple(dict.fromkeys(columns[0] for columns in found))
+
+
+def _never_null(connection: sqlite3.Connection, table: str) -> set[str]:
+    rows = connection.execute(f"PRAGMA main.table_xinfo({quoted(table)})").fetchall()
+    return {name for _, name, _, is_not_null, *_ in rows if is_not_null}
 
 
 def estimated_rows(connection: sqlite3.Connection, table: str) -> int | None:

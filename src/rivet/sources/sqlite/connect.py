@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING, Final, Self
 from rivet.errors import InternalError, SourceQueryError
 from rivet.sources.columns import refuse_changed
 from rivet.sources.files import check_file, database_path
+from rivet.sources.seek import ROW, question_sql, where
 from rivet.sources.sqlite.catalog import check_table, columns_of, facts_of, source_sql
 from rivet.sources.sqlite.estimates import table_sizes
-from rivet.sources.sqlite.read import HASH_FUNCTION, SqliteStream, text_hash
+from rivet.sources.sqlite.keys import KeySpelling, key_text
+from rivet.sources.sqlite.read import (
+    HASH_FUNCTION,
+    SqliteStream,
+    select_sql,
+    text_hash,
+)
 from rivet.sources.sqlite.translate import translated
 from rivet.sources.sqlite.types import UNTYPED, describe
 from rivet.sources.sqlite.watch import Watch
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.model.relation import ReadRequest, Relation, TableFacts
+    from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
 
 _FOR_EVER_S: Final = 2_000_000.0
@@ -132,15 +139,36 @@ class SqliteSession:
                 self.connection.execute("BEGIN")
             self._holds_snapshot = self._holds_snapshot or request.holds_snapshot
             try:
-                self._check_fresh(request)
+                declared = columns_of(self.connection, request.relation)
+                now = {one.name: one.type or UNTYPED for one in declared}
+                refuse_changed(now, request.columns, request.relation.label)
+                spelling = KeySpelling.of(declared)
+                condition = where(request.spans, spelling)
                 cursor = self.connection.cursor()
             except BaseException:
                 self._leave()
                 raise
         # The statement begins with the first batch: a first row that takes long must not hold up
         # the thread that handles signals.
-        self._stream = SqliteStream(request, self.watch, cursor, self._end)
+        statement = select_sql(request) + condition
+        self._stream = SqliteStream(
+            request, self.watch, cursor, self._end, statement, spelling.values
+        )
         return self._stream
+
+    def look(self, question: Question) -> list[tuple[str, ...]]:
+        """Say where the values of a key lie, see `SeeksKeys`."""
+        relation = question.relation
+        with translated(self.watch, doing=f"looking for keys of {relation.label}"):
+            spelling = KeySpelling.of(columns_of(self.connection, relation))
+            sql = question_sql(question, f"{source_sql(relation)} AS {ROW}", spelling)
+            with self.watch.running():
+                rows = self.connection.execute(sql, spelling.values).fetchall()
+        return [tuple(key_text(value) for value in row) for row in rows]
+
+    def release(self) -> None:
+        """Leave the instant; the next read begins another."""
+        self._leave()
 
     def scalar(self, sql: str) -> str | None:
         """Run a query of one row and one column; reals as their shortest exact text."""
@@ -183,12 +211,6 @@ class SqliteSession:
         if self.journal_mode == "wal":
             return ()
         return ("the database is not in WAL mode: writers wait while it is read",)
-
-    def _check_fresh(self, request: ReadRequest) -> None:
-        now = {
-            one.name: one.type or UNTYPED for one in columns_of(self.connection, request.relation)
-        }
-        refuse_changed(now, request.columns, request.relation.label)
 
     def _end(self) -> None:
         self._stream = None

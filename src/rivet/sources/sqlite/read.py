@@ -21,6 +21,7 @@ from rivet.model.arrow import arrow_schema
 from rivet.model.columns import REDACTED, Mask
 from rivet.model.types import InvalidPolicy, Kind
 from rivet.sources.base import ReadCounters
+from rivet.sources.seek import ROW
 from rivet.sources.sqlite.catalog import quoted, source_sql
 from rivet.sources.sqlite.translate import translated
 from rivet.sources.sqlite.types import HAS_OWN_POLICY, IS_OVERRIDDEN
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 _FIXED_CELL_BYTES: Final = 8
 _EMPTY_BYTES: Final = getsizeof("")
 _VARIABLE: Final = frozenset({Kind.STRING, Kind.JSON, Kind.BINARY, Kind.ENUM})
-_ROW: Final = "rivet_source"
 HASH_FUNCTION: Final = "rivet_sha256"
 _INTERRUPT_AGAIN_S: Final = 0.05
 
@@ -45,7 +45,7 @@ _INTERRUPT_AGAIN_S: Final = 0.05
 def select_sql(request: ReadRequest) -> str:
     """Return the statement that reads the request's columns, in order."""
     listed = ", ".join(_expression(column) for column in request.columns)
-    return f"SELECT {listed} FROM {source_sql(request.relation)} AS {_ROW}"  # noqa: S608
+    return f"SELECT {listed} FROM {source_sql(request.relation)} AS {ROW}"  # noqa: S608
 
 
 def text_hash(value: object) -> str | None:
@@ -60,7 +60,7 @@ def text_hash(value: object) -> str | None:
 
 
 def _expression(column: Column) -> str:
-    name = f"{_ROW}.{quoted(column.source_name)}"
+    name = f"{ROW}.{quoted(column.source_name)}"
     match column.mask:
         case Mask.HASH:
             text = f"CASE typeof({name}) WHEN 'blob' THEN {name} ELSE {name} || '' END"
@@ -162,6 +162,8 @@ class SqliteStream:
     watch: Watch
     cursor: sqlite3.Cursor
     end: Callable[[], None]
+    statement: str
+    values: list[Any]
     counters: ReadCounters = field(default_factory=ReadCounters)
     schema: pa.Schema = field(init=False)
     _builders: list[_Builder] = field(init=False)
@@ -234,7 +236,7 @@ class SqliteStream:
         with translated(self.watch, doing=doing), self.watch.running():
             if not self._is_begun:
                 self._is_begun = True
-                self.cursor.execute(select_sql(self.request))
+                self.cursor.execute(self.statement, self.values)
             try:
                 size = self._take(rows)
             except sqlite3.OperationalError as error:

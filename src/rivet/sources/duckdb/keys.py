@@ -1,0 +1,80 @@
+"""How values of keys of DuckDB tables are written: always bound, with a cast to their type.
+
+They are bound to variables of the session: a statement with parameters of its own would be stored
+whole before its first row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from rivet.errors import InternalError, UnsupportedPlanError
+from rivet.redact import visible
+from rivet.sources.duckdb.types import DIALECT
+from rivet.sources.seek import no_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rivet.sources.duckdb.types import NativeColumn
+
+VARIABLE: Final = "rivet_key_"
+_ORDERED: Final = (
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
+    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
+    *("DECIMAL", "VARCHAR", "UUID", "DATE", "TIME", "TIMESTAMP"),
+)
+
+
+@dataclass(slots=True)
+class KeySpelling:
+    """How conditions on one relation are written, see `sources/seek.py`; made for one statement.
+
+    Attributes:
+        values: What is bound, in the order in which the statement asks for it.
+    """
+
+    types: Mapping[str, str]
+    values: list[str] = field(default_factory=list)
+    has_row_values: bool = True
+
+    @classmethod
+    def of(cls, natives: Iterable[NativeColumn]) -> KeySpelling:
+        """Return the spelling for a relation with these columns."""
+        return cls({one.name: one.type for one in natives})
+
+    def column(self, name: str) -> str:
+        """Return the quoted column."""
+        self._type(name)
+        return DIALECT.identifier(name)
+
+    def text(self, name: str) -> str:
+        """Return the column as DuckDB's own text."""
+        return f"CAST({self.column(name)} AS VARCHAR)"
+
+    def value(self, name: str, text: str) -> str:
+        """Bind a value."""
+        kind = self._type(name)
+        self.values.append(text)
+        return f"CAST(getvariable('{VARIABLE}{len(self.values)}') AS {kind})"
+
+    def bind(self, connection: Any) -> None:  # noqa: ANN401 - the driver's
+        """Give the session the values that the statement asks for."""
+        for number, text in enumerate(self.values, 1):
+            connection.execute(f"SET VARIABLE {VARIABLE}{number} = ?", [text])
+
+    def blocks(self, lower: str | None, upper: str | None) -> str:
+        """Refuse: this engine has no blocks."""
+        msg = f"blocks {lower} to {upper} were asked for where there are none"
+        raise InternalError(msg)
+
+    def _type(self, name: str) -> str:
+        kind = self.types.get(name)
+        if kind is None:
+            msg = f"the relation has no column '{visible(name)}'"
+            listed = ", ".join(f"'{visible(one)}'" for one in self.types)
+            raise UnsupportedPlanError(msg, hint=f"its columns are: {listed}", column=name)
+        if not kind.startswith(_ORDERED) or kind.endswith("]"):
+            raise no_order(name, kind)
+        return kind

@@ -1,0 +1,152 @@
+"""Keys of PostgreSQL tables: which there are, and how values of them are written.
+
+The one place where a value is put into a statement as text: COPY takes no parameters, so psycopg
+renders it on the live connection, and a cast says its type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg import sql
+
+from rivet.errors import InternalError, UnsupportedPlanError
+from rivet.model.relation import Key
+from rivet.redact import visible
+from rivet.sources.postgres import types
+from rivet.sources.postgres.read import DIALECT
+from rivet.sources.seek import no_order
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import psycopg
+
+    from rivet.sources.postgres.catalog import FoundTable, NativeColumn, NativeType
+
+# Without modifiers: a cast to varchar(3) would cut the value.
+_CASTS: Final = {
+    types.INT2: "int2",
+    types.INT4: "int4",
+    types.INT8: "int8",
+    types.OID: "oid",
+    types.NUMERIC: "numeric",
+    types.TEXT: "text",
+    types.VARCHAR: "text",
+    types.BPCHAR: "bpchar",
+    types.UUID: "uuid",
+    types.DATE: "date",
+    types.TIME: "time",
+    types.TIMESTAMP: "timestamp",
+    types.TIMESTAMPTZ: "timestamptz",
+    types.BYTEA: "bytea",
+}
+_WHOLE: Final = frozenset({types.INT2, types.INT4, types.INT8})
+_TID_RANGES: Final = 140000
+
+_KEYS: Final = """
+    SELECT array_agg(a.attname::text ORDER BY k.place), bool_and(a.attnotnull),
+           i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL,
+           array_agg(a.atttypid::bigint ORDER BY k.place), i.indisprimary
+    FROM pg_catalog.pg_index i
+    JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+    JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree'
+    CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k(number, place)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+    WHERE i.indrelid = %s AND i.indisvalid AND k.place <= i.indnkeyatts
+    GROUP BY i.indexrelid, i.indisprimary, i.indisunique, i.indpred, i.indexprs
+    ORDER BY i.indisprimary DESC, count(*), i.indexrelid"""
+_CORRELATIONS: Final = """
+    SELECT attname::text, correlation FROM pg_catalog.pg_stats
+    WHERE schemaname = %s AND tablename = %s AND correlation IS NOT NULL"""
+_BLOCKS: Final = """
+    SELECT max(pg_catalog.pg_relation_size(c.oid)) / current_setting('block_size')::bigint
+    FROM pg_catalog.pg_class c
+    WHERE c.relkind IN ('r', 'm') AND (c.oid = %(oid)s OR c.oid IN (
+        SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s) WHERE isleaf
+      UNION
+        SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = %(oid)s))"""
+
+
+def keys_of(
+    connection: psycopg.Connection[Any], table: FoundTable
+) -> tuple[tuple[Key, ...], tuple[str, ...]]:
+    """Return a table's keys, the primary one first, and the columns that an index begins with."""
+    rows = connection.execute(_KEYS, (table.oid,)).fetchall()
+    correlations: dict[str, float] = dict(
+        connection.execute(_CORRELATIONS, (table.schema, table.name)).fetchall()
+    )
+    keys = tuple(
+        Key(
+            tuple(columns),
+            is_integer=len(codes) == 1 and codes[0] in _WHOLE,
+            correlation=correlations.get(columns[0]),
+        )
+        for columns, is_never_null, is_unique, codes, _ in rows
+        if is_unique and is_never_null and all(code in _CASTS for code in codes)
+    )
+    return keys, tuple(dict.fromkeys(row[0][0] for row in rows))
+
+
+def blocks_of(connection: psycopg.Connection[Any], table: FoundTable) -> int | None:
+    """Return how many blocks the largest file of a table has; None where ranges cannot be read."""
+    if table.kind not in {"r", "p", "m"} or connection.info.server_version < _TID_RANGES:
+        return None
+    row = connection.execute(_BLOCKS, {"oid": table.oid}).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpelling:
+    """How conditions on one relation are written, see `sources/seek.py`."""
+
+    connection: psycopg.Connection[Any]
+    types: Mapping[str, NativeType]
+    has_blocks: bool
+    has_row_values: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        connection: psycopg.Connection[Any],
+        natives: tuple[NativeColumn, ...],
+        *,
+        has_blocks: bool,
+    ) -> KeySpelling:
+        """Return the spelling for a relation with these columns."""
+        return cls(connection, {one.name: one.type for one in natives}, has_blocks)
+
+    def column(self, name: str) -> str:
+        """Return the quoted column."""
+        self._cast(name)
+        return DIALECT.identifier(name)
+
+    def text(self, name: str) -> str:
+        """Return the column as text, exact under the session's settings."""
+        return f"{DIALECT.identifier(name)}::text"
+
+    def value(self, name: str, text: str) -> str:
+        """Return the literal, rendered by the driver, of the column's own type."""
+        literal = sql.Literal(text).as_string(self.connection)
+        return f"{literal}::pg_catalog.{self._cast(name)}"
+
+    def blocks(self, lower: str | None, upper: str | None) -> str:
+        """Return a range of row places; the server reads only those blocks."""
+        if not self.has_blocks:
+            msg = "only a table can be read by its blocks"
+            raise InternalError(msg)
+        bounds = [("<", upper)] if upper is not None else []
+        bounds = [(">=", lower or "0"), *bounds]
+        return " AND ".join(f"ctid {sign} '({int(block)},0)'::tid" for sign, block in bounds)
+
+    def _cast(self, name: str) -> str:
+        native = self.types.get(name)
+        if native is None:
+            msg = f"the relation has no column '{visible(name)}'"
+            listed = ", ".join(f"'{visible(one)}'" for one in self.types)
+            raise UnsupportedPlanError(msg, hint=f"its columns are: {listed}", column=name)
+        cast = _CASTS.get(native.code)
+        if cast is None or native.is_array:
+            raise no_order(name, native.spelling)
+        return cast

@@ -1,0 +1,153 @@
+"""Conditions and questions about keys as SQL, the same for every engine that speaks it.
+
+An engine says how it spells a column, a value and a block; the logic of bounds lives here, once.
+Identifiers are quoted and values rendered by the engine's driver, or bound.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from rivet.errors import UnsupportedPlanError
+from rivet.model.span import Place, Span, SpanKind
+from rivet.redact import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rivet.model.relation import Question
+
+__all__ = ["ROW", "Spelling", "condition", "no_order", "question_sql", "where"]
+
+ROW: Final = "rivet_source"
+"""What a relation is called inside a statement, for engines that must qualify columns."""
+
+
+class Spelling(Protocol):
+    """How an engine writes the parts of a condition on one relation."""
+
+    @property
+    def has_row_values(self) -> bool:
+        """Whether an index serves `(a, b) > (x, y)`."""
+        ...
+
+    def column(self, name: str) -> str:
+        """Return a column of the source as an expression.
+
+        Raises:
+            PlanError: There is none of that name, or it has no order to cut by.
+        """
+        ...
+
+    def text(self, name: str) -> str:
+        """Return the expression whose value is a column's key text."""
+        ...
+
+    def value(self, name: str, text: str) -> str:
+        """Return the value that a key text stands for as an expression; values come in order."""
+        ...
+
+    def blocks(self, lower: str | None, upper: str | None) -> str:
+        """Return the condition of rows in blocks from `lower` up to before `upper`."""
+        ...
+
+
+def no_order(name: str, native_type: str) -> UnsupportedPlanError:
+    """Return the error for a column that nothing can be cut by."""
+    msg = f"column '{visible(name)}' ({native_type}) has no order by which a table can be cut"
+    hint = "choose a column of whole numbers, dates, timestamps, text or UUIDs"
+    return UnsupportedPlanError(msg, hint=hint, column=name)
+
+
+def where(spans: Sequence[Span], spelling: Spelling) -> str:
+    """Return ` WHERE ...` for the rows that every span holds; empty for all rows."""
+    text = condition(spans, spelling)
+    return f" WHERE {text}" if text else ""
+
+
+def condition(spans: Sequence[Span], spelling: Spelling) -> str:
+    """Return the condition of rows that every span holds; empty for all rows."""
+    parts = [part for span in spans if (part := _of_span(span, spelling))]
+    return " AND ".join(parts)
+
+
+def _of_span(span: Span, spelling: Spelling) -> str:
+    match span.kind:
+        case SpanKind.ALL:
+            return ""
+        case SpanKind.NULLS:
+            return f"{spelling.column(span.columns[0])} IS NULL"
+        case SpanKind.BLOCKS:
+            lower = span.lower[0] if span.lower else None
+            return spelling.blocks(lower, span.upper[0] if span.upper else None)
+        case SpanKind.KEY:
+            return _of_key(span, spelling)
+
+
+def _of_key(span: Span, spelling: Spelling) -> str:
+    parts = []
+    if span.lower is not None:
+        parts.append(_compared(span.columns, span.lower, ">", spelling, takes=span.takes_lower))
+    if span.upper is not None:
+        parts.append(_compared(span.columns, span.upper, "<", spelling, takes=span.takes_upper))
+    if not parts:
+        # As every bounded span leaves NULL out, so must the open one.
+        parts = [f"{spelling.column(name)} IS NOT NULL" for name in span.columns]
+    return " AND ".join(parts)
+
+
+def _compared(
+    columns: tuple[str, ...], bound: tuple[str, ...], sign: str, spelling: Spelling, *, takes: bool
+) -> str:
+    names = [spelling.column(name) for name in columns]
+    last = f"{sign}=" if takes else sign
+    if len(names) == 1:
+        return f"{names[0]} {last} {spelling.value(columns[0], bound[0])}"
+    pairs = list(zip(columns, bound, strict=True))
+    if spelling.has_row_values:
+        values = ", ".join(spelling.value(name, text) for name, text in pairs)
+        return f"({', '.join(names)}) {last} ({values})"
+    # The first comparison is what an index serves; the others decide among equal ones.
+    head = f"{names[0]} {sign}= {spelling.value(*pairs[0])}"
+    return f"({head} AND {_lexical(names, pairs, sign, last, spelling)})"
+
+
+def _lexical(
+    names: list[str], pairs: list[tuple[str, str]], sign: str, last: str, spelling: Spelling
+) -> str:
+    if len(names) == 1:
+        return f"{names[0]} {last} {spelling.value(*pairs[0])}"
+    value = spelling.value(*pairs[0])
+    rest = _lexical(names[1:], pairs[1:], sign, last, spelling)
+    return f"({names[0]} {sign} {value} OR ({names[0]} = {value} AND {rest}))"
+
+
+def question_sql(question: Question, source: str, spelling: Spelling) -> str:
+    """Return the statement that answers a question; `source` stands behind FROM."""
+    columns, spans = question.columns, question.spans
+    if question.place is Place.NULL:
+        tests = " OR ".join(f"{spelling.column(name)} IS NULL" for name in columns)
+        rest = condition(spans, spelling)
+        return f"SELECT 1 FROM {source} WHERE ({tests}){f' AND {rest}' if rest else ''} LIMIT 1"  # noqa: S608
+    texts = ", ".join(spelling.text(name) for name in columns)
+    names = [spelling.column(name) for name in columns]
+    tail = where((*spans, Span(SpanKind.KEY, columns)), spelling)
+    order = ", ".join(names)
+    match question.place:
+        case Place.FIRST:
+            return f"SELECT {texts} FROM {source}{tail} ORDER BY {order} LIMIT 1"  # noqa: S608
+        case Place.LAST:
+            order = ", ".join(f"{name} DESC" for name in names)
+            return f"SELECT {texts} FROM {source}{tail} ORDER BY {order} LIMIT 1"  # noqa: S608
+        case Place.STEP:
+            offset = question.rows - 1
+            return f"SELECT {texts} FROM {source}{tail} ORDER BY {order} LIMIT 1 OFFSET {offset}"  # noqa: S608
+        case _:
+            inner = (
+                f"SELECT {order}, row_number() OVER (ORDER BY {order}) AS _rivet_n"  # noqa: S608
+                f" FROM {source}{tail}"
+            )
+            return (
+                f"SELECT {texts} FROM ({inner}) AS {ROW}"  # noqa: S608
+                f" WHERE _rivet_n % {question.rows} = 0 ORDER BY _rivet_n"
+            )

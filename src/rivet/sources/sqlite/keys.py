@@ -1,0 +1,71 @@
+"""How values of keys of SQLite tables are written: always bound, never in the text.
+
+SQLite types values and not columns, so a key text is JSON that keeps what each value is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rivet.errors import InternalError, UnsupportedPlanError
+from rivet.redact import visible
+from rivet.sources.seek import ROW
+from rivet.sources.sqlite.catalog import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rivet.sources.sqlite.types import Declared
+
+
+def key_text(value: object) -> str:
+    """Return the text of a value: JSON, with a blob as an object of its hex."""
+    return json.dumps({"x": value.hex()} if isinstance(value, bytes) else value)
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - any of SQLite's four
+    value = json.loads(text)
+    return bytes.fromhex(value["x"]) if isinstance(value, dict) else value
+
+
+@dataclass(slots=True)
+class KeySpelling:
+    """How conditions on one relation are written, see `sources/seek.py`; made for one statement.
+
+    Attributes:
+        values: What is bound, in the order in which the statement asks for it.
+    """
+
+    names: frozenset[str]
+    values: list[Any] = field(default_factory=list)
+    has_row_values: bool = True
+
+    @classmethod
+    def of(cls, declared: Iterable[Declared]) -> KeySpelling:
+        """Return the spelling for a relation with these columns."""
+        return cls(frozenset(one.name for one in declared))
+
+    def column(self, name: str) -> str:
+        """Return the quoted column."""
+        if name not in self.names:
+            msg = f"the relation has no column '{visible(name)}'"
+            listed = ", ".join(f"'{visible(one)}'" for one in sorted(self.names))
+            raise UnsupportedPlanError(msg, hint=f"its columns are: {listed}", column=name)
+        return f"{ROW}.{quoted(name)}"
+
+    def text(self, name: str) -> str:
+        """Return the column: its values are made text outside SQL."""
+        return self.column(name)
+
+    def value(self, name: str, text: str) -> str:
+        """Bind a value."""
+        self.column(name)
+        self.values.append(_value(text))
+        return "?"
+
+    def blocks(self, lower: str | None, upper: str | None) -> str:
+        """Refuse: this engine has no blocks."""
+        msg = f"blocks {lower} to {upper} were asked for where there are none"
+        raise InternalError(msg)
