@@ -130,6 +130,8 @@ def check(session: Session, rows: list[Any], step: int, *, by_walk: bool) -> Non
         spans = cut(session, relation, step, by_walk=by_walk)
         found = [numbers(session, relation, span) for span in spans]
         assert sorted(itertools.chain(*found)) == list(range(len(rows)))
+        if by_walk:
+            assert all(len(span) >= step for span in found[1:-1])
         assert sorted(found[0]) == [n for n, value in enumerate(rows) if value is None]
         has_null = bool(session.look(Question(relation, ("k",), Place.NULL)))
         assert has_null == (None in rows)

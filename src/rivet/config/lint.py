@@ -62,8 +62,14 @@ MISSING: Final = (
     Missing(
         "exports.mode",
         "`mode: {value}` is not in this version",
-        "use `mode: full`",
-        _other_than("full"),
+        "use `mode: full` or `mode: chunked`",
+        _other_than("full", "chunked"),
+    ),
+    Missing(
+        "exports.keyset_incremental",
+        "going on behind the last key is not in this version",
+        _remove("keyset_incremental"),
+        bool,
     ),
     Missing("exports.tables", "`tables` is not in this version", "write one export per table"),
     Missing("exports.cdc", "change capture is not in this version", _remove("cdc")),
@@ -134,11 +140,6 @@ MISSING: Final = (
         "tuning.max_statement_s",
         "reading a table in slices is not in this version",
         _remove("max_statement_s"),
-    ),
-    Missing(
-        "tuning.max_snapshot_age_s",
-        "a limit on the age of a snapshot is not in this version",
-        _remove("max_snapshot_age_s"),
     ),
 )
 

@@ -18,6 +18,7 @@ from rivet.config.source_url import scheme_fault
 from rivet.config.substitute import substitute
 from rivet.errors import ConfigError, SecretNotFoundError, UnknownEngineError
 from rivet.model.quality import DEFAULT_UNIQUE_ENTRIES, QualityRules
+from rivet.model.shape import ChunkRules
 from rivet.model.source import SourceAddress, TlsOptions
 from rivet.redact import Secret
 
@@ -192,6 +193,20 @@ def resolve_query_file(
         msg = f"{where} holds no query"
         raise ConfigError(msg, hint="write one SELECT into it", code=EXPORT_SOURCE)
     return query
+
+
+def chunk_rules(export: ExportConfig) -> ChunkRules:
+    """Return what an export says of its chunks; a size that nobody wrote is not said."""
+    return ChunkRules(
+        column=export.chunk_column,
+        size=export.chunk_size if "chunk_size" in export.model_fields_set else None,
+        memory_mb=export.chunk_size_memory_mb,
+        count=export.chunk_count,
+        days=export.chunk_by_days,
+        is_dense=export.chunk_dense,
+        key=export.chunk_by_key,
+        is_checkpointed=export.chunk_checkpoint,
+    )
 
 
 def quality_rules(export: ExportConfig) -> QualityRules | None:

@@ -76,6 +76,15 @@ class Destination(Protocol):
         """List all objects under the prefix, staged files excluded."""
         ...
 
+    def move(self, name: str, new_name: str) -> None:
+        """Give an object another name under the prefix; nothing is overwritten.
+
+        Raises:
+            ObjectExistsError: The new name is taken; nothing was changed.
+            DestinationError: It cannot be moved.
+        """
+        ...
+
     def remove(self, name: str) -> None:
         """Remove one object; one that does not exist is not an error."""
         ...

@@ -173,6 +173,20 @@ class LocalDestination:
                 relative = Path(entry.path).relative_to(self._root).as_posix()
                 yield self._info(relative, entry.stat().st_size)
 
+    def move(self, name: str, new_name: str) -> None:
+        """Rename a file inside the folder; nothing is overwritten.
+
+        Raises:
+            ObjectExistsError: The new name is taken; nothing was changed.
+            DestinationError: It cannot be moved.
+        """
+        source, target = self._target(name), self._target(new_name)
+        with disk_errors("cannot move", source):
+            _make_folder(target.parent)
+            _move_without_overwrite(source, target)
+            _sync(target.parent)
+            _sync(source.parent)
+
     def remove(self, name: str) -> None:
         """Remove one file; one that does not exist is not an error.
 

@@ -114,6 +114,9 @@ class StdoutDestination:
         """List nothing."""
         return iter(())
 
+    def move(self, name: str, new_name: str) -> None:
+        """Do nothing: what was written to a pipe is gone."""
+
     def remove(self, name: str) -> None:
         """Do nothing: what was written to a pipe is gone."""
 

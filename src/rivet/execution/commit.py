@@ -41,15 +41,20 @@ if TYPE_CHECKING:
     from rivet.state.store import StateStore
 
 
-def store(part: LocalPart, destination: Destination) -> StoredPart:
+def store(part: LocalPart, destination: Destination, instant: Position | None = None) -> StoredPart:
     """Make a part durable under its final name.
+
+    Args:
+        part: A whole file.
+        destination: Where it goes.
+        instant: The place in the source's history it was read from.
 
     Raises:
         ObjectExistsError: The name is taken; nothing was changed.
         DestinationError: The write failed; nothing is visible under the name.
     """
     info = destination.put(part.path, part.name)
-    return StoredPart(name=part.name, uri=info.uri, ordinal=part.ordinal, stats=part.stats)
+    return StoredPart(part.name, info.uri, part.ordinal, part.stats, instant)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from rivet.config.resolve import quality_rules
 from rivet.model.relation import ReadRequest
+from rivet.model.shape import ShapeKind
+from rivet.model.span import WHOLE, Span
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +29,7 @@ class Job:
         schema: Arrow schema of the source columns, without added ones.
         enricher: Adds the meta columns; its schema is that of the files.
         is_listable: Whether the destination can hold a manifest.
+        note: What the user should know of a choice that the plan made for them.
     """
 
     plan: ExportPlan
@@ -37,11 +40,18 @@ class Job:
     export: ExportConfig
     is_listable: bool
     takes_all_columns: bool = True
+    note: str | None = None
 
-    def request(self, *, holds_snapshot: bool = False) -> ReadRequest:
-        """Return the read of the whole relation.
+    @property
+    def is_many(self) -> bool:
+        """Whether the export is cut into chunks, be it only one in the end."""
+        return self.plan.shape.kind is not ShapeKind.WHOLE
+
+    def request(self, span: Span = WHOLE, *, holds_snapshot: bool = False) -> ReadRequest:
+        """Return the read of one chunk.
 
         Args:
+            span: The rows it holds.
             holds_snapshot: The rows will be counted in the same instant afterwards.
         """
         tuning = self.plan.tuning
@@ -53,6 +63,7 @@ class Job:
             max_value_bytes=tuning.max_value_bytes,
             holds_snapshot=holds_snapshot,
             is_whole=self.takes_all_columns,
+            spans=() if span == WHOLE else (span,),
         )
 
     def gate(self) -> QualityGate | None:

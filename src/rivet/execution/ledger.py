@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,10 @@ class Ledger:
     """Counters and findings of one run; filled by the loop, read by the report.
 
     Attributes:
-        read_in: The sessions that recorded parts were read in, by `Sessions.opened`.
+        read_in: The instants that recorded parts of this run were read in, by number.
+        resumed_at: When a run that was taken up went on; None for a fresh one.
+        in_flight: Rows, bytes read and bytes written of the chunks at work, by index.
+        lock: Held while several threads change it.
         reconciled: Rows in recorded parts and rows the source holds in the same instant.
     """
 
@@ -47,6 +51,13 @@ class Ledger:
     quality_passed: bool | None = None
     kernel: str | None = None
     skip_reason: str | None = None
+    resumed_at: datetime | None = None
+    in_flight: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def take_up(self, started_at: datetime) -> None:
+        """Go on with a run that began earlier: its start is that of the run, not of this part."""
+        self.resumed_at, self.started_at = self.started_at, started_at
 
     @property
     def rows(self) -> int:
@@ -85,7 +96,9 @@ class Ledger:
             files=tuple(self.parts),
             started_at=self.started_at,
             finished_at=finished_at,
-            duration_ms=round((finished_at - self.started_at).total_seconds() * 1000),
+            duration_ms=round(
+                (finished_at - (self.resumed_at or self.started_at)).total_seconds() * 1000
+            ),
             peak_rss_mb=peak_rss_mb,
             retries=self.retries,
             nulled=tuple(sorted(self.nulled.items())),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rivet.execution.prefetch import Prefetch
 from rivet.model.part import LocalPart
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from rivet.model.output import OutputPlan
     from rivet.model.plan import ReadTuning
     from rivet.sources.base import BatchStream
-
-# As much as one row group, so that the reader is never idle while a group is encoded.
-READ_AHEAD_BYTES: Final = 32 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -80,7 +77,7 @@ class PartWriter:
             FormatError: A value cannot be written.
             DestinationError: The staged file cannot be written.
         """
-        depth = max(READ_AHEAD_BYTES // tuning.batch_bytes, 1)
+        depth = max(tuning.read_ahead_bytes // tuning.batch_bytes, 1)
         ahead = Prefetch(_paced(stream, tuning.throttle_ms), depth=depth)
         done = 0
         try:

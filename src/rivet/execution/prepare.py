@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rivet.config.resolve import (
+    chunk_rules,
     column_rules,
     output_plan,
     resolve_query_file,
@@ -13,13 +14,22 @@ from rivet.destinations import load_destination, open_destination
 from rivet.execution.job import Job
 from rivet.execution.retry import RetryPolicy
 from rivet.formats import load_format
-from rivet.model.plan import DriftPolicy, ExportPlan, Mode, ReadTuning
+from rivet.model.plan import (
+    READ_AHEAD_BYTES,
+    Consistency,
+    DriftPolicy,
+    ExportPlan,
+    Mode,
+    ReadTuning,
+)
+from rivet.model.shape import WHOLE_SHAPE, Shape
 from rivet.plan.build import (
     plan_fingerprint,
     query_relation,
     refuse_impossible,
     table_relation,
 )
+from rivet.plan.shapes import resolve_shape
 from rivet.sources import canonical_engine
 
 if TYPE_CHECKING:
@@ -30,8 +40,9 @@ if TYPE_CHECKING:
     from rivet.destinations.base import Destination
     from rivet.execution.context import RunContext
     from rivet.execution.ledger import Ledger
+    from rivet.model.columns import Column
     from rivet.model.output import OutputPlan
-    from rivet.model.relation import Relation
+    from rivet.model.relation import Relation, TableFacts
     from rivet.sources.base import Session
 
 _MEBIBYTE: Final = 1024 * 1024
@@ -107,6 +118,8 @@ def prepare(
     is_listable = load_destination(export.destination.type).CAPABILITIES.is_listable
     refuse_impossible(export_name=export.name, destination_is_listable=is_listable, output=output)
     mode = Mode(export.mode)
+    batch_bytes = _batch_bytes(tuning, output, context.max_memory_mb)
+    shape, rules_text = _shape(export, relation, facts, columns)
     plan = ExportPlan(
         export_name=export.name,
         run_id=ledger.run_id,
@@ -120,16 +133,25 @@ def prepare(
         tuning=ReadTuning(
             profile=tuning.profile_label,
             batch_rows=tuning.batch_rows,
-            batch_bytes=_batch_bytes(tuning, output, context.max_memory_mb),
+            batch_bytes=batch_bytes,
             throttle_ms=tuning.throttle_ms,
             max_value_bytes=tuning.max_value_bytes,
+            max_snapshot_age_s=tuning.max_snapshot_age_s,
+            read_ahead_bytes=max(READ_AHEAD_BYTES // export.parallel, batch_bytes),
         ),
         destination_type=export.destination.type,
         destination_uri=destination.uri,
-        fingerprint=plan_fingerprint(relation=relation, columns=columns, mode=mode, output=output),
+        fingerprint=plan_fingerprint(
+            relation=relation, columns=columns, mode=mode, output=output, rules=rules_text
+        ),
+        shape=shape,
+        workers=export.parallel,
+        consistency=Consistency(export.consistency),
         on_schema_drift=DriftPolicy(export.on_schema_drift),
     )
-    retry = RetryPolicy(tuning.max_retries, tuning.retry_backoff_ms / 1000)
+    attempts = export.chunk_max_attempts
+    retries = tuning.max_retries if attempts is None else attempts - 1
+    retry = RetryPolicy(retries, tuning.retry_backoff_ms / 1000)
     job = Job(
         plan,
         retry,
@@ -139,9 +161,21 @@ def prepare(
         export,
         is_listable,
         takes_all_columns=rules.takes_all,
+        note=shape.note,
     )
     job.gate()
     return job
+
+
+def _shape(
+    export: ExportConfig, relation: Relation, facts: TableFacts, columns: tuple[Column, ...]
+) -> tuple[Shape, tuple[str, ...]]:
+    """Return how the relation is cut, and what was asked for as text for the fingerprint."""
+    if export.mode is not Mode.CHUNKED:
+        return WHOLE_SHAPE, ()
+    rules = chunk_rules(export)
+    never_null = frozenset(one.source_name for one in columns if not one.nullable)
+    return resolve_shape(rules, relation, facts, never_null), rules.fields
 
 
 def _batch_bytes(tuning: ResolvedTuning, output: OutputPlan, max_memory_mb: int | None) -> int:

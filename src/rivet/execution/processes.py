@@ -20,8 +20,8 @@ from rivet.execution.children.verdict import NO_VERDICT
 from rivet.execution.children.watch import Inheritance, Outcome, Preparation, Watch
 from rivet.execution.context import random_hex, utc_now
 from rivet.execution.reports import finished_event, outcome_of, report_of
+from rivet.execution.resume import run_id_for
 from rivet.model.run import RunStatus
-from rivet.plan.naming import new_run_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +68,7 @@ class Processes:
             watch.run([self._prepare(export, lifeline) for export in exports])
 
     def _prepare(self, export: ExportConfig, lifeline: int) -> Preparation:
-        run_id = new_run_id(export.name, utc_now(), random_hex())
+        run_id = run_id_for(export, self._shared, utc_now(), random_hex())
         return Preparation(
             export_name=export.name,
             run_id=run_id,

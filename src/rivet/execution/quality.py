@@ -69,6 +69,19 @@ class QualityGate:
                 distinct.hashes = set()
                 return
 
+    def absorb(self, other: QualityGate) -> None:
+        """Add what another gate of the same rules has observed."""
+        self._rows += other._rows
+        for name, count in other._nulls.items():
+            self._nulls[name] += count
+        for name, theirs in other._distinct.items():
+            mine = self._distinct[name]
+            mine.values += theirs.values
+            mine.hashes |= theirs.hashes
+            is_over = len(mine.hashes) > self._rules.unique_max_entries
+            if mine.is_capped or theirs.is_capped or is_over:
+                mine.is_capped, mine.hashes = True, set()
+
     def verdict(self) -> tuple[list[str], list[str]]:
         """Judge what was observed.
 

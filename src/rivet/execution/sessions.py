@@ -1,14 +1,23 @@
-"""Sessions for one export: planning's session is read from too; a broken one is replaced."""
+"""Sessions for one export: each chunk borrows one; broken ones are replaced, instants are kept.
+
+An instant is what one or more sessions see together. Chunks of one export share one where that is
+asked for; a session that is lost takes its own view with it, and what may come after that depends
+on whether the chunks hold the same rows in every instant.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
 
 from rivet.config.resolve import resolve_source
-from rivet.errors import RivetError
+from rivet.errors import RivetError, SourceError, SourceInterruptedError
 from rivet.sources import load_engine
+from rivet.sources.base import CountsConnections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,8 +26,13 @@ if TYPE_CHECKING:
     from rivet.config.models import Config
     from rivet.config.resolve import ResolvedTuning
     from rivet.execution.stopping import StopRequest
-    from rivet.model.source import SessionSettings, SourceAddress
+    from rivet.model.relation import Relation
+    from rivet.model.source import Position, SessionSettings, SourceAddress
     from rivet.sources.base import Engine, Session
+
+_ANCHOR_PING_S: Final = 20.0
+# What is left to others on a server that is nearly full.
+_CONNECTIONS_LEFT: Final = 2
 
 
 def open_sessions(
@@ -38,13 +52,27 @@ def open_sessions(
     return Sessions(load_engine(address.engine), address, settings, stop)
 
 
-class Sessions:
-    """Opens sessions on one address and keeps at most one idle.
-
-    A request to stop, where there can be one, cancels what a lent session has running.
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """What sessions see.
 
     Attributes:
-        opened: How many sessions were opened so far; names the one that is lent.
+        number: From 1, in the order in which a run began its instants.
+        position: Its place in the source's history, where the engine has one.
+    """
+
+    number: int
+    position: Position | None
+
+
+class Sessions:
+    """Opens sessions on one address, lends them to one thread each and keeps them after.
+
+    A request to stop, where there can be one, cancels what lent sessions have running.
+
+    Attributes:
+        opened: How many sessions were opened so far.
+        instants: How many instants were begun so far.
     """
 
     def __init__(
@@ -58,8 +86,70 @@ class Sessions:
         self._address = address
         self._settings = settings
         self._stop = stop
-        self._idle: Session | None = None
+        self._lock = threading.RLock()
+        self._idle: list[Session] = []
+        self._lent: dict[int, Session] = {}
+        self._anchor: Session | None = None
+        self._shared: Instant | None = None
+        self._instants: dict[int, Instant] = {}
+        self._relation: Relation | None = None
+        self._may_renew = True
+        self._begun_at = 0.0
+        self._pinged_at = 0.0
         self.opened = 0
+        self.instants = 0
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether reads share an instant that is held."""
+        return self._relation is not None
+
+    @property
+    def instant_age_s(self) -> float:
+        """How long the shared instant has been held; 0 without one."""
+        return time.monotonic() - self._begun_at if self._shared else 0.0
+
+    def hold(self, relation: Relation, workers: int, *, may_renew: bool) -> Instant:
+        """Bring enough sessions for `workers` threads into one instant, and keep them there.
+
+        Args:
+            relation: What will be read.
+            workers: Sessions that are lent at the same time.
+            may_renew: A session that replaces a lost one may begin an instant of its own.
+
+        Raises:
+            SourceError: The sessions cannot be opened or brought into one instant.
+        """
+        with self._lock:
+            has_anchor = workers > 1 and self._engine.CAPABILITIES.rejoins_snapshot
+            wanted = workers + has_anchor
+            while len(self._idle) < wanted:
+                self._idle.append(self._connect())
+            first, *others = self._idle
+            position = first.begin(relation, others)
+            self._relation, self._may_renew = relation, may_renew
+            self._begun_at = self._pinged_at = time.monotonic()
+            self.instants += 1
+            self._shared = Instant(self.instants, position)
+            self._instants = dict.fromkeys(map(id, self._idle), self._shared)
+            if has_anchor:
+                self._anchor = first
+                del self._idle[0]
+            return self._shared
+
+    def room(self, workers: int) -> int:
+        """Return how many of `workers` sessions the server has connections for; at least 1.
+
+        Raises:
+            SourceError: The server cannot be asked.
+        """
+        with self.open() as session:
+            if workers == 1 or not isinstance(session, CountsConnections):
+                return workers
+            free = session.free_connections() - _CONNECTIONS_LEFT
+        has_anchor = self._engine.CAPABILITIES.rejoins_snapshot
+        # One is open already.
+        return max(min(workers, free + 1 - has_anchor), 1)
 
     @contextmanager
     def open(self) -> Iterator[Session]:
@@ -68,18 +158,94 @@ class Sessions:
         Raises:
             SourceError: No session can be opened.
         """
-        session, self._idle = self._idle, None
-        if session is None:
-            session = self._engine.connect(self._address, self._settings)
-            session.__enter__()
-            self.opened += 1
+        session = self._take()
+        key = id(session)
+        self._lent[key] = session
         try:
             with self._heeding_stop(session):
                 yield session
         except BaseException:
+            with self._lock:
+                self._instants.pop(key, None)  # the number may be that of another object soon
             _close_quietly(session)
             raise
-        self._idle = session
+        finally:
+            self._lent.pop(key, None)
+        with self._lock:
+            self._idle.append(session)
+
+    @contextmanager
+    def reading(self, relation: Relation) -> Iterator[tuple[Session, Instant]]:
+        """Lend a session together with the instant it reads in.
+
+        Without a held instant, each read has its own.
+
+        Raises:
+            SourceError: No session can be opened.
+            SourceInterruptedError: The shared instant is lost and another one would not do.
+        """
+        with self.open() as session:
+            if self._relation is None:
+                # Asked before the snapshot: whoever follows the log from there misses nothing.
+                with self._lock:
+                    self.instants += 1
+                    number = self.instants
+                yield session, Instant(number, session.position())
+                return
+            yield session, self._instant_of(session, relation)
+
+    def _instant_of(self, session: Session, relation: Relation) -> Instant:
+        with self._lock:
+            known, shared = self._instants.get(id(session)), self._shared
+            if known is not None:
+                return known
+            if shared is not None and self._anchor is not None:
+                self._anchor.begin(relation, [session])
+                self._instants[id(session)] = shared
+                return shared
+            if not self._may_renew:
+                msg = "the session that held the instant is lost, and rows may have moved since"
+                hint = "run it again; it starts over"
+                raise SourceInterruptedError(msg, hint=hint)
+            position = session.begin(relation)
+            self.instants += 1
+            self._begun_at = time.monotonic()
+            self._instants[id(session)] = Instant(self.instants, position)
+            return self._instants[id(session)]
+
+    def cancel_all(self) -> None:
+        """Cancel what lent sessions have running; callable from any thread."""
+        for session in tuple(self._lent.values()):
+            session.cancel()
+
+    def keep_alive(self) -> None:
+        """Ask the session that only holds the instant for something small, now and then.
+
+        An anchor that does not answer is let go of: sessions in its instant stay in it.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if self._anchor is None or now - self._pinged_at < _ANCHOR_PING_S:
+                return
+            self._pinged_at = now
+            try:
+                self._anchor.scalar("SELECT 1")
+            except SourceError:
+                _close_quietly(self._anchor)
+                self._anchor = None
+
+    def _take(self) -> Session:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return self._connect()
+
+    def _connect(self) -> Session:
+        session = self._engine.connect(self._address, self._settings)
+        session.__enter__()
+        with self._lock:
+            self.opened += 1
+        return session
 
     @contextmanager
     def _heeding_stop(self, session: Session) -> Iterator[None]:
@@ -99,9 +265,12 @@ class Sessions:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._idle is not None:
-            _close_quietly(self._idle)
-            self._idle = None
+        for one in self._idle:
+            _close_quietly(one)
+        self._idle.clear()
+        if self._anchor is not None:
+            _close_quietly(self._anchor)
+            self._anchor = None
 
 
 def _close_quietly(session: Session) -> None:

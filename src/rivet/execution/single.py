@@ -15,8 +15,8 @@ from rivet.execution.journal import Journal
 from rivet.execution.ledger import Ledger, failure_of
 from rivet.execution.memory import MemorySampler
 from rivet.execution.reports import finished_event, outcome_of
+from rivet.execution.resume import run_id_for
 from rivet.execution.runfiles import write_run_files
-from rivet.plan.naming import new_run_id
 
 if TYPE_CHECKING:
     from rivet.config.models import ExportConfig
@@ -38,7 +38,7 @@ def run_single(
         The report, and the Ctrl-C or exit request that ended it early, to be raised again.
     """
     started_at = utc_now()
-    name = run_id or new_run_id(export.name, started_at, random_hex())
+    name = run_id or run_id_for(export, shared, started_at, random_hex())
     ledger = Ledger(export.name, name, started_at)
     journal = Journal(shared.state, shared.emit, ledger)
     context = replace(shared, emit=with_faults(journal, shared.env))

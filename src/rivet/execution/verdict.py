@@ -76,7 +76,7 @@ def reconcile(job: Job, sessions: Sessions, context: RunContext, ledger: Ledger)
     begun = time.monotonic()
     try:
         with sessions.open() as session:
-            if ledger.read_in != {sessions.opened} or not session.has_snapshot:
+            if ledger.read_in != {sessions.instants} or not session.has_snapshot:
                 msg = "the session that read the rows is gone, and with it the instant it read"
                 raise SourceInterruptedError(msg)
             in_source = session.count(plan.relation)

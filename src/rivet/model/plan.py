@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from rivet.model.shape import WHOLE_SHAPE, Shape
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
     from rivet.model.columns import Column
     from rivet.model.output import OutputPlan
     from rivet.model.relation import Relation, TableFacts
+
+
+READ_AHEAD_BYTES: Final = 32 * 1024 * 1024
+"""As much as one row group, so that the reader is never idle while a group is encoded."""
 
 
 class Mode(StrEnum):
@@ -32,6 +38,14 @@ class DriftPolicy(StrEnum):
     FAIL = "fail"
 
 
+class Consistency(StrEnum):
+    """What is read in one instant."""
+
+    CHUNK = "chunk"
+    EXPORT = "export"
+    RUN = "run"
+
+
 @dataclass(frozen=True, slots=True)
 class ReadTuning:
     """How the source is read.
@@ -42,6 +56,8 @@ class ReadTuning:
         batch_bytes: About the most bytes of one batch.
         throttle_ms: Pause after each batch; 0 is none.
         max_value_bytes: The largest single value allowed; 0 is no limit.
+        read_ahead_bytes: What may be read before it is written, by each worker.
+        max_snapshot_age_s: How long an instant is held at the most.
     """
 
     profile: str
@@ -49,6 +65,8 @@ class ReadTuning:
     batch_bytes: int
     throttle_ms: int = 0
     max_value_bytes: int = 256 * 1024 * 1024
+    max_snapshot_age_s: float = 3600.0
+    read_ahead_bytes: int = READ_AHEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +84,9 @@ class ExportPlan:
         mode: How rows are taken.
         output: How files are written.
         destination_uri: Where parts go, for people: no secrets.
+        shape: How it is cut into chunks.
+        workers: Chunks that are read at the same time.
+        consistency: What shares one instant.
         fingerprint: Changes when a run of this plan would read other rows or write other types.
     """
 
@@ -83,3 +104,6 @@ class ExportPlan:
     destination_uri: str
     fingerprint: str
     on_schema_drift: DriftPolicy = DriftPolicy.WARN
+    shape: Shape = WHOLE_SHAPE
+    workers: int = 1
+    consistency: Consistency = Consistency.EXPORT

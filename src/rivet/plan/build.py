@@ -72,11 +72,16 @@ def query_relation(text: str, *, export_name: str) -> Relation:
 
 
 def plan_fingerprint(
-    *, relation: Relation, columns: tuple[Column, ...], mode: Mode, output: OutputPlan
+    *,
+    relation: Relation,
+    columns: tuple[Column, ...],
+    mode: Mode,
+    output: OutputPlan,
+    rules: tuple[str, ...] = (),
 ) -> str:
     """Return 16 hex digits that change when a run would read other rows or write other types."""
     fields = [relation.schema or "", relation.table or "", relation.query or "", str(mode)]
-    fields += [output.format]
+    fields += [output.format, *rules]
     for column in columns:
         fields += [column.name, column.native_type, column.logical.label]
         if column.origin is not None or column.mask is not None:

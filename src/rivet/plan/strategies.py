@@ -1,38 +1,28 @@
-"""Chunk strategies: a mode is a generator of chunks, never a loop of its own."""
+"""Chunk strategies: a mode is a generator of chunks, never a loop of its own.
+
+Where the bounds of chunks come from is decided by `shapes.py` and `ranges.py`; here they become
+chunks, and resuming is skipping those that are done.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from rivet.errors import UnsupportedPlanError
 from rivet.model.chunk import Chunk
-from rivet.model.plan import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
-    from rivet.model.plan import ExportPlan
-
-
-def _whole(_plan: ExportPlan) -> Iterator[Chunk]:
-    yield Chunk(index=0)
+    from rivet.model.span import Span
 
 
-STRATEGIES: Final[dict[Mode, Callable[[ExportPlan], Iterator[Chunk]]]] = {Mode.FULL: _whole}
-
-
-def chunks(plan: ExportPlan, done: Collection[int] = ()) -> Iterator[Chunk]:
+def chunks(spans: Iterable[Span], done: Collection[int] = ()) -> Iterator[Chunk]:
     """Yield the chunks of a plan in order, without those that are done.
 
     Args:
-        plan: The resolved plan.
-        done: Indexes of completed chunks; resuming is skipping them.
-
-    Raises:
-        UnsupportedPlanError: The mode has no strategy.
+        spans: What each chunk holds, by index; no row is in two of them.
+        done: Indexes of completed chunks.
     """
-    strategy = STRATEGIES.get(plan.mode)
-    if strategy is None:
-        msg = f"export '{plan.export_name}': mode '{plan.mode}' is not in this version"
-        raise UnsupportedPlanError(msg, hint="use `mode: full`", export=plan.export_name)
-    return (chunk for chunk in strategy(plan) if chunk.index not in done)
+    for index, span in enumerate(spans):
+        if index not in done:
+            yield Chunk(index, span)

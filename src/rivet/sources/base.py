@@ -32,6 +32,7 @@ class Capabilities:
         url_schemes: URL schemes it takes.
         has_kernel: Rows are decoded by the compiled kernel.
         shares_snapshot: Several sessions can read one instant.
+        rejoins_snapshot: A session can enter an instant that another one has been in for a while.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Capabilities:
     url_schemes: tuple[str, ...]
     has_kernel: bool
     shares_snapshot: bool
+    rejoins_snapshot: bool = False
 
 
 @dataclass(slots=True)
@@ -128,6 +130,42 @@ class Session(Protocol):
         """
         ...
 
+    def look(self, question: Question) -> list[tuple[str, ...]]:
+        """Say where the values of a key lie, in this session's snapshot where it has one.
+
+        Returns:
+            The engine's own text of every column's value, as `Span` takes it; rows in key order,
+            none where no row is there. For `null`, one row where there is such a row.
+
+        Raises:
+            PlanError: A column is not there, or its type has no order to cut by.
+            SourceQueryError: The source cannot answer.
+        """
+        ...
+
+    def begin(self, relation: Relation, others: Sequence[Self] = ()) -> Position | None:
+        """Enter an instant and stay in it for every read until `release`, with other sessions.
+
+        A session that is in an instant already keeps it, and brings the others into it.
+
+        Args:
+            relation: What will be read; where the engine can, it is kept from being dropped,
+                truncated or altered meanwhile.
+            others: Sessions of the same engine and address, in no instant yet; any number where
+                `Capabilities.shares_snapshot`, else none.
+
+        Returns:
+            The place in the source's history, as `position`.
+
+        Raises:
+            SourceQueryError: The sessions cannot be brought into one instant; none is in any.
+        """
+        ...
+
+    def release(self) -> None:
+        """Leave the instant, where one is held; the next read begins another."""
+        ...
+
     @property
     def has_snapshot(self) -> bool:
         """Whether the session still is in the instant of a read, so that a count sees its rows."""
@@ -167,33 +205,24 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class SeeksKeys(Protocol):
-    """Sessions that can say where the values of a key lie, to cut a relation by them."""
-
-    def look(self, question: Question) -> list[tuple[str, ...]]:
-        """Answer a question about a key, in this session's snapshot where it has one.
-
-        Returns:
-            The engine's own text of every column's value, as `Span` takes it; rows in key order,
-            none where no row is there. For `null`, one empty row where there is such a row.
-
-        Raises:
-            PlanError: A column is not there, or its type has no order to cut by.
-            SourceQueryError: The source cannot answer.
-        """
-        ...
-
-    def release(self) -> None:
-        """Leave the instant of the reads, where one is held; the next read begins another."""
-        ...
-
-
-@runtime_checkable
 class ReportsVersion(Protocol):
     """Sessions that can name their server."""
 
     def server_version(self) -> str:
         """Return the server's name and version, such as `PostgreSQL 16.4`."""
+        ...
+
+
+@runtime_checkable
+class CountsConnections(Protocol):
+    """Sessions that can tell how many more of their kind the server would take."""
+
+    def free_connections(self) -> int:
+        """Return the number, as of now; others may take them.
+
+        Raises:
+            SourceError: The server cannot be asked.
+        """
         ...
 
 

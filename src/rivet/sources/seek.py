@@ -129,7 +129,10 @@ def question_sql(question: Question, source: str, spelling: Spelling) -> str:
         tests = " OR ".join(f"{spelling.column(name)} IS NULL" for name in columns)
         rest = condition(spans, spelling)
         return f"SELECT 1 FROM {source} WHERE ({tests}){f' AND {rest}' if rest else ''} LIMIT 1"  # noqa: S608
-    texts = ", ".join(spelling.text(name) for name in columns)
+    # Under names of their own: ORDER BY means an output column before one of the source.
+    texts = ", ".join(
+        f"{spelling.text(name)} AS _rivet_k{place}" for place, name in enumerate(columns)
+    )
     names = [spelling.column(name) for name in columns]
     tail = where((*spans, Span(SpanKind.KEY, columns)), spelling)
     order = ", ".join(names)

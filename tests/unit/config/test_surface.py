@@ -26,12 +26,16 @@ def test_every_key_of_the_reference_is_known():
 
 
 S3 = {"type": "s3", "bucket": "b"}
+KEYSET = {"mode": "chunked", "table": "t", "chunk_by_key": "a", "keyset_incremental": True}
 NOT_YET = [
     ("source.type", {"source": {"type": "mssql", "url": "sqlserver://h/d"}}),
     ("source.type", {"source": {"type": "mongo", "url": "mongodb+srv://h/d", "mongo": {}}}),
     ("source.type", {"source": {"type": "oracle", "url_env": "U"}}),
     ("exports.mode", {"export": {"mode": "incremental", "cursor_column": "id"}}),
-    ("exports.mode", {"export": {"mode": "chunked", "chunk_column": "id", "parallel": 4}}),
+    (
+        "exports.keyset_incremental",
+        {"export": KEYSET},
+    ),
     ("exports.mode", {"export": {"mode": "time_window", "time_column": "t", "days_window": 1}}),
     ("exports.mode", {"export": {"mode": "cdc", "cdc": {"backfill": "auto"}}}),
     (
@@ -60,7 +64,6 @@ NOT_YET = [
     ("tuning.adaptive", {"export": {"tuning": {"adaptive": True}}}),
     ("tuning.min_parallel", {"export": {"tuning": {"min_parallel": 5}}}),
     ("tuning.max_statement_s", {"export": {"tuning": {"max_statement_s": 5}}}),
-    ("tuning.max_snapshot_age_s", {"export": {"tuning": {"max_snapshot_age_s": 5}}}),
 ]
 
 
@@ -102,7 +105,7 @@ def test_descriptions_say_what_is_not_in_this_version():
     sections = config_schema()["$defs"]
     keys = sections["ExportConfig"]["properties"]
     assert keys["partition_by"]["description"].endswith("Not in this version.")
-    assert keys["mode"]["description"].endswith("In this version: use `mode: full`.")
+    assert keys["mode"]["description"].endswith("use `mode: full` or `mode: chunked`.")
     assert "this version" not in keys["name"]["description"]
     assert "this version" in sections["TuningConfig"]["properties"]["adaptive"]["description"]
 

@@ -25,10 +25,11 @@ _TABLES: Final = """
   UNION ALL
     SELECT schema_name, view_name, NULL FROM duckdb_views()
     WHERE database_name = current_database() AND NOT internal"""
-_KEY: Final = """
-    SELECT constraint_column_names FROM duckdb_constraints()
-    WHERE database_name = current_database() AND constraint_type = 'PRIMARY KEY'
-      AND schema_name = ? AND table_name = ?"""
+_KEYS: Final = """
+    SELECT constraint_column_names, constraint_type = 'PRIMARY KEY' FROM duckdb_constraints()
+    WHERE database_name = current_database() AND schema_name = ? AND table_name = ?
+      AND constraint_type IN ('PRIMARY KEY', 'UNIQUE')
+    ORDER BY constraint_type, constraint_index"""
 
 
 def find_table(cursor: Any, relation: Relation) -> tuple[str, str, int | None]:  # noqa: ANN401
@@ -86,11 +87,16 @@ def facts_of(cursor: Any, relation: Relation) -> TableFacts:  # noqa: ANN401
     if relation.table is None:
         return TableFacts()
     schema, table, rows = find_table(cursor, relation)
-    found = cursor.execute(_KEY, [schema, table]).fetchone()
-    key = tuple(found[0]) if found else ()
-    kinds = {one.name: one.type for one in columns_of(cursor, relation)}
-    keys = (Key(key, is_integer=len(key) == 1 and kinds[key[0]] in _WHOLE),) if key else ()
-    return TableFacts(estimated_rows=rows, key=key, keys=keys, indexed=key[:1])
+    found = cursor.execute(_KEYS, [schema, table]).fetchall()
+    natives = {one.name: one for one in columns_of(cursor, relation)}
+    keys = tuple(
+        Key(tuple(names), is_integer=len(names) == 1 and natives[names[0]].type in _WHOLE)
+        for names, _ in found
+        if not any(natives[name].nullable for name in names)
+    )
+    key = next((tuple(names) for names, is_primary in found if is_primary), ())
+    indexed = tuple(dict.fromkeys(names[0] for names, _ in found))
+    return TableFacts(estimated_rows=rows, key=key, keys=keys, indexed=indexed)
 
 
 def table_sizes(cursor: Any, relations: Sequence[Relation]) -> tuple[int | None, ...]:  # noqa: ANN401

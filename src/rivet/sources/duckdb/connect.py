@@ -142,6 +142,13 @@ class DuckdbSession:
             rows = self.connection.execute(statement).fetchall()
         return [tuple(str(value) for value in row) for row in rows]
 
+    def begin(self, relation: Relation, others: Sequence[DuckdbSession] = ()) -> Position | None:
+        """Do nothing: nobody writes to a file that is open for reading."""
+        if others:
+            msg = f"{visible(relation.label)}: a DuckDB file is read by one session"
+            raise SourceQueryError(msg, hint="use `parallel: 1`")
+        return None
+
     def release(self) -> None:
         """Do nothing: a file that is open has one instant."""
 

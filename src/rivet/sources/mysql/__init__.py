@@ -21,5 +21,5 @@ CAPABILITIES: Final = Capabilities(
     default_port=3306,
     url_schemes=SCHEMES,
     has_kernel=True,
-    shares_snapshot=False,
+    shares_snapshot=True,
 )

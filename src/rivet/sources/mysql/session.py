@@ -13,6 +13,7 @@ from rivet.errors import InternalError, SourceQueryError
 from rivet.model.source import Position
 from rivet.redact import visible
 from rivet.sources.columns import refuse_changed
+from rivet.sources.mysql.align import align
 from rivet.sources.mysql.catalog import columns_of, source_sql, table_facts, table_sizes
 from rivet.sources.mysql.faults import error_number, translated
 from rivet.sources.mysql.keys import KeySpelling, keys_of
@@ -122,6 +123,29 @@ class MysqlSession:
             spelling = KeySpelling.of(connection, columns_of(connection, relation))
             statement = question_sql(question, source_sql(relation), spelling)
             return ask_texts(connection, statement)
+
+    def begin(self, relation: Relation, others: Sequence[MysqlSession] = ()) -> Position | None:
+        """Enter a snapshot, together with other sessions, see `Session.begin`.
+
+        Every session touches what it reads, so that it cannot be altered or truncated until the
+        transactions end.
+        """
+        with self._question(f"taking a snapshot of {visible(relation.label)}"):
+            position = self.position()
+            sessions = (self, *others)
+            align([session._connection for session in sessions])  # noqa: SLF001 - its own kind
+            touch = f"SELECT 1 FROM {source_sql(relation)} LIMIT 0"  # noqa: S608
+            for session in sessions:
+                ask(session._connection, touch)  # noqa: SLF001
+                session._has_snapshot = session._holds_snapshot = True  # noqa: SLF001
+        return position
+
+    def free_connections(self) -> int:
+        """Return how many more connections the server would take."""
+        with self._question("counting connections") as connection:
+            ((limit,),) = ask(connection, "SELECT @@max_connections")
+            ((_, used),) = ask(connection, "SHOW GLOBAL STATUS LIKE 'Threads_connected'")
+        return int(limit) - int(used)
 
     def release(self) -> None:
         """Leave the instant; the next read begins another."""

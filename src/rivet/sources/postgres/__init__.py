@@ -18,4 +18,5 @@ CAPABILITIES: Final = Capabilities(
     url_schemes=SCHEMES,
     has_kernel=True,
     shares_snapshot=True,
+    rejoins_snapshot=True,
 )

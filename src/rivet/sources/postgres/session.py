@@ -51,6 +51,13 @@ _HAS_TRANSACTION_TIMEOUT: Final = 170000
 _HAS_CLIENT_CHECK: Final = 140000
 _CLIENT_CHECK: Final = "client_connection_check_interval = '5s'"
 _CANCEL_TIMEOUT_S: Final = 5.0
+_EXPORT: Final = "SELECT pg_catalog.pg_export_snapshot()"
+_FIX: Final = "SELECT pg_catalog.pg_current_snapshot()"
+_FREE: Final = """
+    SELECT current_setting('max_connections')::int
+         - current_setting('superuser_reserved_connections')::int
+         - (SELECT count(*)::int FROM pg_catalog.pg_stat_activity
+            WHERE backend_type = 'client backend')"""
 _POSITION: Final = (
     "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
     " ELSE pg_catalog.pg_current_wal_lsn() END::text"
@@ -69,6 +76,7 @@ class PostgresSession:
         self._settings = settings
         self._has_snapshot = False
         self._found: dict[Relation, FoundTable] = {}
+        self._locked: list[tuple[str, str]] = []
         self._version = connection.info.server_version
         self._checks_client = self._version >= _HAS_CLIENT_CHECK
 
@@ -143,6 +151,40 @@ class PostgresSession:
             statement = question_sql(question, from_item(relation, found), spelling)
             rows = connection.execute(statement.encode()).fetchall()
         return [tuple(str(value) for value in row) for row in rows]
+
+    def begin(self, relation: Relation, others: Sequence[PostgresSession] = ()) -> Position | None:
+        """Enter a snapshot and hand it to other sessions, see `Session.begin`.
+
+        Every session locks what it reads: this one before its snapshot is taken, the others at
+        once, while this one's lock still keeps everybody from dropping or rewriting it.
+
+        Source:
+            PostgreSQL manual, "SET TRANSACTION" and "Snapshot Synchronization Functions".
+        """
+        # Asked before the snapshot: whoever follows the log from there misses nothing.
+        position = self.position()
+        with self._guarded(f"taking a snapshot of {visible(relation.label)}"):
+            self._open_snapshot(relation)
+            row = self._connection.execute(_EXPORT if others else _FIX).fetchone()
+            token = str(row[0]) if row else ""
+        for other in others:
+            other.enter(relation, token, self._locked)
+        return position
+
+    def enter(self, relation: Relation, token: str, tables: Sequence[tuple[str, str]]) -> None:
+        """Enter a snapshot that another session has exported and still is in."""
+        with self._guarded(f"entering the snapshot of {visible(relation.label)}"):
+            self._begin()
+            literal = psycopg.sql.Literal(token).as_string(self._connection)
+            self._connection.execute(f"SET TRANSACTION SNAPSHOT {literal}".encode())
+            self._lock(relation, tables, " NOWAIT")
+            self._has_snapshot = True
+
+    def free_connections(self) -> int:
+        """Return how many more connections the server would take from ordinary users."""
+        with self._question("counting connections") as connection:
+            row = connection.execute(_FREE).fetchone()
+        return int(row[0]) if row else 0
 
     def release(self) -> None:
         """Leave the snapshot; the next read opens another."""
@@ -239,13 +281,17 @@ class PostgresSession:
             return
         tables = self._lockable(relation)
         self._begin()
+        self._lock(relation, tables)
+        self._locked = tables
+        self._has_snapshot = True
+
+    def _lock(self, relation: Relation, tables: Sequence[tuple[str, str]], wait: str = "") -> None:
         for schema, name in tables:
-            qualified = DIALECT.qualified(schema, name)
+            lock = f"LOCK TABLE {DIALECT.qualified(schema, name)} IN ACCESS SHARE MODE{wait}"
             try:
-                self._connection.execute(f"LOCK TABLE {qualified} IN ACCESS SHARE MODE".encode())
+                self._connection.execute(lock.encode())
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
                 raise _gone(relation) from error
-        self._has_snapshot = True
 
     def _lockable(self, relation: Relation) -> list[tuple[str, str]]:
         """Return what to lock; asks in a transaction of its own where it is not known yet."""

@@ -166,6 +166,19 @@ class SqliteSession:
                 rows = self.connection.execute(sql, spelling.values).fetchall()
         return [tuple(key_text(value) for value in row) for row in rows]
 
+    def begin(self, relation: Relation, others: Sequence[SqliteSession] = ()) -> Position | None:
+        """Enter one instant; a SQLite file has one reader."""
+        if others:
+            msg = "sessions on a SQLite file cannot be brought into one instant"
+            raise SourceQueryError(msg, hint="use `parallel: 1`")
+        with translated(self.watch, doing=f"reading {relation.label}"), self.watch.running():
+            if not self.connection.in_transaction:
+                self.connection.execute("BEGIN")
+            # The instant is that of the first look at the file.
+            self.connection.execute("SELECT count(*) FROM main.sqlite_master").fetchone()
+        self._holds_snapshot = True
+        return None
+
     def release(self) -> None:
         """Leave the instant; the next read begins another."""
         self._leave()

@@ -1,18 +1,22 @@
 """How values of keys of SQLite tables are written: always bound, never in the text.
 
-SQLite types values and not columns, so a key text is JSON that keeps what each value is.
+SQLite types values and not columns, so a key text tells what its value is: what could be taken for
+a number or begins with a quote or a brace is JSON, everything else is text.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rivet.errors import InternalError, UnsupportedPlanError
 from rivet.redact import visible
 from rivet.sources.seek import ROW
 from rivet.sources.sqlite.catalog import quoted
+
+_NOT_TEXT: Final = re.compile(r'["{]|-?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|Infinity)\Z')
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,11 +25,17 @@ if TYPE_CHECKING:
 
 
 def key_text(value: object) -> str:
-    """Return the text of a value: JSON, with a blob as an object of its hex."""
-    return json.dumps({"x": value.hex()} if isinstance(value, bytes) else value)
+    """Return the text of a value: numbers as such, blobs as hex, text as it is or quoted."""
+    if isinstance(value, bytes):
+        return json.dumps({"x": value.hex()})
+    if isinstance(value, str) and not _NOT_TEXT.match(value):
+        return value
+    return json.dumps(value)
 
 
 def _value(text: str) -> Any:  # noqa: ANN401 - any of SQLite's four
+    if not _NOT_TEXT.match(text):
+        return text
     value = json.loads(text)
     return bytes.fromhex(value["x"]) if isinstance(value, dict) else value
 

@@ -1,0 +1,189 @@
+"""One chunk to its end: read, write, store, record; again where that may help and is safe."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from rivet.errors import QualityGateError, SourceError
+from rivet.events import ChunkStarted, Progress, RetryAttempted
+from rivet.execution.commit import failure_noted, record, store, stored_event
+from rivet.execution.noted import warn
+from rivet.execution.parts import Flow, PartWriter
+from rivet.execution.retry import attempts
+from rivet.execution.verdict import validate_parts
+from rivet.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from rivet.destinations.base import Destination
+    from rivet.execution.context import RunContext
+    from rivet.execution.job import Job
+    from rivet.execution.ledger import Ledger
+    from rivet.execution.quality import QualityGate
+    from rivet.execution.sessions import Sessions
+    from rivet.model.chunk import Chunk, Claim
+    from rivet.model.part import LocalPart, StoredPart
+    from rivet.sources.base import Session
+
+_PROGRESS_INTERVAL_S: Final = 0.12
+
+
+class ChunkRunner:
+    """Runs the chunks of one export; every method may be called from several threads.
+
+    Attributes:
+        gate: What is known of the rows of all recorded chunks, where the export has rules.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        sessions: Sessions,
+        destination: Destination,
+        context: RunContext,
+        ledger: Ledger,
+    ) -> None:
+        self._job = job
+        self._sessions = sessions
+        self._destination = destination
+        self._context = context
+        self._ledger = ledger
+        self.gate = job.gate()
+        self._progressed_at = 0.0
+
+    def run(self, chunk: Chunk) -> None:
+        """Run one chunk.
+
+        Raises:
+            RivetError: It failed for good; what it had stored is not data.
+        """
+        plan, context, ledger = self._job.plan, self._context, self._ledger
+        durable: list[StoredPart] = []
+
+        def on_retry(attempt: int, wait_s: float, error: Exception) -> None:
+            with ledger.lock:
+                ledger.retries += 1
+            context.emit(
+                RetryAttempted(
+                    export_name=plan.export_name,
+                    run_id=plan.run_id,
+                    chunk_index=chunk.index,
+                    attempt=attempt,
+                    wait_s=wait_s,
+                    reason=redact(str(error)),
+                )
+            )
+
+        sleep = context.stop.sleep if context.stop else time.sleep
+        for attempt in attempts(
+            self._job.retry,
+            may_retry=lambda: not durable,
+            on_retry=on_retry,
+            sleep=sleep,
+        ):
+            with attempt, self._sessions.reading(plan.relation) as (session, instant):
+                claim = context.state.claim(plan.run_id, plan.export_name, chunk)
+                context.emit(ChunkStarted(plan.export_name, plan.run_id, chunk.index, claim.number))
+                gate = self._job.gate()
+                with failure_noted(claim, context.state):
+                    # Closed before the session is: it may be in the middle of a statement.
+                    with closing(self._read_parts(claim, session, gate)) as new:
+                        for part in new:
+                            durable.append(store(part, self._destination, instant.position))
+                            context.emit(stored_event(durable[-1], claim))
+                    recorded = record(claim, tuple(durable), context.state, context.emit)
+                with ledger.lock:
+                    ledger.parts.extend(recorded)
+                    if self.gate is not None and gate is not None:
+                        self.gate.absorb(gate)
+                    ledger.in_flight.pop(chunk.index, None)
+                    ledger.read_in.add(instant.number)
+                    if ledger.position is None:
+                        ledger.position = instant.position
+                    ledger.chunks_done += 1
+
+    def _read_parts(
+        self, claim: Claim, session: Session, gate: QualityGate | None
+    ) -> Generator[LocalPart]:
+        job, context, ledger = self._job, self._context, self._ledger
+        plan = job.plan
+        writer = PartWriter(
+            claim,
+            file_format=job.file_format,
+            output=plan.output,
+            enricher=job.enricher,
+            gate=gate,
+            staging=self._destination.staging_dir(),
+        )
+        holds = context.options.reconcile or self._sessions.is_holding
+        stream = session.read(job.request(claim.chunk.span, holds_snapshot=holds))
+
+        def on_batch(flow: Flow) -> None:
+            if context.stop is not None:
+                context.stop.check()
+            self._check_age()
+            self._progress(claim, flow, stream.counters.wire_bytes)
+
+        parts: Iterator[LocalPart] = writer.write(stream, plan.tuning, on_batch)
+        if context.options.validate:
+            parts = validate_parts(parts, plan.output.format)
+        if gate is None or job.is_many:
+            yield from parts
+        else:
+            held = list(parts)  # nothing may be published before the gate's verdict
+            judge(gate, context, ledger)
+            yield from held
+        with ledger.lock:
+            ledger.take_counters(stream.counters)
+        if not self._sessions.is_holding and not context.options.reconcile and job.is_many:
+            session.release()  # the next chunk has an instant of its own
+
+    def _check_age(self) -> None:
+        limit = self._job.plan.tuning.max_snapshot_age_s
+        age = self._sessions.instant_age_s
+        if limit and age > limit:
+            msg = f"the instant that is read is {age:.0f} s old, the limit is {limit:.0f} s"
+            hint = (
+                "--resume goes on in another instant where that is safe; or raise "
+                "`tuning.max_snapshot_age_s`, or set `consistency: chunk`"
+            )
+            raise SourceError(msg, hint=hint, code="RIVET_SOURCE_SNAPSHOT_AGE")
+
+    def _progress(self, claim: Claim, flow: Flow, wire_bytes: int) -> None:
+        ledger, now = self._ledger, time.monotonic()
+        with ledger.lock:
+            ledger.in_flight[claim.chunk.index] = (flow.rows, wire_bytes, flow.bytes_written)
+            if now - self._progressed_at < _PROGRESS_INTERVAL_S:
+                return
+            self._progressed_at = now
+            rows, read, written = map(sum, zip(*ledger.in_flight.values(), strict=True))
+            event = Progress(
+                export_name=claim.export_name,
+                chunks_done=ledger.chunks_done,
+                rows=ledger.rows + rows,
+                bytes_read=ledger.bytes_read + read,
+                bytes_written=ledger.bytes_written + written,
+            )
+        self._context.emit(event)
+
+
+def judge(gate: QualityGate, context: RunContext, ledger: Ledger, published: str = "") -> None:
+    """Hold the rows against the export's rules.
+
+    Raises:
+        QualityGateError: They do not hold.
+    """
+    problems, remarks = gate.verdict()
+    ledger.quality_passed = not problems
+    for remark in remarks:
+        warn(context, ledger, "quality", remark)
+    if problems:
+        msg = (
+            f"export '{ledger.export_name}': {len(problems)} quality check(s) failed: "
+            f"{'; '.join(problems)}"
+        )
+        hint = published or "nothing was published; the last good files are untouched"
+        raise QualityGateError(msg, hint=hint)

@@ -1,0 +1,83 @@
+"""Chunks side by side: one thread each, up to as many as were asked for.
+
+The first failure ends the giving out of chunks; those at work end on their own, so that what they
+have done is recorded. A request to stop cancels what runs on the server.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from rivet.execution.sessions import Sessions
+    from rivet.model.chunk import Chunk
+
+_LOOK_S: Final = 0.2
+
+
+class _Source:
+    """Gives chunks to several threads, until somebody says that it is enough."""
+
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
+        self._chunks: Iterator[Chunk] = iter(chunks)
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    def __iter__(self) -> Iterator[Chunk]:
+        while (chunk := self._next()) is not None:
+            yield chunk
+
+    def stop(self) -> None:
+        self._is_over = True
+
+    def _next(self) -> Chunk | None:
+        with self._lock:
+            return None if self._is_over else next(self._chunks, None)
+
+
+def run_chunks(
+    chunks: Iterable[Chunk], workers: int, run: Callable[[Chunk], None], sessions: Sessions
+) -> None:
+    """Run every chunk, `workers` at a time.
+
+    Args:
+        chunks: In the order in which they begin.
+        workers: 1 runs them in this thread.
+        run: Runs one chunk to its end; called from several threads.
+        sessions: What they read from; kept alive, and cancelled where this thread is interrupted.
+
+    Raises:
+        BaseException: The first failure of a chunk, or what this thread was interrupted by; no
+            chunk is at work any more.
+    """
+    if workers == 1:
+        for chunk in chunks:
+            run(chunk)
+        return
+    source = _Source(chunks)
+
+    def work() -> None:
+        try:
+            for chunk in source:
+                run(chunk)
+        except BaseException:
+            source.stop()
+            raise
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="rivet-chunk") as pool:
+        futures = [pool.submit(work) for _ in range(workers)]
+        try:
+            left = set(futures)
+            while left:
+                _, left = wait(left, timeout=_LOOK_S, return_when=FIRST_EXCEPTION)
+                sessions.keep_alive()
+        except BaseException:
+            source.stop()
+            sessions.cancel_all()
+            raise
+    for future in futures:
+        future.result()
