@@ -79,6 +79,7 @@ def run(  # noqa: PLR0913 - one for each thing that can differ
     params: Mapping[str, str] | None = None,
     validate: bool = False,
     reconcile: bool = False,
+    resume: bool = False,
     parallel_exports: bool | int | None = None,
     parallel_export_processes: bool | int | None = None,
     check: bool = True,
@@ -93,6 +94,7 @@ def run(  # noqa: PLR0913 - one for each thing that can differ
         params: Values for `${name}`; not for a loaded configuration.
         validate: Count every part again before it is published and check the manifest after.
         reconcile: Count the source too, in the instant that was read, and compare.
+        resume: Take up the newest run of each chunked export where it ended.
         parallel_exports: Run several in threads: True, or how many at most. None is as the
             configuration says, False one after another.
         parallel_export_processes: As `parallel_exports`, each export in a process of its own.
@@ -119,7 +121,7 @@ def run(  # noqa: PLR0913 - one for each thing that can differ
     ended = run_exports(
         loaded,
         names=exports,
-        options=RunOptions(validate=validate or reconcile, reconcile=reconcile),
+        options=RunOptions(validate or reconcile, reconcile=reconcile, resume=resume),
         parallel=parallelism(
             loaded,
             select_exports(loaded, exports),
