@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -67,7 +67,8 @@ class Moving:
                 while not stop.is_set():
                     n += 2
                     for statement in sql.format(n=n, token=n * 7919 % TOKENS + 1).split(";"):
-                        run(connection, statement)
+                        with suppress(pymysql.err.OperationalError):  # a deadlock of the movers
+                            run(connection, statement)
                     self.moves += 1
 
         threads = [threading.Thread(target=move, args=(first,)) for first in (0, 1)]
@@ -154,6 +155,7 @@ def test_rows_that_move_between_chunks_are_there_once(moving, workers):
         report = moving.run()
     assert report.is_success, report.failure
     assert moving.moves > 20
+    assert not any("at a time" in warning for warning in report.warnings)
     assert moving.tokens() == (TOKENS, TOKENS)
     assert moving.instants() == 1
 
