@@ -40,18 +40,18 @@ KERNELS = ("compiled", "interpreted")
 
 
 Property = Callable[[str, object], None]
-Strategy = Callable[["Case", SourceAddress], "tuple[Relation, dict[str, int]]"]
+Strategy = Callable[["Case", SourceAddress], "tuple[Relation, dict[str, float]]"]
 
 
-def row_by_row(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, int]]:
+def row_by_row(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, float]]:
     return case.relation, {"batch_rows": 1}
 
 
-def by_bytes(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, int]]:
+def by_bytes(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, float]]:
     return case.relation, {"batch_bytes": 64}
 
 
-def as_query(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, int]]:
+def as_query(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, float]]:
     """Read a table as a query, with a comment at its end."""
     table = case.relation.table
     if table is None:
@@ -63,8 +63,13 @@ def as_query(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, in
     return Relation(query=f"SELECT * FROM {quote}{name}{quote} -- all of it"), {}
 
 
+def in_slices(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, float]]:
+    """Read a table in the smallest statements, where the engine can."""
+    return case.relation, {"slice_s": 0.001, "slice_bytes": 1}
+
+
 # Every way to read a relation beside the plain one; the others come with their modes.
-STRATEGIES: tuple[Strategy, ...] = (row_by_row, by_bytes, as_query)
+STRATEGIES: tuple[Strategy, ...] = (row_by_row, by_bytes, as_query, in_slices)
 
 
 def cases(engine: str) -> pytest.MarkDecorator:

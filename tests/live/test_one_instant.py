@@ -241,6 +241,7 @@ def test_a_snapshot_is_not_held_for_ever(moving):
     assert not report.is_success
     assert report.failure.code == "RIVET_SOURCE_SNAPSHOT_AGE"
     assert not (moving.folder / "out" / "manifest.json").exists()
+    moving.database.execute("CREATE TABLE another (a int)")  # the log goes on
     moving.keys = {"parallel": 2}
     report = moving.run(resume=True)
     assert report.is_success, report.failure

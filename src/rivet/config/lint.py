@@ -136,11 +136,6 @@ MISSING: Final = (
     Missing(
         "tuning.min_parallel", "`min_parallel` is not in this version", _remove("min_parallel")
     ),
-    Missing(
-        "tuning.max_statement_s",
-        "reading a table in slices is not in this version",
-        _remove("max_statement_s"),
-    ),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rivet.config.base import Flag, Positive, Section, Whole
+from rivet.config.base import Factor, Flag, Positive, Section, Whole
 
 
 class TuningConfig(Section):
@@ -63,8 +63,10 @@ class TuningConfig(Section):
     connect_timeout_s: Positive | None = Field(
         default=None, description="The most seconds to wait for a connection."
     )
-    max_statement_s: Positive | None = Field(
-        default=None, description="Seconds of server time to aim at for one slice of a table."
+    max_statement_s: Factor | None = Field(
+        default=None,
+        description="Seconds of server time to stay below in one slice of a table, 0.5 without it; "
+        "0 reads a table in one statement.",
     )
     max_snapshot_age_s: Positive | None = Field(
         default=None,

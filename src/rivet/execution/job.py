@@ -64,6 +64,8 @@ class Job:
             holds_snapshot=holds_snapshot,
             is_whole=self.takes_all_columns,
             spans=() if span == WHOLE else (span,),
+            slice_s=tuning.max_statement_s,
+            slice_bytes=tuning.read_ahead_bytes // 2,
         )
 
     def gate(self) -> QualityGate | None:

@@ -47,6 +47,13 @@ class Prefetch(Generic[T]):
                 return
             yield item
 
+    def wait_for_room(self, count: int) -> None:
+        """Wait, on the producer's thread, until this many items can be offered without waiting."""
+        most = max(self._queue.maxsize - count, 0)
+        with self._queue.not_full:
+            while len(self._queue.queue) > most and not self._stopped.is_set():
+                self._queue.not_full.wait(_POLL_S)
+
     def close(self) -> None:
         """Stop the producer and wait for it; what it had read ahead is dropped."""
         self._stopped.set()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     import pyarrow as pa
@@ -79,6 +79,22 @@ class BatchStream(Protocol):
 
     def close(self) -> None:
         """End the read; cancels what still runs on the server. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class PausesBetweenStatements(Protocol):
+    """Streams that may read in several statements, with nothing running in between.
+
+    Attributes:
+        between: Called before each statement but the first, on the thread that reads.
+    """
+
+    between: Callable[[], None]
+
+    @property
+    def is_sliced(self) -> bool:
+        """Whether the read is several statements."""
         ...
 
 

@@ -16,19 +16,26 @@ from rivet.errors import SourceError, SourceInterruptedError
 from rivet.model.arrow import arrow_schema
 from rivet.redact import visible
 from rivet.sources.base import ReadCounters
+from rivet.sources.slices import Took
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     import pyarrow as pa
 
     from rivet.model.relation import ReadRequest
+    from rivet.model.span import Span
+    from rivet.sources.slices import Slicer
 
 __all__ = ["NO_LIMIT", "WireStream"]
 
 NO_LIMIT = 2**31 - 1
 """The largest value where the request has no limit."""
+
+
+def _at_once() -> None:
+    """Wait for nothing."""
 
 
 class WireStream(ABC):
@@ -37,9 +44,21 @@ class WireStream(ABC):
     Args:
         request: What is read; `schema` is that of its columns.
         decoder: The kernel's decoder, made for the request's columns.
+        slicer: Cuts the read into statements; None reads it in one.
+
+    Attributes:
+        between: Called before each statement but the first; nothing runs on the server meanwhile.
     """
 
-    def __init__(self, request: ReadRequest, decoder: Any) -> None:  # noqa: ANN401 - the kernel
+    def __init__(
+        self,
+        request: ReadRequest,
+        decoder: Any,  # noqa: ANN401 - the kernel
+        slicer: Slicer | None = None,
+    ) -> None:
+        self.between: Callable[[], None] = _at_once
+        self._slicer = slicer
+        self._slice_bytes = self._slice_rows = 0
         self._request = request
         self._decoder = decoder
         self._schema = arrow_schema(request.columns)
@@ -59,9 +78,17 @@ class WireStream(ABC):
         """Live counters."""
         return self._counters
 
+    @property
+    def is_sliced(self) -> bool:
+        """Whether the read is several statements."""
+        return self._slicer is not None
+
     @abstractmethod
-    def _begin(self) -> None:
-        """Send the statement and wait until its rows may come."""
+    def _begin(self, span: Span | None) -> None:
+        """Send the statement, of a slice where one is given, and wait until its rows may come."""
+
+    def _finish(self) -> None:  # noqa: B027 - most have nothing to do
+        """Be told, with the connection to oneself, that all rows have come."""
 
     @abstractmethod
     def _fill(self) -> bool:
@@ -98,13 +125,15 @@ class WireStream(ABC):
         self._is_running = True
         try:
             with self._on_wire():
-                self._begin()
+                self._begin(self._slicer.next(None) if self._slicer else None)
             is_whole = False
             while not is_whole and not self._is_over:
                 with self._on_wire():
-                    is_whole = not self._fill()
+                    is_full = self._fill()
                 self._counters.wire_bytes = self._received_bytes()
-                if decoder.rows and not self._is_over:
+                if not is_full:
+                    is_whole = not self._begin_next()
+                if decoder.rows and (is_full or is_whole) and not self._is_over:
                     batch = decoder.take()
                     self._counters.rows += batch.num_rows
                     self._counters.nulled = dict(decoder.nulled)
@@ -114,8 +143,34 @@ class WireStream(ABC):
             if not self._is_over:
                 raise
         finally:
-            self._counters.longest_statement_s = time.monotonic() - self._started_at
+            if self._is_running:
+                self._note_time()
             self.close()
+
+    def _begin_next(self) -> bool:
+        """Begin the next slice; False where the one that has just ended was the last."""
+        took = self._note_time()
+        with self._on_wire():
+            span = self._slicer.next(took) if self._slicer else None
+            if span is None:
+                self._finish()
+                return False
+            self._is_running = False
+        self.between()
+        with self._on_wire():
+            self._decoder.restart()
+            self._started_at = time.monotonic()
+            self._is_running = True
+            self._begin(span)
+        return True
+
+    def _note_time(self) -> Took:
+        seconds = time.monotonic() - self._started_at
+        self._counters.longest_statement_s = max(self._counters.longest_statement_s, seconds)
+        received, rows = self._received_bytes(), self._counters.rows + self._decoder.rows
+        took = Took(seconds, received - self._slice_bytes, rows - self._slice_rows)
+        self._slice_bytes, self._slice_rows = received, rows
+        return took
 
     @contextmanager
     def _on_wire(self) -> Iterator[None]:

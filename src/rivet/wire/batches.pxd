@@ -13,6 +13,7 @@ cdef class BatchDecoder:
     cdef Py_ssize_t _needed
     cdef Py_ssize_t _failed_field
     cdef int _stage
+    cdef int _first_stage
     cdef bint _counts_nulls
     cdef object _failure
     cdef str _stream

@@ -53,7 +53,7 @@ class BatchDecoder:
         self._max_value_bytes = max_value_bytes
         self._row = self._rows_before = 0
         self._position = self._needed = self._failed_field = 0
-        self._stage = 0
+        self._stage = self._first_stage = 0
         self._counts_nulls = any(
             spec.invalid == "null"
             for field in self._fields
@@ -111,6 +111,15 @@ class BatchDecoder:
             raise self._failure
         if self._stage != AT_END:
             raise not_finished(self._rows_before + self._row, self._stream)
+
+    def restart(self) -> None:
+        """Go on with the rows of another stream of the same columns, in the same open batch.
+
+        Raises:
+            SourceInterruptedError: The stream before has not come to its own end.
+        """
+        self.finish()
+        self._stage = self._first_stage
 
     def close(self) -> None:
         """Let go of the open batch. Safe to call twice."""

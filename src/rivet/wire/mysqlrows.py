@@ -92,7 +92,7 @@ class RowDecoder(BatchDecoder):
 
     def __init__(self, fields: object, schema: object, max_value_bytes: cython.Py_ssize_t) -> None:
         BatchDecoder.__init__(self, fields, schema, max_value_bytes, "MySQL result")
-        self._stage = IN_ROWS
+        self._stage = self._first_stage = IN_ROWS
         self.sequence = 0
         self._server_status = 0
         self._unmeasured = 0

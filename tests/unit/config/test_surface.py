@@ -63,7 +63,6 @@ NOT_YET = [
     ),
     ("tuning.adaptive", {"export": {"tuning": {"adaptive": True}}}),
     ("tuning.min_parallel", {"export": {"tuning": {"min_parallel": 5}}}),
-    ("tuning.max_statement_s", {"export": {"tuning": {"max_statement_s": 5}}}),
 ]
 
 

@@ -24,14 +24,17 @@ from rivet.sources.stream import NO_LIMIT, WireStream
 from rivet.wire import kernel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from pymysql.connections import Connection
 
     from rivet.model.columns import Column
     from rivet.model.relation import ReadRequest, Relation
+    from rivet.model.span import Span
     from rivet.sources.mysql.receive import RowReceiver
     from rivet.sources.mysql.types import NativeColumn
+    from rivet.sources.slices import Slicer
 
 
 class ResultOwner(Protocol):
@@ -71,9 +74,10 @@ class ResultStream(WireStream):
         self,
         owner: ResultOwner,
         connection: Connection[Any],
-        statement: str,
+        statement: Callable[[Span | None], str],
         request: ReadRequest,
         statement_timeout_s: float,
+        slicer: Slicer | None = None,
     ) -> None:
         columns = request.columns
         decoder = kernel.load(module="mysqlrows").RowDecoder(
@@ -81,16 +85,19 @@ class ResultStream(WireStream):
             arrow_schema(columns),
             request.max_value_bytes or NO_LIMIT,
         )
-        super().__init__(request, decoder)
+        super().__init__(request, decoder, slicer)
         self._owner = owner
         self._connection = connection
         self._statement = statement
         self._timeout_s = statement_timeout_s
+        self._received = 0
         self._receiver: RowReceiver | None = None
 
     @override
-    def _begin(self) -> None:
-        self._connection.query(self._statement, unbuffered=True)
+    def _begin(self, span: Span | None) -> None:
+        self._received = self._received_bytes()
+        self._receiver = None
+        self._connection.query(self._statement(span), unbuffered=True)
         driver: Any = self._connection
         fields = driver._result.fields  # noqa: SLF001 - see docs/adr/0014
         self._receiver = receive_from(driver, self._decoder)
@@ -102,14 +109,15 @@ class ResultStream(WireStream):
             msg = "rows were asked for before the statement began"
             raise InternalError(msg)
         request = self._request
-        is_more = self._receiver.fill(request.batch_rows, request.batch_bytes)
-        if not is_more:
-            self._owner.leave(is_whole=True)
-        return is_more
+        return self._receiver.fill(request.batch_rows, request.batch_bytes)
+
+    @override
+    def _finish(self) -> None:
+        self._owner.leave(is_whole=True)
 
     @override
     def _received_bytes(self) -> int:
-        return self._receiver.wire_bytes if self._receiver else 0
+        return self._received + (self._receiver.wire_bytes if self._receiver else 0)
 
     @override
     def _translated(self, action: str) -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ from pymysql.err import MySQLError
 
 from rivet.errors import InternalError, SourceQueryError
 from rivet.model.source import Position
+from rivet.model.span import Span, SpanKind
 from rivet.redact import visible
 from rivet.sources.columns import refuse_changed
 from rivet.sources.mysql.align import align
@@ -21,6 +22,7 @@ from rivet.sources.mysql.link import ask, ask_texts, cancel_query
 from rivet.sources.mysql.overrides import DIALECT, plan_columns
 from rivet.sources.mysql.read import ResultStream, select_statement
 from rivet.sources.seek import question_sql, where
+from rivet.sources.slices import KeySlicer, NumberSlicer, Pace
 from rivet.sources.sql import select, single_statement
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.sources.mysql.link import Link
+    from rivet.sources.slices import Slicer
 
 _NOT_TOLD: Final = frozenset({ER.UNKNOWN_SYSTEM_VARIABLE, ER.SPECIFIC_ACCESS_DENIED_ERROR})
 
@@ -52,6 +55,7 @@ class MysqlSession:
         self._has_snapshot = False
         self._holds_snapshot = False
         self._is_reading = False
+        self._facts: dict[Relation, TableFacts] = {}
 
     @property
     def _connection(self) -> Connection[Any]:
@@ -79,7 +83,8 @@ class MysqlSession:
             if relation.table is None:
                 return facts
             keys, indexed = keys_of(connection, relation)
-        return replace(facts, keys=keys, indexed=indexed)
+        self._facts[relation] = replace(facts, keys=keys, indexed=indexed)
+        return self._facts[relation]
 
     def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
         """Read the bytes of tables from the catalog; see `EstimatesSizes`."""
@@ -105,16 +110,37 @@ class MysqlSession:
             natives = columns_of(connection, relation)
             now = {native.name: native.spelling for native in natives}
             refuse_changed(now, request.columns, relation.label)
-            condition = where(request.spans, KeySpelling.of(connection, natives))
+            spelling = KeySpelling.of(connection, natives)
+            slicer = self._slicer(request)
         self._holds_snapshot = self._holds_snapshot or request.holds_snapshot
         self._is_reading = True
-        return ResultStream(
-            self,
-            connection,
-            select_statement(request.columns, relation, natives, condition),
-            request,
-            self._settings.statement_timeout_s,
-        )
+
+        def statement(span: Span | None) -> str:
+            spans = request.spans if span is None else (*request.spans, span)
+            condition = where(spans, spelling)
+            return select_statement(request.columns, relation, natives, condition)
+
+        timeout_s = self._settings.statement_timeout_s
+        return ResultStream(self, connection, statement, request, timeout_s, slicer)
+
+    def _slicer(self, request: ReadRequest) -> Slicer | None:
+        """Return how a table is read in slices; None where one statement has to do.
+
+        Along the index of the chunk's key, or along the key by which the rows lie in the file.
+        """
+        if request.relation.table is None or not request.slice_s:
+            return None
+        facts = self._facts.get(request.relation) or self.facts(request.relation)
+        pace = Pace(request.slice_s, request.slice_bytes)
+        clustered = next((key for key in facts.keys if key.is_clustered), None)
+        span = next((one for one in request.spans if one.kind is SpanKind.KEY), None)
+        if span is None or span.columns[0] not in facts.indexed:
+            if clustered is None:
+                return None
+            span = Span(SpanKind.KEY, clustered.columns)
+        is_number = any(key.is_integer and key.columns == span.columns for key in facts.keys)
+        slicer = NumberSlicer if is_number else KeySlicer
+        return slicer(self.look, request.relation, span, pace)
 
     def look(self, question: Question) -> list[tuple[str, ...]]:
         """Say where the values of a key lie, see `SeeksKeys`."""

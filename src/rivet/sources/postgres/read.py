@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from psycopg import errors, pq
 from typing_extensions import override
 
+from rivet.errors import InternalError
 from rivet.model.arrow import arrow_schema
 from rivet.model.columns import REDACTED, Mask
 from rivet.model.types import InvalidPolicy, Kind, Unit
@@ -27,13 +28,16 @@ from rivet.wire import kernel
 from rivet.wire.fields import Decoder, FieldSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     import psycopg
 
     from rivet.model.columns import Column
     from rivet.model.relation import ReadRequest, Relation
+    from rivet.model.span import Span
     from rivet.sources.postgres.catalog import FoundTable
+    from rivet.sources.slices import Slicer
 
 DIALECT: Final = Dialect(has_dollar_quotes=True, has_escape_strings=True, has_nested_comments=True)
 _DRAIN_TIMEOUT_S: Final = 5.0
@@ -163,32 +167,41 @@ class CopyStream(WireStream):
         self,
         owner: SnapshotOwner,
         connection: psycopg.Connection[Any],
-        statement: str,
+        statement: Callable[[Span | None], str],
         request: ReadRequest,
         statement_timeout_s: float,
+        slicer: Slicer | None = None,
     ) -> None:
         wire = kernel.load()
         fields = [field_spec(column) for column in request.columns]
         schema = arrow_schema(request.columns)
         decoder = wire.CopyDecoder(fields, schema, request.max_value_bytes or NO_LIMIT)
-        super().__init__(request, decoder)
+        super().__init__(request, decoder, slicer)
         self._owner = owner
         self._connection = connection
         self._statement = statement
         self._timeout_s = statement_timeout_s
-        self._receiver = CopyReceiver(connection.pgconn, decoder, is_direct=wire.is_compiled)
+        self._is_direct = wire.is_compiled
+        self._received = 0
+        self._receiver: CopyReceiver | None = None
 
     @override
-    def _begin(self) -> None:
-        start_copy(self._connection.pgconn, self._statement)
+    def _begin(self, span: Span | None) -> None:
+        pgconn = self._connection.pgconn
+        start_copy(pgconn, self._statement(span))
+        self._received = self._received_bytes()
+        self._receiver = CopyReceiver(pgconn, self._decoder, is_direct=self._is_direct)
 
     @override
     def _fill(self) -> bool:
+        if self._receiver is None:
+            msg = "rows were asked for before the statement began"
+            raise InternalError(msg)
         return self._receiver.fill(self._request.batch_rows, self._request.batch_bytes)
 
     @override
     def _received_bytes(self) -> int:
-        return self._receiver.wire_bytes
+        return self._received + (self._receiver.wire_bytes if self._receiver else 0)
 
     @override
     def _translated(self, action: str) -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ from psycopg.pq import TransactionStatus
 
 from rivet.errors import SourceQueryError, StalePlanError
 from rivet.model.source import Position
+from rivet.model.span import SpanKind
 from rivet.redact import visible
 from rivet.sources.postgres.catalog import (
     FoundTable,
@@ -27,6 +28,7 @@ from rivet.sources.postgres.keys import KeySpelling, blocks_of, keys_of
 from rivet.sources.postgres.overrides import plan_columns
 from rivet.sources.postgres.read import DIALECT, CopyStream, copy_statement, from_item
 from rivet.sources.seek import question_sql, where
+from rivet.sources.slices import BlockSlicer, KeySlicer, Pace
 from rivet.sources.sql import select, single_statement
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import SessionSettings
+    from rivet.model.span import Span
     from rivet.sources.postgres.catalog import NativeColumn
+    from rivet.sources.slices import Slicer
 
 _PINNED: Final = (
     "TimeZone = 'UTC'",
@@ -76,6 +80,7 @@ class PostgresSession:
         self._settings = settings
         self._has_snapshot = False
         self._found: dict[Relation, FoundTable] = {}
+        self._facts: dict[Relation, TableFacts] = {}
         self._locked: list[tuple[str, str]] = []
         self._version = connection.info.server_version
         self._checks_client = self._version >= _HAS_CLIENT_CHECK
@@ -104,7 +109,8 @@ class PostgresSession:
             facts = table_facts(connection, found)
             keys, indexed = keys_of(connection, found)
             blocks = blocks_of(connection, found)
-        return replace(facts, keys=keys, indexed=indexed, blocks=blocks)
+        self._facts[relation] = replace(facts, keys=keys, indexed=indexed, blocks=blocks)
+        return self._facts[relation]
 
     def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
         """Read the bytes of tables from the catalog; waits for no lock, see `EstimatesSizes`."""
@@ -135,12 +141,33 @@ class PostgresSession:
             _refuse_changed(natives, request)
             source = from_item(relation, found)
             spelling = KeySpelling.of(self._connection, natives, has_blocks=found is not None)
-            condition = where(request.spans, spelling)
+            slicer = self._slicer(request, found)
         names = [native.name for native in natives]
-        statement = copy_statement(request.columns, relation, source, names, condition)
-        return CopyStream(
-            self, self._connection, statement, request, self._settings.statement_timeout_s
-        )
+
+        def statement(span: Span | None) -> str:
+            spans = request.spans if span is None else (*request.spans, span)
+            condition = where(spans, spelling)
+            return copy_statement(request.columns, relation, source, names, condition)
+
+        timeout_s = self._settings.statement_timeout_s
+        return CopyStream(self, self._connection, statement, request, timeout_s, slicer)
+
+    def _slicer(self, request: ReadRequest, found: FoundTable | None) -> Slicer | None:
+        """Return how a table is read in slices; None where one statement has to do.
+
+        By blocks, unless a span lets an index find its rows: then along that index.
+        """
+        if found is None or not request.slice_s:
+            return None
+        facts = self._facts.get(request.relation) or self.facts(request.relation)
+        pace = Pace(request.slice_s, request.slice_bytes)
+        kinds = {span.kind: span for span in request.spans}
+        key = kinds.get(SpanKind.KEY)
+        if key is not None and key.columns[0] in facts.indexed:
+            return KeySlicer(self.look, request.relation, key, pace)
+        if facts.blocks is None:
+            return None
+        return BlockSlicer(facts.blocks, kinds.get(SpanKind.BLOCKS), pace)
 
     def look(self, question: Question) -> list[tuple[str, ...]]:
         """Say where the values of a key lie, see `SeeksKeys`."""

@@ -1,0 +1,186 @@
+"""Read a table in short statements: each slice is one, sized by what the one before it took.
+
+A slice is drained into memory that is set aside for it, so that a slow writer never keeps a
+statement of the server open. Where slices end never depends on the rows that are read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from rivet.model.relation import Question
+from rivet.model.span import Place, Span, SpanKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rivet.model.relation import Relation
+
+    Look = Callable[[Question], list[tuple[str, ...]]]
+
+__all__ = ["BlockSlicer", "KeySlicer", "NumberSlicer", "Pace", "Slicer", "Took"]
+
+_BLOCK_BYTES: Final = 8192
+_FIRST_ROWS: Final = 20_000
+_SHARE_OF_TARGET: Final = 0.7
+_FASTEST_GROWTH: Final = 2.0
+_FASTEST_DECLINE: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What one slice took: seconds from sending it to its last row, bytes and rows."""
+
+    seconds: float
+    wire_bytes: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How large a slice may be.
+
+    Attributes:
+        target_s: Seconds of server time to stay below.
+        max_bytes: The most bytes on the wire.
+    """
+
+    target_s: float
+    max_bytes: int
+
+    def next_size(self, size: int, took: Took) -> int:
+        """Return the size of the next slice after one of `size`, in the same unit."""
+        by_time = _SHARE_OF_TARGET * self.target_s / max(took.seconds, 1e-4)
+        by_bytes = self.max_bytes / max(took.wire_bytes, 1)
+        factor = min(by_time, by_bytes, _FASTEST_GROWTH)
+        return max(int(size * max(factor, _FASTEST_DECLINE)), 1)
+
+
+class Slicer(Protocol):
+    """Cuts one read into spans, one after another."""
+
+    def next(self, took: Took | None) -> Span | None:
+        """Return the next slice; None after the last.
+
+        Args:
+            took: What the slice before took; None before the first.
+        """
+        ...
+
+
+class BlockSlicer:
+    """Slices by the blocks of a table's file; the last one is open where the read is.
+
+    Args:
+        blocks: How many blocks the file has about.
+        within: Blocks to stay in; None for all.
+        pace: Limits.
+    """
+
+    def __init__(self, blocks: int, within: Span | None, pace: Pace) -> None:
+        lower, upper = (within.lower, within.upper) if within is not None else (None, None)
+        self._at = int(lower[0]) if lower else 0
+        self._end = int(upper[0]) if upper else None
+        self._last = self._end if self._end is not None else blocks
+        self._pace = pace
+        self._size = max(pace.max_bytes // (2 * _BLOCK_BYTES), 1)
+        self._is_done = False
+
+    def next(self, took: Took | None) -> Span | None:
+        """Return the next range of blocks."""
+        if self._is_done:
+            return None
+        if took is not None:
+            self._size = self._pace.next_size(self._size, took)
+        start, stop = self._at, self._at + self._size
+        if stop >= self._last:
+            self._is_done = True
+            upper = None if self._end is None else (str(self._end),)
+        else:
+            self._at, upper = stop, (str(stop),)
+        return Span(SpanKind.BLOCKS, (), (str(start),), upper)
+
+
+class KeySlicer:
+    """Slices of equal rows along an index, found by walking it one slice ahead.
+
+    Args:
+        look: Asks the source where keys lie, on the connection that reads.
+        relation: What is read.
+        within: The key span to stay in.
+        pace: Limits.
+    """
+
+    def __init__(self, look: Look, relation: Relation, within: Span, pace: Pace) -> None:
+        self._look = look
+        self._relation = relation
+        self._rest: Span | None = within
+        self._pace = pace
+        self._rows = _FIRST_ROWS
+
+    def next(self, took: Took | None) -> Span | None:
+        """Return the next range of keys."""
+        rest = self._rest
+        if rest is None:
+            return None
+        if took is not None:
+            self._rows = self._pace.next_size(self._rows, took)
+        place = Question(self._relation, rest.columns, Place.STEP, (rest,), self._rows)
+        found = self._look(place)
+        if not found:
+            self._rest = None
+            return rest
+        self._rest = replace(rest, lower=found[0], takes_lower=False)
+        return replace(rest, upper=found[0], takes_upper=True)
+
+
+class NumberSlicer:
+    """Slices of equal width over a column of whole numbers; gaps are jumped over.
+
+    Args:
+        look: Asks the source where keys lie, on the connection that reads.
+        relation: What is read.
+        within: The key span of one column to stay in.
+        pace: Limits.
+    """
+
+    def __init__(self, look: Look, relation: Relation, within: Span, pace: Pace) -> None:
+        self._look = look
+        self._relation = relation
+        self._rest: Span | None = within
+        self._pace = pace
+        self._width = _FIRST_ROWS
+        self._last: int | None = None
+
+    def next(self, took: Took | None) -> Span | None:
+        """Return the next range of numbers."""
+        rest = self._rest
+        if rest is None:
+            return None
+        if self._last is None or took is None:
+            last = self._find(Place.LAST, rest)
+            if last is None:
+                self._rest = None
+                return rest
+            self._last = last
+        else:
+            self._width = self._pace.next_size(self._width, took)
+        start = self._start(rest, took)
+        if start is None or start + self._width > self._last:
+            self._rest = None
+            return rest
+        bound = (str(start + self._width),)
+        self._rest = replace(rest, lower=bound, takes_lower=True)
+        return replace(rest, upper=bound, takes_upper=False)
+
+    def _start(self, rest: Span, took: Took | None) -> int | None:
+        """Return where the next rows are: behind a gap this is asked for."""
+        is_known = took is not None and took.rows > 0 and rest.lower is not None
+        if is_known and rest.lower is not None:
+            return int(rest.lower[0])
+        return self._find(Place.FIRST, rest)
+
+    def _find(self, place: Place, span: Span) -> int | None:
+        found = self._look(Question(self._relation, span.columns, place, (span,)))
+        return int(found[0][0]) if found else None
