@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rivet.model.part import RecordedPart
     from rivet.model.plan import ExportPlan
     from rivet.model.source import Position
+    from rivet.model.window import Window
 
 __all__ = [
     "MANIFEST_NAME",
@@ -51,13 +52,24 @@ class _Wire(BaseModel):
 
 
 class Extraction(_Wire):
-    """How rows were taken, and from where to where."""
+    """How rows were taken, and from where to where.
+
+    Attributes:
+        cursor_low: Where the run's rows begin; null is open.
+        cursor_high: Where they end.
+        cursor_overlap: Rows from `cursor_low` up to here were taken by an earlier run as well: of
+            rows with equal `overlap_key`, the one of the later run counts.
+        guarantee: In plain words, which rows are certain to be there.
+    """
 
     strategy: str = "full"
     cursor_column: str | None = None
     cursor_type: str | None = None
     cursor_low: str | None = None
     cursor_high: str | None = None
+    cursor_overlap: str | None = None
+    overlap_key: tuple[str, ...] | None = None
+    guarantee: str | None = None
     source_row_count: int | None = None
 
 
@@ -170,6 +182,7 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
     status: str,
     schema_fingerprint: str = UNKNOWN_FINGERPRINT,
     position: Position | None = None,
+    window: Window | None = None,
 ) -> bytes:
     """Return the bytes of a run's manifest; the same records always give the same bytes.
 
@@ -181,6 +194,7 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
         status: `success`, `failed`, `interrupted` or `running`.
         schema_fingerprint: As `model.arrow.schema_fingerprint` gives it.
         position: The place in the source's history that was read, where the engine has one.
+        window: What the run took, for modes that do not take everything.
 
     Returns:
         Pretty JSON in UTF-8, its keys in the order of `Manifest`, with a line feed at the end.
@@ -199,7 +213,7 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
             engine=plan.engine,
             schema=plan.relation.schema,
             table=plan.relation.table,
-            extraction=Extraction(strategy=str(plan.mode)),
+            extraction=_extraction(plan, window),
         ),
         destination=Target(kind=plan.destination_type, uri=plan.destination_uri),
         format=plan.output.format,
@@ -213,6 +227,22 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
     )
     body = manifest.model_dump(mode="json", by_alias=True)
     return json.dumps(body, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _extraction(plan: ExportPlan, window: Window | None) -> Extraction:
+    if window is None:
+        return Extraction(strategy=str(plan.mode))
+    key = plan.facts.key if window.overlap is not None else None
+    column = window.spans[0].columns[0] if window.spans else None
+    return Extraction(
+        strategy=str(plan.mode),
+        cursor_column=column,
+        cursor_low=window.low,
+        cursor_high=window.high,
+        cursor_overlap=window.overlap,
+        overlap_key=key or None,
+        guarantee=window.guarantee,
+    )
 
 
 def _part(number: int, part: RecordedPart, position: Position | None) -> ManifestPart:

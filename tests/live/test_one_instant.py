@@ -7,14 +7,13 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 import duckdb
-import psycopg
 import pymysql
 import pytest
 
 import rivet as library
+from support.writers import connect, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,20 +35,6 @@ class Moving:
             + self.numbered()
         )
 
-    def connect(self) -> Any:
-        """Open a connection of somebody else, every statement its own transaction."""
-        if self.engine == "postgresql":
-            return psycopg.connect(self.database.url, autocommit=True)
-        parts = urlsplit(self.database.url)
-        return pymysql.connect(
-            host=parts.hostname,
-            port=parts.port,
-            user=unquote(parts.username),
-            password=unquote(parts.password),
-            database=parts.path[1:],
-            autocommit=True,
-        )
-
     def numbered(self) -> str:
         if self.engine == "mysql":
             return f"INSERT INTO t SELECT seq * 500, seq, 'x' FROM seq_1_to_{TOKENS}"
@@ -62,7 +47,7 @@ class Moving:
         stop = threading.Event()
 
         def move(first: int) -> None:
-            with self.connect() as connection:
+            with connect(self.engine, self.database) as connection:
                 n = first
                 while not stop.is_set():
                     n += 2
@@ -128,14 +113,6 @@ class Moving:
                 time.sleep(0.05)
 
         return library.run(self.config(), check=False, on_event=listen, **options).exports[0]
-
-
-def run(connection: Any, statement: str) -> None:
-    if isinstance(connection, psycopg.Connection):
-        connection.execute(statement.encode())
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
 
 
 @pytest.fixture(params=["postgresql", "mysql"])
@@ -211,7 +188,7 @@ def test_a_table_is_not_rewritten_under_a_run(moving, number):
     ended: list[float] = []
 
     def rewrite() -> None:
-        with moving.connect() as connection:
+        with connect(moving.engine, moving.database) as connection:
             run(connection, statement)
         ended.append(time.monotonic())
 

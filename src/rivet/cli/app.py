@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rivet.cli import demo, files, run, schema, state
+from rivet.cli import backfill, demo, files, run, schema, state
 from rivet.cli.guard import guarded
 from rivet.model.version import __version__
 
@@ -55,6 +55,7 @@ def _root(
 
 
 app.command("run")(run.run)
+app.command("backfill")(backfill.backfill)
 app.command("files")(files.files)
 app.command("demo")(demo.demo)
 app.add_typer(schema.app, name="schema")

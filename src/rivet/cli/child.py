@@ -6,9 +6,9 @@ import os
 import select
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rivet.errors import UnsupportedPlanError
 from rivet.events import Progress, to_line
@@ -48,10 +48,10 @@ def recognised(arguments: Sequence[str]) -> Request | None:
 
     match list(arguments):
         case ["run", "--config", config, "--export", name, *flags] if FLAGS.keys() >= set(flags):
-            given = {FLAGS[flag]: True for flag in flags}
+            given: dict[str, Any] = {FLAGS[flag]: True for flag in flags}
             if "reconcile" in given:
                 given["validate"] = True
-            return Request(Path(config), (name,), {}, RunOptions(**given))
+            return Request(Path(config), (name,), {}, replace(RunOptions(), **given))
         case _:
             return None
 

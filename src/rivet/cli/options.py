@@ -72,6 +72,12 @@ ResumeOption = Annotated[
         help="Go on where an interrupted run stopped, if its mode can; `full` begins anew.",
     ),
 ]
+FreshOption = Annotated[
+    bool,
+    typer.Option(
+        "--fresh", help="Begin incremental exports anew, whatever they remember of earlier runs."
+    ),
+]
 ForceOption = Annotated[
     bool,
     typer.Option(

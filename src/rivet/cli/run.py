@@ -15,6 +15,7 @@ from rivet.cli.options import (
     ConfigOption,
     ExportsOption,
     ForceOption,
+    FreshOption,
     ParamsOption,
     ProcessesOption,
     ProgressOption,
@@ -44,6 +45,7 @@ def run(  # noqa: PLR0913 - one per option
     reconcile: ReconcileOption = False,
     resume: ResumeOption = False,
     force: ForceOption = False,
+    fresh: FreshOption = False,
     parallel_exports: ThreadsOption = None,
     parallel_export_processes: ProcessesOption = None,
     progress: ProgressOption = ProgressStyle.AUTO,
@@ -69,7 +71,7 @@ def run(  # noqa: PLR0913 - one per option
     from rivet.execution.context import RunOptions
 
     options = RunOptions(
-        validate=validate or reconcile, reconcile=reconcile, resume=resume, force=force
+        validate=validate or reconcile, reconcile=reconcile, resume=resume, force=force, fresh=fresh
     )
     if is_child():
         run_as_child(Request(config, export, params, options))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -29,6 +30,23 @@ def import_state(config: ConfigOption, param: ParamsOption = None) -> None:
     loaded = load_config(config, params=parse_params(param))
     for line in import_reference_state(loaded, os.environ):
         sys.stdout.write(line + "\n")
+
+
+@app.command("reset")
+def reset_state(
+    config: ConfigOption,
+    export: Annotated[str, typer.Option("--export", "-e", help="The export.", show_default=False)],
+    param: ParamsOption = None,
+) -> None:
+    """Forget where an incremental export goes on; its next run takes everything again.
+
+    Example: rivet state reset -c rivet.yaml -e orders
+    """
+    from rivet.config.load import load_config
+    from rivet.execution.listing import forget_progress
+
+    loaded = load_config(config, params=parse_params(param))
+    sys.stdout.write(forget_progress(loaded, export, os.environ) + "\n")
 
 
 @app.callback()

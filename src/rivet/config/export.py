@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from rivet.config.base import Factor, Flag, Positive, Section, Text, Whole, reject, unique
 from rivet.config.destination import DestinationConfig
+from rivet.config.durations import parse_duration
 from rivet.config.extras import CdcConfig, LoadOverride, QualityConfig, SettleConfig
 from rivet.config.sizes import parse_size
 from rivet.config.tuning import TuningConfig
@@ -173,6 +174,13 @@ class ExportConfig(Section):
     settle: SettleConfig | None = Field(
         default=None, description="Leave out rows that may still change."
     )
+    lookback: Text | None = Field(
+        default=None,
+        description="Read again what lies this far back, such as 2h, or a number; for incremental.",
+    )
+    strict_cursor: Flag = Field(
+        default=False, description="Fail where the window of an incremental run is not guaranteed."
+    )
     chunk_column: Text | None = Field(
         default=None, description="Column whose ranges are the chunks."
     )
@@ -292,3 +300,8 @@ class ExportConfig(Section):
         default=None, description="What this export changes of the load."
     )
     cdc: CdcConfig | None = Field(default=None, description="Change capture; for mode cdc.")
+
+    @property
+    def lookback_s(self) -> int:
+        """`lookback` in seconds, or as a plain number; 0 without it."""
+        return parse_duration(self.lookback) if self.lookback else 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from rivet.config.column_rules import column_contradiction
 from rivet.config.destination_rules import check_destination
+from rivet.config.durations import parse_duration
 from rivet.config.problem import (
     COLUMN_OVERRIDE,
     EXPORT_SOURCE,
@@ -48,6 +49,8 @@ _MODE_KNOBS: Final = {
         "cursor_fallback_column",
         "incremental_cursor_mode",
         "settle",
+        "lookback",
+        "strict_cursor",
     ),
     Mode.TIME_WINDOW: ("time_column", "time_column_type", "days_window"),
     Mode.CDC: ("cdc", "tables"),
@@ -188,6 +191,19 @@ def _foreign(check: _Check, key: str, mode: Mode) -> NoReturn:
         f"`{key}` requires `mode: {mode}`, the mode is `{check.export.mode}`",
         hint=f"remove `{key}`",
     )
+
+
+def _durations(check: _Check) -> None:
+    settle = check.export.settle
+    after = settle.after if settle is not None else None
+    given = {"lookback": check.export.lookback, "settle.after": after}
+    for key, text in given.items():
+        if text is None:
+            continue
+        try:
+            parse_duration(text)
+        except ValueError as error:
+            check.fail(key, f"`{key}` {error}", code=OUT_OF_RANGE)
 
 
 def _cursor(check: _Check) -> None:
@@ -366,6 +382,7 @@ _RULES: Final[tuple[Callable[[_Check], None], ...]] = (
     _mode_needs,
     _knobs_of_other_modes,
     _cursor,
+    _durations,
     _chunking,
     _partitions,
     _compression,

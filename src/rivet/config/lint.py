@@ -62,8 +62,8 @@ MISSING: Final = (
     Missing(
         "exports.mode",
         "`mode: {value}` is not in this version",
-        "use `mode: full` or `mode: chunked`",
-        _other_than("full", "chunked"),
+        "use `mode: incremental` with a cursor",
+        lambda value: value == "cdc",
     ),
     Missing(
         "exports.keyset_incremental",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlsplit
 
+from rivet.config.durations import parse_duration
 from rivet.config.engines import EngineForm, engine_form
 from rivet.config.output import column_rules, output_plan, writer_options
 from rivet.config.problem import CONNECTION, EXPORT_SOURCE, SECRET_UNSET
@@ -207,6 +208,12 @@ def chunk_rules(export: ExportConfig) -> ChunkRules:
         key=export.chunk_by_key,
         is_checkpointed=export.chunk_checkpoint,
     )
+
+
+def settle_of(export: ExportConfig) -> tuple[str | None, int]:
+    """Return the column that tells a row's age, None for the cursor, and the age in seconds."""
+    settle = export.settle
+    return (None, 0) if settle is None else (settle.column, parse_duration(settle.after))
 
 
 def quality_rules(export: ExportConfig) -> QualityRules | None:

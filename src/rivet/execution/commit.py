@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rivet.model.chunk import Claim
     from rivet.model.plan import ExportPlan
     from rivet.model.source import Position
+    from rivet.model.window import Window
     from rivet.state.store import StateStore
 
 
@@ -121,6 +122,7 @@ class Publication:
     finished_at: datetime
     schema_fingerprint: str
     position: Position | None
+    window: Window | None = None
 
 
 def publish(
@@ -143,6 +145,7 @@ def publish(
         status="success",
         schema_fingerprint=publication.schema_fingerprint,
         position=publication.position,
+        window=publication.window,
     )
     for name in (run_manifest_name(plan.run_id), MANIFEST_NAME):
         destination.put_bytes(body, name)

@@ -34,6 +34,8 @@ class RunOptions:
         validate: Count each part again before it is published and check the manifest after.
         reconcile: Count the source in the instant that was read and compare.
         resume: Go on where an interrupted run stopped, where the mode can.
+        fresh: Begin an incremental export anew, whatever it remembers.
+        backfill: Take this half-open range of the cursor instead, and remember nothing.
         force: With `resume`, also into a prefix that is complete.
     """
 
@@ -41,6 +43,8 @@ class RunOptions:
     reconcile: bool = False
     resume: bool = False
     force: bool = False
+    fresh: bool = False
+    backfill: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

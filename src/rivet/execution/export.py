@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rivet.config.resolve import resolve_tuning
@@ -16,7 +17,9 @@ from rivet.execution.prepare import open_export_destination, prepare
 from rivet.execution.resume import refuse_other_plan, run_to_take_up, standing_parts
 from rivet.execution.sessions import open_sessions
 from rivet.execution.verdict import reconcile, schema_pairs, validate_published
+from rivet.execution.windowing import window_of
 from rivet.execution.workers import run_chunks
+from rivet.manifest import MANIFEST_NAME
 from rivet.model.arrow import schema_fingerprint
 from rivet.model.plan import Consistency
 from rivet.model.shape import ShapeKind
@@ -80,7 +83,12 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
                 export, context, ledger, session=session, destination=destination, tuning=tuning
             )
             note = session.proxy_note() if isinstance(session, NoticesProxies) else None
+            job = replace(job, window=window_of(export, job, session, context))
             planned = _planned(job, row, session, context)
+        if job.window is not None:
+            ledger.guarantee = job.window.guarantee
+            if not job.window.is_certain:
+                warn(context, ledger, "cursor", f"the window is {job.window.guarantee}")
         for rule, text in (("proxy", note), ("resume", taken_up.note), ("plan", job.note)):
             if text is not None:
                 warn(context, ledger, rule, text)
@@ -101,6 +109,8 @@ def _planned(
     """Return all chunks of the run; one that is taken up keeps the bounds it began with."""
     if row is not None:
         return context.state.chunks(row.run_id)
+    if job.window is not None:
+        return tuple(chunks(job.window.spans))
     plan = job.plan
     return tuple(chunks(cut(plan.shape, plan.relation, plan.facts, session)))
 
@@ -156,7 +166,7 @@ def _hold(
         How many chunks are read at the same time.
     """
     plan = job.plan
-    if not job.is_many or not chunk_count:
+    if not chunk_count or not (job.is_many or chunk_count > 1):
         return 1
     workers = min(plan.workers, chunk_count)
     title = load_engine(plan.engine).CAPABILITIES.title
@@ -184,6 +194,12 @@ def _hold(
     return workers
 
 
+def _is_nothing_new(job: Job, destination: Destination) -> bool:
+    """Whether an export that goes on from its last run found nothing: what is there stays."""
+    is_going_on = job.window is not None and job.window.guarantee is not None
+    return is_going_on and job.is_listable and destination.stat(MANIFEST_NAME) is not None
+
+
 def _finish(job: Job, destination: Destination, context: RunContext, ledger: Ledger) -> str:
     plan, state = job.plan, context.state
     parts = tuple(ledger.parts)
@@ -193,15 +209,16 @@ def _finish(job: Job, destination: Destination, context: RunContext, ledger: Led
         raise InternalError(msg, export=plan.export_name)
     for column, count in sorted(ledger.nulled.items()):
         warn(context, ledger, "nulled", f"column '{column}': {count:,} values became NULL")
-    if not parts and plan.output.skip_empty:
+    if not parts and (plan.output.skip_empty or _is_nothing_new(job, destination)):
         ledger.skip_reason = "no rows"
-        return "skipped"
+        return "skipped" if plan.output.skip_empty else "success"
     if job.is_listable:
         publication = Publication(
             started_at=plan.started_at,
             finished_at=context.clock(),
             schema_fingerprint=schema_fingerprint(job.enricher.schema),
             position=ledger.position,
+            window=job.window,
         )
         state.check_running(plan.run_id)
         publish(plan, parts, publication, destination, context.emit)
@@ -210,5 +227,8 @@ def _finish(job: Job, destination: Destination, context: RunContext, ledger: Led
             validate_published(destination, plan.export_name)
     if context.options.validate:
         ledger.is_validated = True
+    position = job.window.position if job.window is not None else None
+    if position is not None and parts and not context.options.backfill:
+        state.set_watermark(plan.export_name, position, parts[-1])
     state.save_schema(plan.export_name, schema_pairs(job.schema))
     return "success"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rivet.execution.retry import RetryPolicy
     from rivet.formats.base import Format
     from rivet.model.plan import ExportPlan
+    from rivet.model.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Job:
         schema: Arrow schema of the source columns, without added ones.
         enricher: Adds the meta columns; its schema is that of the files.
         is_listable: Whether the destination can hold a manifest.
+        window: What this run takes; None for modes that take everything.
         note: What the user should know of a choice that the plan made for them.
     """
 
@@ -41,6 +43,7 @@ class Job:
     is_listable: bool
     takes_all_columns: bool = True
     note: str | None = None
+    window: Window | None = None
 
     @property
     def is_many(self) -> bool:

@@ -51,6 +51,7 @@ class Ledger:
     quality_passed: bool | None = None
     kernel: str | None = None
     skip_reason: str | None = None
+    guarantee: str | None = None
     resumed_at: datetime | None = None
     in_flight: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -112,6 +113,7 @@ class Ledger:
             kernel=self.kernel,
             failure=failure,
             skip_reason=self.skip_reason,
+            guarantee=self.guarantee,
         )
 
     def _summary(self) -> PlanSummary:

@@ -64,6 +64,28 @@ def current_files(
     return tuple(listed)
 
 
+def forget_progress(config: Config, name: str, env: Mapping[str, str]) -> str:
+    """Remove the watermark of an export and say what was done.
+
+    Raises:
+        ConfigError: The name is not in the configuration.
+        StateError: The state store cannot be written.
+        StateLockedError: The export is running.
+    """
+    from rivet.state.locks import export_lock
+    from rivet.state.store import open_store
+
+    (export,) = select_exports(config, [name])
+    with (
+        open_store(config.base_dir, url=env.get("RIVET_STATE_URL")) as state,
+        export_lock(state, export.name, wait=False),
+    ):
+        is_gone = state.forget_watermark(export.name)
+    if not is_gone:
+        return f"{export.name}: there was no progress to forget"
+    return f"{export.name}: its progress is forgotten; the next run takes everything"
+
+
 def import_reference_state(config: Config, env: Mapping[str, str]) -> tuple[str, ...]:
     """Take over what the reference program's state knows of this configuration's exports.
 

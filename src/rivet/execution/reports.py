@@ -42,6 +42,7 @@ _PLAIN: Final[dict[str, tuple[type, ...]]] = {
     "quality_passed": (bool, type(None)),
     "kernel": (str, type(None)),
     "skip_reason": (str, type(None)),
+    "guarantee": (str, type(None)),
 }
 
 

@@ -111,6 +111,7 @@ class Question:
         place: `first` and `last` of the rows; the one `rows` rows on (`step`, None behind the last
             one); every `rows`-th (`cuts`, in one statement); `null`, whether any row holds none.
         spans: Only among the rows that all of these hold.
+        fallback: A column that stands in where the one column is NULL.
     """
 
     relation: Relation
@@ -118,3 +119,4 @@ class Question:
     place: Place
     spans: tuple[Span, ...] = ()
     rows: int = 1
+    fallback: str | None = None

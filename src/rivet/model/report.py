@@ -55,6 +55,7 @@ class ExportReport:
         reconciled: Rows in the recorded parts and rows the source holds in the instant that was
             read; None where that was not asked for or the source could not be counted.
         schema_changed: None where there was no earlier run to compare with.
+        guarantee: Which rows an incremental run is certain to have taken; None for other modes.
         kernel: `compiled` or `interpreted`; None for engines without a kernel.
     """
 
@@ -82,6 +83,7 @@ class ExportReport:
     kernel: str | None = None
     failure: Failure | None = None
     skip_reason: str | None = None
+    guarantee: str | None = None
 
     @property
     def is_success(self) -> bool:

@@ -29,6 +29,7 @@ class Span:
         upper: The same.
         takes_lower: Rows equal to the lower bound belong to it.
         takes_upper: Rows equal to the upper bound belong to it.
+        fallback: A column that stands in where the one column is NULL.
     """
 
     kind: SpanKind = SpanKind.ALL
@@ -37,6 +38,7 @@ class Span:
     upper: tuple[str, ...] | None = None
     takes_lower: bool = False
     takes_upper: bool = True
+    fallback: str | None = None
 
     @property
     def lower_label(self) -> str | None:
@@ -58,6 +60,7 @@ class Span:
                 None if self.upper is None else list(self.upper),
                 self.takes_lower,
                 self.takes_upper,
+                self.fallback,
             ],
             separators=(",", ":"),
         )
@@ -65,7 +68,7 @@ class Span:
     @classmethod
     def from_json(cls, text: str) -> Span:
         """Return the span that `to_json` wrote."""
-        kind, columns, lower, upper, takes_lower, takes_upper = json.loads(text)
+        kind, columns, lower, upper, takes_lower, takes_upper, *more = json.loads(text)
         return cls(
             SpanKind(kind),
             tuple(columns),
@@ -73,6 +76,7 @@ class Span:
             None if upper is None else tuple(upper),
             takes_lower,
             takes_upper,
+            more[0] if more else None,
         )
 
 

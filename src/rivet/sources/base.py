@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
+    from rivet.model.window import Horizon
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,20 @@ class Session(Protocol):
         Raises:
             PlanError: A column is not there, or its type has no order to cut by.
             SourceQueryError: The source cannot answer.
+        """
+        ...
+
+    def horizon(self, *, is_zoned: bool) -> Horizon:
+        """Return the server's clock and when the oldest open transaction began.
+
+        Taken before a snapshot: a row of that snapshot's future, written by a clock that the server
+        sets, is not older.
+
+        Args:
+            is_zoned: The texts are instants; else readings of the server's own wall clock.
+
+        Raises:
+            SourceError: The server cannot be asked for its time.
         """
         ...
 

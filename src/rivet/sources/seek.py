@@ -39,8 +39,8 @@ class Spelling(Protocol):
         """
         ...
 
-    def text(self, name: str) -> str:
-        """Return the expression whose value is a column's key text."""
+    def text(self, name: str, expression: str) -> str:
+        """Return what gives the key text of an expression that has a column's type."""
         ...
 
     def value(self, name: str, text: str) -> str:
@@ -76,7 +76,7 @@ def _of_span(span: Span, spelling: Spelling) -> str:
         case SpanKind.ALL:
             return ""
         case SpanKind.NULLS:
-            return f"{spelling.column(span.columns[0])} IS NULL"
+            return f"{_expression(spelling, span.columns[0], span.fallback)} IS NULL"
         case SpanKind.BLOCKS:
             lower = span.lower[0] if span.lower else None
             return spelling.blocks(lower, span.upper[0] if span.upper else None)
@@ -87,19 +87,30 @@ def _of_span(span: Span, spelling: Spelling) -> str:
 def _of_key(span: Span, spelling: Spelling) -> str:
     parts = []
     if span.lower is not None:
-        parts.append(_compared(span.columns, span.lower, ">", spelling, takes=span.takes_lower))
+        parts.append(_compared(span, span.lower, ">", spelling, takes=span.takes_lower))
     if span.upper is not None:
-        parts.append(_compared(span.columns, span.upper, "<", spelling, takes=span.takes_upper))
+        parts.append(_compared(span, span.upper, "<", spelling, takes=span.takes_upper))
     if not parts:
         # As every bounded span leaves NULL out, so must the open one.
-        parts = [f"{spelling.column(name)} IS NOT NULL" for name in span.columns]
+        names = _expressions(spelling, span.columns, span.fallback)
+        parts = [f"{name} IS NOT NULL" for name in names]
     return " AND ".join(parts)
 
 
+def _expression(spelling: Spelling, name: str, fallback: str | None) -> str:
+    column = spelling.column(name)
+    return column if fallback is None else f"COALESCE({column}, {spelling.column(fallback)})"
+
+
+def _expressions(spelling: Spelling, columns: Sequence[str], fallback: str | None) -> list[str]:
+    return [_expression(spelling, name, fallback) for name in columns]
+
+
 def _compared(
-    columns: tuple[str, ...], bound: tuple[str, ...], sign: str, spelling: Spelling, *, takes: bool
+    span: Span, bound: tuple[str, ...], sign: str, spelling: Spelling, *, takes: bool
 ) -> str:
-    names = [spelling.column(name) for name in columns]
+    columns = span.columns
+    names = _expressions(spelling, columns, span.fallback)
     last = f"{sign}=" if takes else sign
     if len(names) == 1:
         return f"{names[0]} {last} {spelling.value(columns[0], bound[0])}"
@@ -126,15 +137,18 @@ def question_sql(question: Question, source: str, spelling: Spelling) -> str:
     """Return the statement that answers a question; `source` stands behind FROM."""
     columns, spans = question.columns, question.spans
     if question.place is Place.NULL:
-        tests = " OR ".join(f"{spelling.column(name)} IS NULL" for name in columns)
+        names = _expressions(spelling, columns, question.fallback)
+        tests = " OR ".join(f"{name} IS NULL" for name in names)
         rest = condition(spans, spelling)
         return f"SELECT 1 FROM {source} WHERE ({tests}){f' AND {rest}' if rest else ''} LIMIT 1"  # noqa: S608
     # Under names of their own: ORDER BY means an output column before one of the source.
+    names = _expressions(spelling, columns, question.fallback)
     texts = ", ".join(
-        f"{spelling.text(name)} AS _rivet_k{place}" for place, name in enumerate(columns)
+        f"{spelling.text(name, expression)} AS _rivet_k{place}"
+        for place, (name, expression) in enumerate(zip(columns, names, strict=True))
     )
-    names = [spelling.column(name) for name in columns]
-    tail = where((*spans, Span(SpanKind.KEY, columns)), spelling)
+    everything = Span(SpanKind.KEY, columns, fallback=question.fallback)
+    tail = where((*spans, everything), spelling)
     order = ", ".join(names)
     match question.place:
         case Place.FIRST:

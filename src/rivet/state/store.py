@@ -307,6 +307,11 @@ class StateStore:
         with self.database.read() as db:
             return watermarks.find(db, export_name)
 
+    def forget_watermark(self, export_name: str) -> bool:
+        """Remove an export's watermark, so that its next run begins anew; False without one."""
+        with self.database.write() as db:
+            return watermarks.forget(db, export_name)
+
     def save_schema(self, export_name: str, columns: Sequence[tuple[str, str]]) -> None:
         """Remember an export's columns as (name, Arrow type), in file order."""
         with self.database.write() as db:

@@ -82,6 +82,13 @@ def find(db: Statements, export_name: str) -> Position | None:
     return Position(row["engine"], row["kind"], row["position_text"], bool(row["is_approximate"]))
 
 
+def forget(db: Statements, export_name: str) -> bool:
+    """Remove an export's watermark; False where it had none."""
+    return bool(
+        db.change("DELETE FROM pyrivet.watermarks WHERE export_name = :name", name=export_name)
+    )
+
+
 def save_schema(
     db: Statements, export_name: str, columns: Sequence[tuple[str, str]], now: datetime
 ) -> None:

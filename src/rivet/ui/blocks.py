@@ -59,6 +59,7 @@ def _rows(report: ExportReport) -> list[tuple[str, str | None]]:
         ("peak RSS", f"{report.peak_rss_mb} MB (sampled during run)"),
         ("compression", _compression(report)),
         ("kernel", "interpreted (slow)" if report.kernel == "interpreted" else None),
+        ("window", report.guarantee),
         ("retries", str(report.retries) if report.retries else None),
         ("set to NULL", ", ".join(f"{name} {count:,}" for name, count in report.nulled)),
         ("validated", _verdict(report.is_validated)),

@@ -31,12 +31,10 @@ NOT_YET = [
     ("source.type", {"source": {"type": "mssql", "url": "sqlserver://h/d"}}),
     ("source.type", {"source": {"type": "mongo", "url": "mongodb+srv://h/d", "mongo": {}}}),
     ("source.type", {"source": {"type": "oracle", "url_env": "U"}}),
-    ("exports.mode", {"export": {"mode": "incremental", "cursor_column": "id"}}),
     (
         "exports.keyset_incremental",
         {"export": KEYSET},
     ),
-    ("exports.mode", {"export": {"mode": "time_window", "time_column": "t", "days_window": 1}}),
     ("exports.mode", {"export": {"mode": "cdc", "cdc": {"backfill": "auto"}}}),
     (
         "exports.partition_by",
@@ -104,7 +102,7 @@ def test_descriptions_say_what_is_not_in_this_version():
     sections = config_schema()["$defs"]
     keys = sections["ExportConfig"]["properties"]
     assert keys["partition_by"]["description"].endswith("Not in this version.")
-    assert keys["mode"]["description"].endswith("use `mode: full` or `mode: chunked`.")
+    assert keys["mode"]["description"].endswith("use `mode: incremental` with a cursor.")
     assert "this version" not in keys["name"]["description"]
     assert "this version" in sections["TuningConfig"]["properties"]["adaptive"]["description"]
 

@@ -24,6 +24,7 @@ FLAGS: Final = {
     "--reconcile": "reconcile",
     "--resume": "resume",
     "--force": "force",
+    "--fresh": "fresh",
 }
 """What is passed on to a child, and the field of `RunOptions` it stands for."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import duckdb
 
 from rivet.errors import InternalError, SourceQueryError
+from rivet.model.window import Horizon
 from rivet.redact import visible
 from rivet.sources.columns import refuse_changed
 from rivet.sources.duckdb.catalog import columns_of, facts_of, find_table, source_sql, table_sizes
@@ -141,6 +142,13 @@ class DuckdbSession:
             spelling.bind(self.connection)
             rows = self.connection.execute(statement).fetchall()
         return [tuple(str(value) for value in row) for row in rows]
+
+    def horizon(self, *, is_zoned: bool) -> Horizon:  # noqa: ARG002 - nobody writes
+        """Return the clock: nobody writes to a file that is open for reading."""
+        with translated("asking for the time"):
+            sql = "SELECT CAST(now() AT TIME ZONE 'UTC' AS VARCHAR)"
+            ((now,),) = self.connection.execute(sql).fetchall()
+        return Horizon(str(now))
 
     def begin(self, relation: Relation, others: Sequence[DuckdbSession] = ()) -> Position | None:
         """Do nothing: nobody writes to a file that is open for reading."""

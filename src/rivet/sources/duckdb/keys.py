@@ -49,9 +49,9 @@ class KeySpelling:
         self._type(name)
         return DIALECT.identifier(name)
 
-    def text(self, name: str) -> str:
-        """Return the column as DuckDB's own text."""
-        return f"CAST({self.column(name)} AS VARCHAR)"
+    def text(self, name: str, expression: str) -> str:  # noqa: ARG002 - all types alike
+        """Return the value as DuckDB's own text."""
+        return f"CAST({expression} AS VARCHAR)"
 
     def value(self, name: str, text: str) -> str:
         """Bind a value."""

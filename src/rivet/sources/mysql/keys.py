@@ -95,12 +95,11 @@ class KeySpelling:
         self._code(name)
         return DIALECT.identifier(name)
 
-    def text(self, name: str) -> str:
-        """Return the column as text; bytes in hex."""
-        quoted = DIALECT.identifier(name)
+    def text(self, name: str, expression: str) -> str:
+        """Return the value as text; bytes in hex."""
         if self._code(name) == types.BYTES:
-            return f"HEX({quoted})"
-        return f"CAST({quoted} AS CHAR)" if self._code(name) != types.TEXT else quoted
+            return f"HEX({expression})"
+        return expression if self._code(name) == types.TEXT else f"CAST({expression} AS CHAR)"
 
     def value(self, name: str, text: str) -> str:
         """Return the literal: a quoted number would be compared as a double."""

@@ -17,6 +17,7 @@ from rivet.sources.columns import refuse_changed
 from rivet.sources.mysql.align import align
 from rivet.sources.mysql.catalog import columns_of, source_sql, table_facts, table_sizes
 from rivet.sources.mysql.faults import error_number, translated
+from rivet.sources.mysql.horizon import horizon_of
 from rivet.sources.mysql.keys import KeySpelling, keys_of
 from rivet.sources.mysql.link import ask, ask_texts, cancel_query
 from rivet.sources.mysql.overrides import DIALECT, plan_columns
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import SessionSettings, SourceAddress
+    from rivet.model.window import Horizon
     from rivet.sources.mysql.link import Link
     from rivet.sources.slices import Slicer
 
@@ -165,6 +167,11 @@ class MysqlSession:
                 ask(session._connection, touch)  # noqa: SLF001
                 session._has_snapshot = session._holds_snapshot = True  # noqa: SLF001
         return position
+
+    def horizon(self, *, is_zoned: bool) -> Horizon:
+        """Return the clock and the oldest open transaction, see `Session.horizon`."""
+        with self._question("asking for open transactions") as connection:
+            return horizon_of(connection, is_zoned=is_zoned)
 
     def free_connections(self) -> int:
         """Return how many more connections the server would take."""

@@ -122,9 +122,9 @@ class KeySpelling:
         self._cast(name)
         return DIALECT.identifier(name)
 
-    def text(self, name: str) -> str:
-        """Return the column as text, exact under the session's settings."""
-        return f"{DIALECT.identifier(name)}::text"
+    def text(self, name: str, expression: str) -> str:  # noqa: ARG002 - all types alike
+        """Return the value as text, exact under the session's settings."""
+        return f"{expression}::text"
 
     def value(self, name: str, text: str) -> str:
         """Return the literal, rendered by the driver, of the column's own type."""

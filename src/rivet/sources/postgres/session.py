@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from rivet.errors import SourceQueryError, StalePlanError
+from rivet.errors import SourceQueryError
 from rivet.model.source import Position
 from rivet.model.span import SpanKind
 from rivet.redact import visible
@@ -22,8 +22,10 @@ from rivet.sources.postgres.catalog import (
     table_facts,
     tables_of_query,
 )
+from rivet.sources.postgres.changed import gone, refuse_changed_columns
 from rivet.sources.postgres.estimates import table_sizes
 from rivet.sources.postgres.faults import translated
+from rivet.sources.postgres.horizon import horizon_of
 from rivet.sources.postgres.keys import KeySpelling, blocks_of, keys_of
 from rivet.sources.postgres.overrides import plan_columns
 from rivet.sources.postgres.read import DIALECT, CopyStream, copy_statement, from_item
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import SessionSettings
     from rivet.model.span import Span
+    from rivet.model.window import Horizon
     from rivet.sources.postgres.catalog import NativeColumn
     from rivet.sources.slices import Slicer
 
@@ -138,7 +141,7 @@ class PostgresSession:
         with self._guarded(action):
             self._open_snapshot(relation)
             natives, found = self._describe(self._connection, relation)
-            _refuse_changed(natives, request)
+            refuse_changed_columns(natives, request)
             source = from_item(relation, found)
             spelling = KeySpelling.of(self._connection, natives, has_blocks=found is not None)
             slicer = self._slicer(request, found)
@@ -206,6 +209,11 @@ class PostgresSession:
             self._connection.execute(f"SET TRANSACTION SNAPSHOT {literal}".encode())
             self._lock(relation, tables, " NOWAIT")
             self._has_snapshot = True
+
+    def horizon(self, *, is_zoned: bool) -> Horizon:
+        """Return the clock and the oldest open transaction, see `Session.horizon`."""
+        with self._question("asking for open transactions") as connection:
+            return horizon_of(connection, is_zoned=is_zoned)
 
     def free_connections(self) -> int:
         """Return how many more connections the server would take from ordinary users."""
@@ -318,7 +326,7 @@ class PostgresSession:
             try:
                 self._connection.execute(lock.encode())
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-                raise _gone(relation) from error
+                raise gone(relation) from error
 
     def _lockable(self, relation: Relation) -> list[tuple[str, str]]:
         """Return what to lock; asks in a transaction of its own where it is not known yet."""
@@ -333,7 +341,7 @@ class PostgresSession:
             try:
                 found = find_table(self._connection, relation)
             except SourceQueryError as error:
-                raise _gone(relation, error.hint) from error
+                raise gone(relation, error.hint) from error
             self._roll_back()
         return [(found.schema, found.name)] if found.is_lockable else []
 
@@ -365,30 +373,3 @@ class PostgresSession:
         if self._connection.info.transaction_status is not TransactionStatus.IDLE:
             with suppress(psycopg.Error):
                 self._connection.execute("ROLLBACK")
-
-
-def _gone(relation: Relation, hint: str | None = None) -> StalePlanError:
-    msg = f"{visible(relation.label)} is gone: it was there when the run was planned"
-    return StalePlanError(msg, hint=hint or "run it again to plan anew")
-
-
-def _refuse_changed(natives: tuple[NativeColumn, ...], request: ReadRequest) -> None:
-    relation, planned = request.relation, request.columns
-    then = {column.source_name: (column.native_type, column.native_code) for column in planned}
-    now = {
-        native.name: (native.type.spelling, native.type.code)
-        for native in natives
-        if request.is_whole or native.name in then
-    }
-    if list(now.items()) == list(then.items()):
-        return
-    changes = [f"'{visible(name)}' is gone" for name in then if name not in now]
-    changes += [f"'{visible(name)}' is new" for name in now if name not in then]
-    changes += [
-        f"'{visible(name)}' was {then[name][0]} and is {now[name][0]}"
-        for name in then
-        if name in now and now[name] != then[name]
-    ]
-    what = "; ".join(changes) or "their order is another"
-    msg = f"the columns of {visible(relation.label)} changed since the run was planned: {what}"
-    raise StalePlanError(msg, hint="run it again to plan with the new columns")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from rivet.errors import InternalError, SourceQueryError
+from rivet.model.window import Horizon
 from rivet.sources.columns import refuse_changed
 from rivet.sources.files import check_file, database_path
 from rivet.sources.seek import ROW, question_sql, where
@@ -165,6 +166,13 @@ class SqliteSession:
             with self.watch.running():
                 rows = self.connection.execute(sql, spelling.values).fetchall()
         return [tuple(key_text(value) for value in row) for row in rows]
+
+    def horizon(self, *, is_zoned: bool) -> Horizon:  # noqa: ARG002 - its clock is in UTC
+        """Return the clock; a file does not tell who writes to it."""
+        sql = "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"
+        with translated(self.watch, doing="asking for the time"), self.watch.running():
+            (now,) = self.connection.execute(sql).fetchone()
+        return Horizon(now, sees_all=False, why_not="a SQLite file does not tell who writes to it")
 
     def begin(self, relation: Relation, others: Sequence[SqliteSession] = ()) -> Position | None:
         """Enter one instant; a SQLite file has one reader."""

@@ -65,9 +65,9 @@ class KeySpelling:
             raise UnsupportedPlanError(msg, hint=f"its columns are: {listed}", column=name)
         return f"{ROW}.{quoted(name)}"
 
-    def text(self, name: str) -> str:
-        """Return the column: its values are made text outside SQL."""
-        return self.column(name)
+    def text(self, name: str, expression: str) -> str:  # noqa: ARG002 - all types alike
+        """Return the value: it is made text outside SQL."""
+        return expression
 
     def value(self, name: str, text: str) -> str:
         """Bind a value."""

@@ -1,0 +1,53 @@
+"""`rivet backfill`: take a range of an export once more, beside the live export."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rivet.cli.options import (
+    ConfigOption,
+    ParamsOption,
+    ProgressOption,
+    ProgressStyle,
+    ValidateOption,
+    parse_params,
+)
+
+
+def backfill(  # noqa: PLR0913 - one per option
+    config: ConfigOption,
+    export: Annotated[str, typer.Option("--export", "-e", help="The export.", show_default=False)],
+    start: Annotated[
+        str, typer.Option("--from", help="First value of the cursor.", show_default=False)
+    ],
+    end: Annotated[str, typer.Option("--to", help="Value behind the last.", show_default=False)],
+    param: ParamsOption = None,
+    *,
+    validate: ValidateOption = False,
+    progress: ProgressOption = ProgressStyle.AUTO,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON document.")
+    ] = False,
+) -> None:
+    """Take the rows of a range of the cursor again, into a folder `backfill` of its own.
+
+    Example: rivet backfill -c rivet.yaml -e orders --from 2024-01-01 --to 2024-02-01
+    """
+    from rivet.cli.words import conclude
+    from rivet.config.load import load_config
+    from rivet.execution.backfill import backfill_config
+    from rivet.execution.context import RunOptions
+    from rivet.execution.invocation import run_exports
+    from rivet.execution.memory import use_lean_allocator
+    from rivet.ui.screen import screen
+
+    use_lean_allocator()
+    loaded = backfill_config(load_config(config, params=parse_params(param)), export)
+    options = RunOptions(validate=validate, backfill=(start, end))
+    names = tuple(item.name for item in loaded.exports)
+    with screen(sys.stderr, names, style=progress.value, opening=None) as emit:
+        ended = run_exports(loaded, options=options, emit=emit)
+    conclude(ended, as_json=as_json, summary=None, is_silent=progress is ProgressStyle.JSON)
