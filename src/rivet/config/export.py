@@ -225,6 +225,10 @@ class ExportConfig(Section):
         default=False, description="Without rows, leave the destination as it was."
     )
     destination: DestinationConfig = Field(description="Where the files go.")
+    keep_runs: Positive | None = Field(
+        default=None,
+        description="Good runs whose files stay; older ones are removed after a good run.",
+    )
     verify: Literal["size", "content"] = Field(
         default="size", description="What validation compares: sizes, or the bytes too."
     )

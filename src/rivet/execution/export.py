@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rivet.config.resolve import resolve_tuning
-from rivet.errors import InternalError, SourceQueryError
+from rivet.errors import InternalError, RivetError, SourceQueryError
 from rivet.execution.chunkrun import ChunkRunner, judge
 from rivet.execution.commit import Publication, publish, refuse_foreign_prefix
 from rivet.execution.cutting import cut
 from rivet.execution.noted import warn
 from rivet.execution.opening import begin_run, note_kernel
 from rivet.execution.prepare import open_export_destination, prepare
+from rivet.execution.prune import prune_after_run
 from rivet.execution.resume import refuse_other_plan, run_to_take_up, standing_parts
 from rivet.execution.sessions import open_sessions
 from rivet.execution.verdict import reconcile, schema_pairs, validate_published
@@ -100,7 +101,18 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
         _read(job, left, sessions, destination, context, ledger)
         if context.options.reconcile:
             reconcile(job, sessions, context, ledger)
-        return _finish(job, destination, context, ledger)
+        status = _finish(job, destination, context, ledger)
+        if status == "success":
+            _prune(export, context, ledger)
+        return status
+
+
+def _prune(export: ExportConfig, context: RunContext, ledger: Ledger) -> None:
+    """Remove what `keep_runs` does not keep; that it fails takes nothing from a good run."""
+    try:
+        prune_after_run(export, ledger.run_id, context)
+    except RivetError as error:
+        warn(context, ledger, "prune", f"old runs were not removed: {error.message}")
 
 
 def _planned(

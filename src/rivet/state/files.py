@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from rivet.errors import InternalError
 from rivet.model.part import ColumnStats, FileStats, RecordedPart
 from rivet.model.source import Position
 from rivet.state.chunks import hold_claim
@@ -75,6 +76,22 @@ def _insert(db: Statements, part: RecordedPart) -> None:
         recorded_at=part.recorded_at,
         instant_json=_instant_text(part.instant),
     )
+
+
+def forget(db: Statements, run_id: str) -> None:
+    """Remove the parts of a run that is over from the record: its files are gone.
+
+    Raises:
+        InternalError: The run is running.
+    """
+    running = db.one(
+        "SELECT 1 AS found FROM pyrivet.runs WHERE run_id = :run_id AND status = 'running'",
+        run_id=run_id,
+    )
+    if running is not None:
+        msg = f"run '{run_id}' is running; its parts cannot be forgotten"
+        raise InternalError(msg)
+    db.change("DELETE FROM pyrivet.parts WHERE run_id = :run_id", run_id=run_id)
 
 
 def of_run(db: Statements, run_id: str, *, is_void: bool = False) -> tuple[RecordedPart, ...]:

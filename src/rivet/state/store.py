@@ -284,6 +284,15 @@ class StateStore:
         with self.database.read() as db:
             return files.of_run(db, run_id, is_void=True)
 
+    def forget_parts(self, run_id: str) -> None:
+        """Remove the parts of a run that is over from the record, once its files are gone.
+
+        Raises:
+            InternalError: The run is running.
+        """
+        with self.database.write() as db:
+            files.forget(db, run_id)
+
     def current_parts(self, export_name: str) -> tuple[RecordedPart, ...]:
         """Return the parts of the newest successful run of an export, in order."""
         with self.database.read() as db:
