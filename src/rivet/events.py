@@ -26,6 +26,7 @@ __all__ = [
     "ExportLaunched",
     "ExportStarted",
     "ManifestWritten",
+    "ParallelismAdjusted",
     "PartRecorded",
     "PartStored",
     "PlanResolved",
@@ -185,6 +186,18 @@ class RetryAttempted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ParallelismAdjusted(Event):
+    """More or fewer chunks are read at the same time from now on, and why."""
+
+    type: ClassVar[str] = "parallelism_adjusted"
+
+    run_id: str
+    before: int
+    after: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SchemaChanged(Event):
     """The columns differ from those of the last run."""
 
@@ -259,24 +272,8 @@ Emit = Callable[[Event], None]
 
 EVENT_TYPES: Final[dict[str, type[Event]]] = {
     cls.type: cls
-    for cls in (
-        ExportLaunched,
-        ExportStarted,
-        PlanResolved,
-        ProgressInit,
-        Progress,
-        ChunkStarted,
-        PartStored,
-        PartRecorded,
-        ChunkCompleted,
-        Reconciled,
-        RetryAttempted,
-        SchemaChanged,
-        Warned,
-        ManifestWritten,
-        SuccessWritten,
-        ExportFinished,
-    )
+    for cls in tuple(globals().values())
+    if isinstance(cls, type) and issubclass(cls, Event) and cls is not Event
 }
 
 

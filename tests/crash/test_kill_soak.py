@@ -27,8 +27,8 @@ def _judge(out):
 
 @pytest.mark.soak
 @pytest.mark.live("postgresql")
-def test_random_kills_lose_and_double_nothing(postgres, rivet, tmp_path):
-    postgres.execute(
+def test_random_kills_lose_and_double_nothing(any_postgres, rivet, tmp_path, record_property):
+    any_postgres.execute(
         "CREATE TABLE big (id bigint PRIMARY KEY, a int, b text);"
         f"INSERT INTO big SELECT g, g % 1000, md5(g::text) FROM generate_series(1, {ROWS}) g;"
         "ANALYZE big"
@@ -45,7 +45,7 @@ def test_random_kills_lose_and_double_nothing(postgres, rivet, tmp_path):
         "format": "parquet",
         "destination": {"type": "local", "path": "out"},
     }
-    source = {"type": "postgresql", "url": postgres.url, "tls": {"mode": "disable"}}
+    source = {"type": "postgresql", "url": any_postgres.url, "tls": {"mode": "disable"}}
     config.write_text(json.dumps({"source": source, "exports": [export]}))
     rivet("run", "-c", config).expect(0)
     expected = _judge(tmp_path / "out")
@@ -73,5 +73,5 @@ def test_random_kills_lose_and_double_nothing(postgres, rivet, tmp_path):
         is_fresh = True
     rivet("run", "-c", config, *([] if is_fresh else ["--resume"]), "--validate").expect(0)
     assert _judge(tmp_path / "out") == expected
-    print(f"{kills} kills, {resumed} of resumed runs, {finished} runs came to their end")
+    record_property("figures", f"{kills} kills, {resumed} of resumed runs, {finished} whole runs")
     assert finished > 3

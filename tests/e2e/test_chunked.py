@@ -44,34 +44,34 @@ def items(engine, tmp_path):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_row_is_there_once(rivet, items, shape):
+def test_every_row_is_there_once(items, shape):
     items.keys = SHAPES[shape]
-    done = rivet("run", "-c", items.config, "--validate", "--json").expect(0)
+    (report,) = library.run(items.config, validate=True).exports
     assert items.read() == items.source()
     parts = items.manifest["parts"]
     assert len({part["chunk_index"] for part in parts}) > (shape != "memory")
-    assert done.json["total_rows"] == len(items.source())
+    assert report.rows == len(items.source())
 
 
-def test_a_count_is_the_number_of_chunks(rivet, items):
+def test_a_count_is_the_number_of_chunks(items):
     items.keys = {"chunk_column": "id", "chunk_count": 5}
-    rivet("run", "-c", items.config).expect(0)
+    library.run(items.config)
     assert len(items.manifest["parts"]) == 5
 
 
-def test_reconcile_counts_in_the_same_instant(rivet, items):
+def test_reconcile_counts_in_the_same_instant(items):
     items.keys = {"chunk_column": "id", "chunk_count": 4}
     (report,) = library.run(items.config, reconcile=True).exports
     assert report.reconciled == (500, 500)
 
 
-def test_an_empty_table_gives_an_empty_manifest(rivet, items):
+def test_an_empty_table_gives_an_empty_manifest(items):
     items.engine.execute(
         "DELETE FROM items" + ("; SELECT 1" if items.engine.name == "sqlite" else "")
     )
     for keys in SHAPES.values():
         items.keys = keys
-        rivet("run", "-c", items.config).expect(0)
+        library.run(items.config)
         assert items.manifest["row_count"] == 0
 
 

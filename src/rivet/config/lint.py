@@ -127,15 +127,6 @@ MISSING: Final = (
         "use `batch_size_memory_mb`, which bounds every batch",
         _other_than("warn"),
     ),
-    Missing(
-        "tuning.adaptive",
-        "steering by the server's pressure is not in this version",
-        _remove("adaptive"),
-        bool,
-    ),
-    Missing(
-        "tuning.min_parallel", "`min_parallel` is not in this version", _remove("min_parallel")
-    ),
 )
 
 

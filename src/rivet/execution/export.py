@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rivet.config.resolve import resolve_tuning
-from rivet.errors import InternalError, RivetError, SourceQueryError
+from rivet.errors import InternalError, RivetError, SourceError, SourceQueryError
 from rivet.execution.chunkrun import ChunkRunner, judge
 from rivet.execution.commit import Publication, publish, refuse_foreign_prefix
 from rivet.execution.cutting import cut
+from rivet.execution.governor import Governor, Permits
 from rivet.execution.noted import warn
 from rivet.execution.opening import begin_run, note_kernel
 from rivet.execution.prepare import open_export_destination, prepare
@@ -26,7 +27,7 @@ from rivet.model.plan import Consistency
 from rivet.model.shape import ShapeKind
 from rivet.plan.strategies import chunks
 from rivet.sources import load_engine
-from rivet.sources.base import NoticesProxies
+from rivet.sources.base import CountsHarm, NoticesProxies
 from rivet.state.locks import export_lock
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
             job = prepare(
                 export, context, ledger, session=session, destination=destination, tuning=tuning
             )
+            harm = _harm_of(session) if job.is_many else {}
             note = session.proxy_note() if isinstance(session, NoticesProxies) else None
             job = replace(job, window=window_of(export, job, session, context))
             planned = _planned(job, row, session, context)
@@ -104,7 +106,26 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
         status = _finish(job, destination, context, ledger)
         if status == "success":
             _prune(export, context, ledger)
+        _note_harm(job, harm, sessions, ledger)
         return status
+
+
+def _harm_of(session: Session) -> dict[str, int]:
+    return session.harm() if isinstance(session, CountsHarm) else {}
+
+
+def _note_harm(job: Job, before: dict[str, int], sessions: Sessions, ledger: Ledger) -> None:
+    """Compare the server's counters with those of before; a server that is gone tells nothing.
+
+    A server counts what a session did when that session ends.
+    """
+    if not job.is_many or not before:
+        return
+    ledger.snapshot_age_s = sessions.instant_age_s
+    sessions.close()
+    with suppress(SourceError), sessions.apart() as session:
+        after = _harm_of(session)
+        ledger.harm = {name: after[name] - before[name] for name in after if name in before}
 
 
 def _prune(export: ExportConfig, context: RunContext, ledger: Ledger) -> None:
@@ -144,7 +165,12 @@ def _read(
 ) -> None:
     workers = _hold(job, len(left), sessions, context, ledger)
     runner = ChunkRunner(job, sessions, destination, context, ledger)
-    run_chunks(left, workers, runner.run, sessions)
+    permits = Permits(workers)
+    with ExitStack() as stack:
+        if job.is_adaptive and workers > 1:
+            least = job.least_workers
+            stack.enter_context(Governor(permits, least, sessions, context, ledger))
+        run_chunks(left, permits, runner.run, sessions)
     if runner.gate is not None and job.is_many:
         hint = "the files stay where they are, the manifest still is that of the last good run"
         judge(runner.gate, context, ledger, hint)

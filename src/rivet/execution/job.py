@@ -30,6 +30,8 @@ class Job:
         schema: Arrow schema of the source columns, without added ones.
         enricher: Adds the meta columns; its schema is that of the files.
         is_listable: Whether the destination can hold a manifest.
+        is_adaptive: The pressure of the source decides how many chunks are read at a time.
+        least_workers: The fewest that it may leave.
         window: What this run takes; None for modes that take everything.
         note: What the user should know of a choice that the plan made for them.
     """
@@ -44,6 +46,8 @@ class Job:
     takes_all_columns: bool = True
     note: str | None = None
     window: Window | None = None
+    is_adaptive: bool = False
+    least_workers: int = 1
 
     @property
     def is_many(self) -> bool:

@@ -52,6 +52,8 @@ class Ledger:
     kernel: str | None = None
     skip_reason: str | None = None
     guarantee: str | None = None
+    harm: dict[str, int] = field(default_factory=dict)
+    snapshot_age_s: float = 0.0
     resumed_at: datetime | None = None
     in_flight: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -114,6 +116,9 @@ class Ledger:
             failure=failure,
             skip_reason=self.skip_reason,
             guarantee=self.guarantee,
+            harm=tuple(sorted(self.harm.items())),
+            snapshot_age_s=self.snapshot_age_s,
+            instants=len(self.read_in),
         )
 
     def _summary(self) -> PlanSummary:

@@ -163,6 +163,8 @@ def prepare(
         is_listable,
         takes_all_columns=rules.takes_all,
         note=shape.note,
+        is_adaptive=tuning.adaptive,
+        least_workers=tuning.min_parallel or 1,
     )
     job.gate()
     return job

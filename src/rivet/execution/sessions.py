@@ -175,6 +175,19 @@ class Sessions:
             self._idle.append(session)
 
     @contextmanager
+    def apart(self) -> Iterator[Session]:
+        """Open a session that is in no instant and is closed at the end.
+
+        Raises:
+            SourceError: No session can be opened.
+        """
+        session = self._connect()
+        try:
+            yield session
+        finally:
+            _close_quietly(session)
+
+    @contextmanager
     def reading(self, relation: Relation) -> Iterator[tuple[Session, Instant]]:
         """Lend a session together with the instant it reads in.
 
@@ -265,6 +278,10 @@ class Sessions:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the sessions that nobody has borrowed. Safe to call twice."""
         for one in self._idle:
             _close_quietly(one)
         self._idle.clear()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from rivet.execution.governor import Permits
     from rivet.execution.sessions import Sessions
     from rivet.model.chunk import Chunk
 
@@ -34,19 +35,25 @@ class _Source:
     def stop(self) -> None:
         self._is_over = True
 
+    def is_over(self) -> bool:
+        return self._is_over
+
     def _next(self) -> Chunk | None:
         with self._lock:
             return None if self._is_over else next(self._chunks, None)
 
 
 def run_chunks(
-    chunks: Iterable[Chunk], workers: int, run: Callable[[Chunk], None], sessions: Sessions
+    chunks: Iterable[Chunk],
+    permits: Permits,
+    run: Callable[[Chunk], None],
+    sessions: Sessions,
 ) -> None:
-    """Run every chunk, `workers` at a time.
+    """Run every chunk, as many at a time as there are permits at the most.
 
     Args:
         chunks: In the order in which they begin.
-        workers: 1 runs them in this thread.
+        permits: One runs them in this thread.
         run: Runs one chunk to its end; called from several threads.
         sessions: What they read from; kept alive, and cancelled where this thread is interrupted.
 
@@ -54,6 +61,7 @@ def run_chunks(
         BaseException: The first failure of a chunk, or what this thread was interrupted by; no
             chunk is at work any more.
     """
+    workers = permits.allowed
     if workers == 1:
         for chunk in chunks:
             run(chunk)
@@ -63,7 +71,13 @@ def run_chunks(
     def work() -> None:
         try:
             for chunk in source:
-                run(chunk)
+                permits.take(source.is_over)
+                try:
+                    if source.is_over():
+                        return
+                    run(chunk)
+                finally:
+                    permits.give()
         except BaseException:
             source.stop()
             raise

@@ -56,6 +56,9 @@ class ExportReport:
             read; None where that was not asked for or the source could not be counted.
         schema_changed: None where there was no earlier run to compare with.
         guarantee: Which rows an incremental run is certain to have taken; None for other modes.
+        harm: Counters of the server by name, the difference over the run: everybody's work counts.
+        snapshot_age_s: How long an instant was held; 0 where none was.
+        instants: How many instants the parts of this run were read in.
         kernel: `compiled` or `interpreted`; None for engines without a kernel.
     """
 
@@ -84,6 +87,9 @@ class ExportReport:
     failure: Failure | None = None
     skip_reason: str | None = None
     guarantee: str | None = None
+    harm: tuple[tuple[str, int], ...] = ()
+    snapshot_age_s: float = 0.0
+    instants: int = 0
 
     @property
     def is_success(self) -> bool:

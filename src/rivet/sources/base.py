@@ -257,6 +257,49 @@ class CountsConnections(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """What a server shows of its load.
+
+    Attributes:
+        counter: Rises while the server is pressed.
+        sign: What it counts, for people.
+        lag_bytes: How far the replica that is farthest behind is, in log; None where unknown.
+        lag_s: How far this server itself is behind its primary, in seconds; None for a primary.
+    """
+
+    counter: int
+    sign: str
+    lag_bytes: int | None = None
+    lag_s: float | None = None
+
+
+@runtime_checkable
+class ReportsPressure(Protocol):
+    """Sessions that can tell how much their server has to bear."""
+
+    def pressure(self) -> Pressure:
+        """Return the signs of pressure, as of now.
+
+        Raises:
+            SourceError: The server cannot be asked.
+        """
+        ...
+
+
+@runtime_checkable
+class CountsHarm(Protocol):
+    """Sessions that can tell what a server has done so far, to compare before and after a run."""
+
+    def harm(self) -> dict[str, int]:
+        """Return counters of the server by name, over everybody's work.
+
+        Raises:
+            SourceError: The server cannot be asked.
+        """
+        ...
+
+
 @runtime_checkable
 class NoticesProxies(Protocol):
     """Sessions that can tell whether something stands between them and their server."""

@@ -60,6 +60,8 @@ def _rows(report: ExportReport) -> list[tuple[str, str | None]]:
         ("compression", _compression(report)),
         ("kernel", "interpreted (slow)" if report.kernel == "interpreted" else None),
         ("window", report.guarantee),
+        ("consistency", _consistency(report)),
+        ("source did", ", ".join(f"{n.replace('_', ' ')} {c:,}" for n, c in report.harm if c)),
         ("retries", str(report.retries) if report.retries else None),
         ("set to NULL", ", ".join(f"{name} {count:,}" for name, count in report.nulled)),
         ("validated", _verdict(report.is_validated)),
@@ -68,6 +70,14 @@ def _rows(report: ExportReport) -> list[tuple[str, str | None]]:
         ("error", _error(report)),
         ("hint", report.failure.hint if report.failure else None),
     ]
+
+
+def _consistency(report: ExportReport) -> str | None:
+    if report.plan.mode != "chunked" or not report.instants:
+        return None
+    many = "one instant" if report.instants == 1 else f"{report.instants} instants"
+    age = duration(report.snapshot_age_s) if report.snapshot_age_s else None
+    return f"{many}, held {age}" if age else many
 
 
 def _statement(report: ExportReport) -> str | None:

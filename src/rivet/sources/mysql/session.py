@@ -17,6 +17,7 @@ from rivet.sources.columns import refuse_changed
 from rivet.sources.mysql.align import align
 from rivet.sources.mysql.catalog import columns_of, source_sql, table_facts, table_sizes
 from rivet.sources.mysql.faults import error_number, translated
+from rivet.sources.mysql.health import harm_of, pressure_of
 from rivet.sources.mysql.horizon import horizon_of
 from rivet.sources.mysql.keys import KeySpelling, keys_of
 from rivet.sources.mysql.link import ask, ask_texts, cancel_query
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.model.window import Horizon
+    from rivet.sources.base import Pressure
     from rivet.sources.mysql.link import Link
     from rivet.sources.slices import Slicer
 
@@ -172,6 +174,16 @@ class MysqlSession:
         """Return the clock and the oldest open transaction, see `Session.horizon`."""
         with self._question("asking for open transactions") as connection:
             return horizon_of(connection, is_zoned=is_zoned)
+
+    def pressure(self) -> Pressure:
+        """Return the signs of pressure, see `ReportsPressure`."""
+        with self._question("asking for its load") as connection:
+            return pressure_of(connection)
+
+    def harm(self) -> dict[str, int]:
+        """Return the server's counters, see `CountsHarm`."""
+        with self._question("asking for its counters") as connection:
+            return harm_of(connection)
 
     def free_connections(self) -> int:
         """Return how many more connections the server would take."""

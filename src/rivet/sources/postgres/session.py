@@ -25,6 +25,7 @@ from rivet.sources.postgres.catalog import (
 from rivet.sources.postgres.changed import gone, refuse_changed_columns
 from rivet.sources.postgres.estimates import table_sizes
 from rivet.sources.postgres.faults import translated
+from rivet.sources.postgres.health import harm_of, pressure_of
 from rivet.sources.postgres.horizon import horizon_of
 from rivet.sources.postgres.keys import KeySpelling, blocks_of, keys_of
 from rivet.sources.postgres.overrides import plan_columns
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from rivet.model.source import SessionSettings
     from rivet.model.span import Span
     from rivet.model.window import Horizon
+    from rivet.sources.base import Pressure
     from rivet.sources.postgres.catalog import NativeColumn
     from rivet.sources.slices import Slicer
 
@@ -214,6 +216,16 @@ class PostgresSession:
         """Return the clock and the oldest open transaction, see `Session.horizon`."""
         with self._question("asking for open transactions") as connection:
             return horizon_of(connection, is_zoned=is_zoned)
+
+    def pressure(self) -> Pressure:
+        """Return the signs of pressure, see `ReportsPressure`."""
+        with self._question("asking for its load") as connection:
+            return pressure_of(connection)
+
+    def harm(self) -> dict[str, int]:
+        """Return the database's counters, see `CountsHarm`."""
+        with self._question("asking for its counters") as connection:
+            return harm_of(connection)
 
     def free_connections(self) -> int:
         """Return how many more connections the server would take from ordinary users."""
