@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cases import all_cases
+from bench.chunks import measure_chunks
 from bench.environments import REQUIREMENTS
 from bench.fixture import fixture
 from bench.many import measure_many
@@ -36,7 +37,7 @@ def main() -> int:
         sys.exit(
             f"the kernel is {kernel}: a benchmark of it says nothing; build it with a C compiler"
         )
-    parts = [options.only] if options.only else ["tables", "many", "mariadb"]
+    parts = [options.only] if options.only else ["tables", "chunks", "many", "mariadb"]
     results: dict[str, Any] = {
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "runs": options.runs,
@@ -72,6 +73,8 @@ def _measure_postgres(
         results["fixture"] = server.describe()
         if "tables" in parts:
             _measure_tables(server, options, results)
+        if "chunks" in parts:
+            results["chunks"] = {**about, **measure_chunks(server, options.runs, options.cases)}
         if "many" in parts:
             results["many"] = {**about, **measure_many(server, options.runs)}
 
@@ -83,7 +86,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--wide-rows", type=int, default=300_000, help="rows of wide (300,000)")
     parser.add_argument(
         "--only",
-        choices=["tables", "many", "mariadb"],
+        choices=["tables", "chunks", "many", "mariadb"],
         help="measure one part, keep the others' last results",
     )
     parser.add_argument("--tables", nargs="+", default=["lineitem", "wide"], help="tables")

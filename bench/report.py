@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bench.chunks import chunk_verdicts
 from bench.many_report import many_section, many_verdicts
 from bench.mariadb import maria_verdicts
 from bench.verdict import Verdict, at_least, at_most, ratio, times
@@ -18,12 +19,13 @@ _SAME_MEMORY = 1.1
 
 
 def verdicts(
-    results: Results, parts: Sequence[str] = ("tables", "many", "mariadb")
+    results: Results, parts: Sequence[str] = ("tables", "chunks", "many", "mariadb")
 ) -> list[Verdict]:
     """Judge every target of the project, or those of some parts."""
     return [
         *(_table_verdicts(results) if "tables" in parts else []),
         *(many_verdicts(results.get("many", {})) if "many" in parts else []),
+        *(chunk_verdicts(results.get("chunks", {})) if "chunks" in parts else []),
         *(maria_verdicts(results.get("mariadb", {})) if "mariadb" in parts else []),
     ]
 
@@ -87,6 +89,18 @@ def render(results: Results) -> str:
         about = fixture["tables"].get(table)
         size = f": {about['rows']:,} rows, {about['mb']} MB in the database" if about else ""
         lines += ["", f"## {table}{size}", "", *_table(cases)]
+    if chunks := results.get("chunks"):
+        lines += [
+            "",
+            "## Chunks and slices: lineitem on PostgreSQL",
+            "",
+            f"Measured {chunks['measured_at']}, {chunks['runs']} alternating runs.",
+            "",
+        ]
+        lines += _table(chunks["cases"])
+        if slow := chunks.get("slow"):
+            lines += ["", "Through the slow proxy of the benchmark of many exports:", ""]
+            lines += _table(slow)
     if maria := results.get("mariadb"):
         where = f"{maria['machine']['cpus']} processors ({maria['machine']['model']})"
         lines += [

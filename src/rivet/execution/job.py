@@ -72,7 +72,7 @@ class Job:
             is_whole=self.takes_all_columns,
             spans=() if span == WHOLE else (span,),
             slice_s=tuning.max_statement_s,
-            slice_bytes=tuning.read_ahead_bytes // 2,
+            slice_bytes=2 * tuning.read_ahead_bytes,
         )
 
     def gate(self) -> QualityGate | None:

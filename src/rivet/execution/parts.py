@@ -83,10 +83,11 @@ class PartWriter:
         throttle_s = tuning.throttle_ms / 1000
         ahead = Prefetch(stream if is_sliced else _paced(stream, throttle_s), depth=depth)
         if isinstance(stream, PausesBetweenStatements):
-            # Nothing runs on the server while it waits here: a slice goes into what is free.
+            # Nothing runs on the server while it waits here. A slice begins when there is room for
+            # much of it; a writer that is slow makes it last longer, and so the next one smaller.
             def between() -> None:
                 time.sleep(throttle_s)
-                ahead.wait_for_room(depth // 2 + 1)
+                ahead.wait_for_room(depth // 2)
 
             stream.between = between
         done = 0

@@ -15,14 +15,16 @@ from rivet.model.span import Place, Span, SpanKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rivet.model.relation import Relation
+    from rivet.model.relation import Relation, TableFacts
 
     Look = Callable[[Question], list[tuple[str, ...]]]
 
 __all__ = ["BlockSlicer", "KeySlicer", "NumberSlicer", "Pace", "Slicer", "Took"]
 
 _BLOCK_BYTES: Final = 8192
-_FIRST_ROWS: Final = 20_000
+_ROW_BYTES: Final = 512
+_LEAST_ROW_BYTES: Final = 32.0  # a catalog may know the rows before it knows their size
+_FIRST_SHARE: Final = 4
 _SHARE_OF_TARGET: Final = 0.7
 _FASTEST_GROWTH: Final = 2.0
 _FASTEST_DECLINE: Final = 0.2
@@ -48,6 +50,12 @@ class Pace:
 
     target_s: float
     max_bytes: int
+
+    def first_rows(self, facts: TableFacts) -> int:
+        """Return how many rows the first slice has: a share of the most bytes, by the catalog."""
+        rows, size = facts.estimated_rows, facts.estimated_bytes
+        row_bytes = max(size / rows, _LEAST_ROW_BYTES) if rows and size else _ROW_BYTES
+        return max(int(self.max_bytes / _FIRST_SHARE / row_bytes), 1)
 
     def next_size(self, size: int, took: Took) -> int:
         """Return the size of the next slice after one of `size`, in the same unit."""
@@ -84,7 +92,7 @@ class BlockSlicer:
         self._end = int(upper[0]) if upper else None
         self._last = self._end if self._end is not None else blocks
         self._pace = pace
-        self._size = max(pace.max_bytes // (2 * _BLOCK_BYTES), 1)
+        self._size = max(pace.max_bytes // (_FIRST_SHARE * _BLOCK_BYTES), 1)
         self._is_done = False
 
     def next(self, took: Took | None) -> Span | None:
@@ -108,16 +116,19 @@ class KeySlicer:
     Args:
         look: Asks the source where keys lie, on the connection that reads.
         relation: What is read.
+        facts: What the catalog says of it.
         within: The key span to stay in.
         pace: Limits.
     """
 
-    def __init__(self, look: Look, relation: Relation, within: Span, pace: Pace) -> None:
+    def __init__(
+        self, look: Look, relation: Relation, facts: TableFacts, within: Span, pace: Pace
+    ) -> None:
         self._look = look
         self._relation = relation
         self._rest: Span | None = within
         self._pace = pace
-        self._rows = _FIRST_ROWS
+        self._rows = pace.first_rows(facts)
 
     def next(self, took: Took | None) -> Span | None:
         """Return the next range of keys."""
@@ -141,16 +152,19 @@ class NumberSlicer:
     Args:
         look: Asks the source where keys lie, on the connection that reads.
         relation: What is read.
+        facts: What the catalog says of it.
         within: The key span of one column to stay in.
         pace: Limits.
     """
 
-    def __init__(self, look: Look, relation: Relation, within: Span, pace: Pace) -> None:
+    def __init__(
+        self, look: Look, relation: Relation, facts: TableFacts, within: Span, pace: Pace
+    ) -> None:
         self._look = look
         self._relation = relation
         self._rest: Span | None = within
         self._pace = pace
-        self._width = _FIRST_ROWS
+        self._width = pace.first_rows(facts)
         self._last: int | None = None
 
     def next(self, took: Took | None) -> Span | None:

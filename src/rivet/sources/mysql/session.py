@@ -144,7 +144,7 @@ class MysqlSession:
             span = Span(SpanKind.KEY, clustered.columns)
         is_number = any(key.is_integer and key.columns == span.columns for key in facts.keys)
         slicer = NumberSlicer if is_number else KeySlicer
-        return slicer(self.look, request.relation, span, pace)
+        return slicer(self.look, request.relation, facts, span, pace)
 
     def look(self, question: Question) -> list[tuple[str, ...]]:
         """Say where the values of a key lie, see `SeeksKeys`."""

@@ -169,7 +169,7 @@ class PostgresSession:
         kinds = {span.kind: span for span in request.spans}
         key = kinds.get(SpanKind.KEY)
         if key is not None and key.columns[0] in facts.indexed:
-            return KeySlicer(self.look, request.relation, key, pace)
+            return KeySlicer(self.look, request.relation, facts, key, pace)
         if facts.blocks is None:
             return None
         return BlockSlicer(facts.blocks, kinds.get(SpanKind.BLOCKS), pace)
