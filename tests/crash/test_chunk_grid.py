@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import signal
+import subprocess
+import time
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -29,6 +35,12 @@ CUTS = {
     "dense": {"chunk_column": "grp", "chunk_dense": True, "chunk_size": 90},
     "days": {"chunk_column": "day", "chunk_by_days": 7},
     "two workers": {"chunk_column": "id", "chunk_count": 5, "parallel": 2},
+}
+# Modes that read their rows as one chunk, or two, and begin anew after a crash.
+MODES = {
+    "full": {"mode": "full"},
+    "incremental": {"mode": "incremental", "cursor_column": "id"},
+    "time_window": {"mode": "time_window", "time_column": "day", "days_window": 36500},
 }
 
 
@@ -63,3 +75,56 @@ def test_a_crash_at_any_step_loses_and_doubles_nothing(rivet, items, cut, way):
         run_id = items.manifest["run_id"]
         published = {part["path"] for part in items.manifest["parts"]}
         assert {path.name for path in items.out.glob(f"{run_id}*.parquet")} == published
+
+
+MODE_CASES = [(mode, "kill") for mode in ("incremental",)] + [
+    pytest.param(mode, verb, marks=pytest.mark.soak) for mode in MODES for verb in CODES
+]
+
+
+@pytest.mark.parametrize(("mode", "verb"), MODE_CASES)
+def test_a_crash_in_other_modes(rivet, items, mode, verb):
+    items.keys = MODES[mode]
+    expected = [row for row in items.source() if mode != "time_window" or row[3] is not None]
+    for step in STEPS:
+        shutil.rmtree(items.out, ignore_errors=True)
+        shutil.rmtree(items.folder / ".rivet", ignore_errors=True)
+        fault = step.split(":")[0] if step[-1] == "2" else step
+        done = rivet("run", "-c", items.config, env={"RIVET_FAULT": f"{verb}@{fault}"})
+        assert done.code == CODES[verb], (step, done.stderr)
+        rivet("run", "-c", items.config, "--resume", "--validate").expect(0)
+        assert items.read() == expected, step
+
+
+@pytest.mark.live("postgresql")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_chunks_that_are_read_side_by_side(rivet, any_postgres, tmp_path, number):
+    any_postgres.execute(
+        "CREATE TABLE items AS SELECT g AS id, repeat('x', 300) AS pad"
+        " FROM generate_series(1, 400000) g; ALTER TABLE items ADD PRIMARY KEY (id)"
+    )
+    source = {"type": "postgresql", "url": any_postgres.url, "tls": {"mode": "disable"}}
+    export = {
+        "name": "items",
+        "table": "items",
+        "mode": "chunked",
+        "chunk_column": "id",
+        "chunk_count": 40,
+        "parallel": 3,
+        "format": "parquet",
+        "destination": {"type": "local", "path": "out"},
+    }
+    config = tmp_path / "rivet.yaml"
+    config.write_text(json.dumps({"source": source, "exports": [export]}))
+    child = rivet.start("run", "-c", config, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not list((tmp_path / "out").glob("*.parquet")):
+        assert child.poll() is None
+        time.sleep(0.01)
+    child.send_signal(number)
+    told = child.communicate(timeout=20)
+    assert child.returncode == 128 + number, told
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rivet'"
+    assert any_postgres.execute(f"{busy} AND datname = current_database()") == [(0,)]
+    rivet("run", "-c", config, "--resume", "--validate").expect(0)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["row_count"] == 400_000

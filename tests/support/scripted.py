@@ -58,7 +58,7 @@ class Overseer(threading.Thread):
         hanging: Names of exports whose scripted children get a TERM once they have begun.
         known: Every process ever seen below it, by pid and creation time.
         defunct: Children seen as a zombie by two looks in a row.
-        busiest: Descriptors of the process less three for each of its children, at the most.
+        busiest: Descriptors of the process, at the most.
         most_memory: Resident bytes of the process, at the most.
     """
 
@@ -94,7 +94,7 @@ class Overseer(threading.Thread):
         descriptors = len(open_descriptors(self.pid))
         self.defunct += [str(self.known[key]) for key in before & self._zombies]
         self.looks += 1
-        self.busiest = max(self.busiest, descriptors - 3 * len(children))
+        self.busiest = max(self.busiest, descriptors)
         self.most_children = max(self.most_children, len(children))
         self.most_memory = max(self.most_memory, self._process.memory_info().rss)
 

@@ -111,12 +111,6 @@ MISSING: Final = (
     Missing("notifications", "notifications are not in this version", _remove("notifications")),
     Missing("load", "loading into a warehouse is not in this version", _remove("load")),
     Missing(
-        "tuning.memory_threshold_mb",
-        "pausing at a memory threshold is not in this version",
-        "remove `memory_threshold_mb`, or set it to 0: memory is bounded by the batch",
-        bool,
-    ),
-    Missing(
         "tuning.max_batch_memory_mb",
         "`max_batch_memory_mb` is not in this version",
         "use `batch_size_memory_mb`, which bounds every batch",

@@ -71,7 +71,7 @@ class ResolvedTuning:
             for rows in portions, and a stream is cut by bytes.
         is_memory_target_chosen: The user set it, so that it rules over the row count.
         is_statement_timeout_chosen: The user set it, so that it holds for a `query:` too.
-        memory_threshold_mb: No effect in this version unless 0; set values are refused at load.
+        memory_threshold_mb: A chunk waits a little while the process holds more; 0 is no limit.
         max_statement_s: Server seconds to aim at per slice.
     """
 

@@ -6,9 +6,10 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from rivet.errors import QualityGateError, SourceError
+from rivet.errors import QualityGateError, SourceError, SourceInterruptedError
 from rivet.events import ChunkStarted, Progress, RetryAttempted
 from rivet.execution.commit import failure_noted, record, store, stored_event
+from rivet.execution.memory import resident_bytes
 from rivet.execution.noted import warn
 from rivet.execution.parts import Flow, PartWriter
 from rivet.execution.retry import attempts
@@ -16,7 +17,7 @@ from rivet.execution.verdict import validate_parts
 from rivet.redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from rivet.destinations.base import Destination
     from rivet.execution.context import RunContext
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from rivet.sources.base import Session
 
 _PROGRESS_INTERVAL_S: Final = 0.12
+_MEBIBYTE: Final = 1024 * 1024
+_MEMORY_WAIT_S: Final = 1.0
+_MEMORY_WAITS: Final = 5
 
 
 class ChunkRunner:
@@ -53,6 +57,7 @@ class ChunkRunner:
         self._ledger = ledger
         self.gate = job.gate()
         self._progressed_at = 0.0
+        self._has_warned = False
 
     def run(self, chunk: Chunk) -> None:
         """Run one chunk.
@@ -78,9 +83,10 @@ class ChunkRunner:
             )
 
         sleep = context.stop.sleep if context.stop else time.sleep
+        self._heed_memory(sleep)
         for attempt in attempts(
             self._job.retry,
-            may_retry=lambda: not durable,
+            may_retry=lambda: not durable and not self._sessions.is_cancelled,
             on_retry=on_retry,
             sleep=sleep,
         ):
@@ -124,6 +130,9 @@ class ChunkRunner:
         def on_batch(flow: Flow) -> None:
             if context.stop is not None:
                 context.stop.check()
+            if self._sessions.is_cancelled:
+                msg = "the run was stopped"
+                raise SourceInterruptedError(msg)
             self._check_age()
             self._progress(claim, flow, stream.counters.wire_bytes)
 
@@ -140,6 +149,18 @@ class ChunkRunner:
             ledger.take_counters(stream.counters)
         if not self._sessions.is_holding and not context.options.reconcile and job.is_many:
             session.release()  # the next chunk has an instant of its own
+
+    def _heed_memory(self, sleep: Callable[[float], None]) -> None:
+        """Wait a little before a chunk while the process holds more memory than it should."""
+        limit = self._job.plan.tuning.memory_threshold_bytes
+        for _ in range(_MEMORY_WAITS if limit else 0):
+            if resident_bytes() <= limit:
+                return
+            if not self._has_warned:
+                self._has_warned = True
+                text = f"chunks wait: the process holds more than {limit // _MEBIBYTE:,} MB"
+                warn(self._context, self._ledger, "memory", text)
+            sleep(_MEMORY_WAIT_S)
 
     def _check_age(self) -> None:
         limit = self._job.plan.tuning.max_snapshot_age_s

@@ -248,8 +248,8 @@ def _finish(job: Job, destination: Destination, context: RunContext, ledger: Led
     for column, count in sorted(ledger.nulled.items()):
         warn(context, ledger, "nulled", f"column '{column}': {count:,} values became NULL")
     if not parts and (plan.output.skip_empty or _is_nothing_new(job, destination)):
-        ledger.skip_reason = "no rows"
-        return "skipped" if plan.output.skip_empty else "success"
+        ledger.skip_reason = "no rows" if plan.output.skip_empty else "no new rows"
+        return "skipped"
     if job.is_listable:
         publication = Publication(
             started_at=plan.started_at,

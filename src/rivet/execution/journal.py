@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -29,11 +30,13 @@ class Journal:
         self._emit = emit
         self._ledger = ledger
         self._waiting: list[str] = []
+        self._lock = threading.Lock()  # chunks side by side tell of themselves
 
     def __call__(self, event: Event) -> None:
         """Keep the event, then pass it on; neither can fail the export it tells of."""
         if not isinstance(event, Progress | ProgressInit):
-            self._waiting.append(redact_json(to_line(event)))
+            with self._lock:
+                self._waiting.append(redact_json(to_line(event)))
             if event.type in _FLUSH_AT:
                 self.flush()
         with suppress(Exception):  # what a listener does wrong is not the export's fault
@@ -45,8 +48,9 @@ class Journal:
         What cannot be written waits for the next time: the steps themselves have been recorded,
         and the run must not fail for want of their story.
         """
-        if not self._ledger.is_begun or not self._waiting:
-            return
-        with suppress(RivetError):
-            self._state.journal(self._ledger.run_id, self._ledger.export_name, *self._waiting)
-            self._waiting.clear()
+        with self._lock:
+            if not self._ledger.is_begun or not self._waiting:
+                return
+            with suppress(RivetError):
+                self._state.journal(self._ledger.run_id, self._ledger.export_name, *self._waiting)
+                self._waiting.clear()

@@ -73,6 +73,7 @@ class Sessions:
     Attributes:
         opened: How many sessions were opened so far.
         instants: How many instants were begun so far.
+        is_cancelled: Whoever reads is to end.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Sessions:
         self._pinged_at = 0.0
         self.opened = 0
         self.instants = 0
+        self.is_cancelled = False
 
     @property
     def is_holding(self) -> bool:
@@ -227,7 +229,8 @@ class Sessions:
             return self._instants[id(session)]
 
     def cancel_all(self) -> None:
-        """Cancel what lent sessions have running; callable from any thread."""
+        """Cancel what lent sessions have running, for good; callable from any thread."""
+        self.is_cancelled = True
         for session in tuple(self._lent.values()):
             session.cancel()
 

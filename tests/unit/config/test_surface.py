@@ -53,7 +53,6 @@ NOT_YET = [
     ("exports.load", {"export": {"load": {"pk": ["id"]}}}),
     ("notifications", {"notifications": {"slack": {"webhook_url_env": "W", "on": ["failure"]}}}),
     ("load", {"load": {"target": "bigquery", "pk": "auto", "partition": "none"}}),
-    ("tuning.memory_threshold_mb", {"export": {"tuning": {"memory_threshold_mb": 5}}}),
     ("tuning.max_batch_memory_mb", {"export": {"tuning": {"max_batch_memory_mb": 5}}}),
     (
         "tuning.on_batch_memory_exceeded",

@@ -1,0 +1,225 @@
+"""Every strategy that cuts by arithmetic: each value is in exactly one span."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rivet.errors import UnsupportedPlanError
+from rivet.model.relation import Key, Relation, TableFacts
+from rivet.model.shape import ChunkRules, ShapeKind
+from rivet.model.span import Span, SpanKind
+from rivet.plan.ranges import between, blocks, day_spans, number_spans
+from rivet.plan.shapes import resolve_shape
+from rivet.sources.slices import BlockSlicer, KeySlicer, NumberSlicer, Pace, Took
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rivet.model.relation import Question
+
+T = Relation(table="t")
+LIMITS = st.sampled_from([-(2**63), 2**63 - 1, 2**64 - 1, 0, -1, 1, 10**12])
+NUMBERS = st.one_of(LIMITS, st.integers(-(2**63), 2**63 - 1), st.integers(-20, 20))
+
+
+def holds(span: Span, value: Any, read: Callable[[str], Any]) -> bool:
+    """Whether a value is in a span, as a database compares it."""
+    if span.lower is not None:
+        low = read(span.lower[0])
+        if value < low or (value == low and not span.takes_lower):
+            return False
+    if span.upper is not None:
+        high = read(span.upper[0])
+        if value > high or (value == high and not span.takes_upper):
+            return False
+    return True
+
+
+def places(spans: list[Span], value: Any, read: Callable[[str], Any]) -> int:
+    return sum(holds(span, value, read) for span in spans)
+
+
+@given(
+    values=st.lists(st.integers(-500, 500), min_size=1, max_size=30),
+    others=st.lists(st.decimals(-600, 600, places=2), max_size=20),
+    size=st.integers(1, 300),
+)
+def test_ranges_of_numbers(values: list[int], others: list[Decimal], size: int) -> None:
+    low, high = min(values), max(values)
+    spans = number_spans("n", str(low), str(high), size=size, count=None, rows=None)
+    for value in (*map(Decimal, values), *others):  # fractions and rows that come later, too
+        assert places(spans, value, Decimal) == 1
+    assert len(spans) <= (high - low) // size + 1
+
+
+@given(values=st.lists(NUMBERS, min_size=1, max_size=30), count=st.integers(1, 50))
+def test_a_number_of_ranges_whatever_lies_between(values: list[int], count: int) -> None:
+    bounds = str(min(values)), str(max(values))
+    spans = number_spans("n", *bounds, size=1, count=count, rows=None)
+    assert 1 <= len(spans) <= count
+    assert all(places(spans, value, int) == 1 for value in values)
+
+
+def test_ranges_that_would_be_mostly_empty_are_refused() -> None:
+    with pytest.raises(UnsupportedPlanError, match="most of them empty"):
+        number_spans("n", "1", str(10**12), size=1000, count=None, rows=2)
+
+
+DAYS = st.datetimes(datetime(1, 1, 2), datetime(9999, 1, 1))  # noqa: DTZ001 - a wall clock
+
+
+@given(
+    values=st.lists(DAYS, min_size=1, max_size=20),
+    near=st.lists(st.integers(0, 9), max_size=9),
+    days=st.integers(1, 400),
+)
+def test_days(values: list[datetime], near: list[int], days: int) -> None:
+    first = min(values)
+    values = [first, *(first + timedelta(days=n, microseconds=-1) for n in near)]
+    last = max(values)
+
+    def read(text: str) -> datetime:
+        return datetime.combine(date.fromisoformat(text), datetime.min.time())
+
+    spans = day_spans("d", first.isoformat(" "), last.isoformat(" "), days=days)
+    assert all(places(spans, value, read) == 1 for value in values)
+
+
+@given(count=st.integers(0, 500), size=st.integers(1, 90), block=st.integers(0, 700))
+def test_blocks(count: int, size: int, block: int) -> None:
+    spans = blocks(count, size)
+    held = [
+        int(span.lower[0]) <= block and (span.upper is None or block < int(span.upper[0]))
+        for span in spans
+        if span.lower is not None
+    ]
+    assert sum(held) == 1  # blocks that come later are in the last one
+
+
+@given(
+    bounds=st.lists(st.integers(-9, 9).map(lambda n: (str(n),)), max_size=9),
+    value=st.integers(-12, 12),
+)
+def test_bounds_that_repeat(bounds: list[tuple[str, ...]], value: int) -> None:
+    spans = between(("n",), sorted(bounds, key=lambda bound: int(bound[0])))
+    assert places(spans, value, int) == 1
+
+
+TOOK = st.builds(Took, st.floats(0, 5), st.integers(0, 10**8), st.integers(0, 10**6))
+PACE = st.builds(Pace, st.floats(0.01, 2), st.integers(1, 10**7))
+
+
+@given(
+    total=st.integers(0, 9999),
+    within=st.one_of(st.none(), st.tuples(st.integers(0, 5000), st.integers(1, 3000))),
+    pace=PACE,
+    took=st.lists(TOOK, min_size=1, max_size=5),
+    block=st.integers(0, 12_000),
+)
+def test_slices_of_blocks(
+    total: int, within: tuple[int, int] | None, pace: Pace, took: list[Took], block: int
+) -> None:
+    span = None
+    if within is not None:
+        span = Span(SpanKind.BLOCKS, (), (str(within[0]),), (str(sum(within)),))
+    slicer = BlockSlicer(total, span, pace)
+    held, number = 0, 0
+    part = slicer.next(None)
+    while part is not None:
+        low, high = int((part.lower or ("0",))[0]), part.upper and int(part.upper[0])
+        held += low <= block and (high is None or block < high)
+        part = slicer.next(took[number % len(took)])
+        number += 1
+        assert number < 20_000
+    is_inside = within is None or within[0] <= block < sum(within)
+    assert held == is_inside
+
+
+class Rows:
+    """A table of whole numbers that answers questions about its key."""
+
+    def __init__(self, values: list[int]) -> None:
+        self.values = sorted(set(values))
+
+    def look(self, question: Question) -> list[tuple[str, ...]]:
+        left = [
+            value
+            for value in self.values
+            if all(holds(span, value, int) for span in question.spans)
+        ]
+        place = {"first": 0, "last": -1, "step": question.rows - 1}[question.place]
+        in_reach = left and place < len(left)
+        return [(str(left[place]),)] if in_reach else []
+
+
+@given(
+    values=st.lists(st.one_of(st.integers(-99, 99), st.integers(-(10**9), 10**9)), max_size=40),
+    bounds=st.one_of(st.none(), st.tuples(st.integers(-99, 99), st.integers(-99, 99))),
+    pace=PACE,
+    seconds=st.floats(0, 2),
+    is_number=st.booleans(),
+)
+def test_slices_of_keys(
+    values: list[int],
+    bounds: tuple[int, int] | None,
+    pace: Pace,
+    seconds: float,
+    is_number: bool,
+) -> None:
+    rows = Rows(values)
+    low, high = (None, None) if bounds is None else ((str(min(bounds)),), (str(max(bounds)),))
+    within = Span(SpanKind.KEY, ("n",), low, high)
+    kind = NumberSlicer if is_number else KeySlicer
+    slicer = kind(rows.look, T, TableFacts(), within, pace)
+    found: list[int] = []
+    part = slicer.next(None)
+    for _ in range(3_000):
+        if part is None:
+            break
+        taken = [value for value in rows.values if holds(part, value, int)]
+        found += taken
+        part = slicer.next(Took(seconds, 50 * len(taken), len(taken)))
+    assert found == [value for value in rows.values if holds(within, value, int)]
+
+
+# Shapes: what is decided without a source.
+
+KEY = Key(("id",), is_integer=True, correlation=1.0)
+RANDOM = Key(("code",), correlation=0.01)
+
+
+@pytest.mark.parametrize(
+    ("rules", "facts", "kind", "is_lasting"),
+    [
+        (ChunkRules(), TableFacts(keys=(KEY,), blocks=9), ShapeKind.ROWS, True),
+        (ChunkRules(), TableFacts(keys=(RANDOM,), blocks=9), ShapeKind.BLOCKS, False),
+        (ChunkRules(), TableFacts(keys=(RANDOM,)), ShapeKind.ROWS, True),
+        (ChunkRules(), TableFacts(blocks=9), ShapeKind.BLOCKS, False),
+        (ChunkRules(column="a"), TableFacts(), ShapeKind.RANGE, False),
+        (ChunkRules(column="a", days=2), TableFacts(), ShapeKind.DAYS, False),
+        (ChunkRules(column="a", is_dense=True), TableFacts(), ShapeKind.ROWS, False),
+        (ChunkRules(column="id", size=5), TableFacts(keys=(KEY,)), ShapeKind.RANGE, True),
+        (ChunkRules(key="code"), TableFacts(keys=(KEY, RANDOM)), ShapeKind.ROWS, True),
+        (ChunkRules(column="a", size=99), TableFacts(50, 1), ShapeKind.WHOLE, False),
+        (
+            ChunkRules(column="a", size=99, is_checkpointed=True),
+            TableFacts(50, 1),
+            ShapeKind.RANGE,
+            False,
+        ),
+    ],
+)
+def test_shapes(rules: ChunkRules, facts: TableFacts, kind: ShapeKind, is_lasting: bool) -> None:
+    shape = resolve_shape(rules, T, facts, frozenset())
+    assert (shape.kind, shape.is_lasting) == (kind, is_lasting)
+
+
+def test_a_table_that_nothing_can_cut_is_refused() -> None:
+    with pytest.raises(UnsupportedPlanError, match="no safe way"):
+        resolve_shape(ChunkRules(), T, TableFacts(), frozenset())
