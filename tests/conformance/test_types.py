@@ -68,8 +68,13 @@ def in_slices(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, f
     return case.relation, {"slice_s": 0.001, "slice_bytes": 1}
 
 
-# Every way to read a relation beside the plain one; the others come with their modes.
-STRATEGIES: tuple[Strategy, ...] = (row_by_row, by_bytes, as_query, in_slices)
+def by_cursor(case: Case, address: SourceAddress) -> tuple[Relation, dict[str, float]]:
+    """Read a table as a query in portions of a few rows, where the engine has cursors."""
+    return as_query(case, address)[0], {"fetch_rows": 3}
+
+
+# Every way to read a relation beside the plain one.
+STRATEGIES: tuple[Strategy, ...] = (row_by_row, by_bytes, as_query, in_slices, by_cursor)
 
 
 def cases(engine: str) -> pytest.MarkDecorator:

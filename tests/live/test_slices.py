@@ -167,3 +167,24 @@ def test_a_stream_that_is_closed_between_slices_ends(any_postgres):
         assert sum(batch.num_rows for batch in stream) < 9000
         closer.join()
         assert session.scalar("SELECT 1") == "1"
+
+
+def test_a_query_is_fetched_in_portions_when_it_shall_be_gentle(any_postgres, tmp_path):
+    any_postgres.execute("CREATE TABLE t AS SELECT i AS id FROM generate_series(1, 4321) i")
+    relation = Relation(query="SELECT id FROM t ORDER BY id -- all")
+    statements: list[str] = []
+    last = "SELECT query FROM pg_stat_activity WHERE application_name = 'rivet'"
+    with opened("postgresql", any_postgres) as session:
+        columns = session.columns(relation, ColumnRules())
+        stream = session.read(ReadRequest(relation, columns, batch_rows=100, fetch_rows=1000))
+        stream.between = lambda: statements.extend(
+            text for (text,) in any_postgres.execute(f"{last} AND datname = current_database()")
+        )
+        found = [n for batch in stream for n in batch.column("id").to_pylist()]
+        assert found == list(range(1, 4322))
+        assert statements == ["FETCH FORWARD 1000 FROM rivet_rows"] * 4
+        assert session.count(relation) == 4321
+        again = session.read(ReadRequest(relation, columns, fetch_rows=1000))
+        next(iter(again))
+        again.close()
+        assert session.scalar("SELECT 1") == "1"

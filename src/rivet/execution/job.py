@@ -71,6 +71,7 @@ class Job:
             holds_snapshot=holds_snapshot,
             is_whole=self.takes_all_columns,
             spans=() if span == WHOLE else (span,),
+            fetch_rows=tuning.fetch_rows,
             slice_s=tuning.max_statement_s,
             slice_bytes=2 * tuning.read_ahead_bytes,
         )

@@ -136,6 +136,7 @@ def prepare(
             batch_bytes=batch_bytes,
             throttle_ms=tuning.throttle_ms,
             max_value_bytes=tuning.max_value_bytes,
+            fetch_rows=tuning.batch_size if tuning.profile == "safe" else 0,
             memory_threshold_bytes=tuning.memory_threshold_mb * _MEBIBYTE,
             max_statement_s=tuning.max_statement_s,
             max_snapshot_age_s=tuning.max_snapshot_age_s,

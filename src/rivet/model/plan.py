@@ -56,6 +56,7 @@ class ReadTuning:
         batch_bytes: About the most bytes of one batch.
         throttle_ms: Pause after each batch; 0 is none.
         max_value_bytes: The largest single value allowed; 0 is no limit.
+        fetch_rows: Rows per portion of a query that is read by a cursor; 0 is one statement.
         memory_threshold_bytes: Chunks wait while the process holds more; 0 is no limit.
         max_statement_s: Server seconds to aim at per statement, where tables are read in slices.
         read_ahead_bytes: What may be read before it is written, by each worker.
@@ -68,6 +69,7 @@ class ReadTuning:
     throttle_ms: int = 0
     max_value_bytes: int = 256 * 1024 * 1024
     max_snapshot_age_s: float = 3600.0
+    fetch_rows: int = 0
     memory_threshold_bytes: int = 0
     max_statement_s: float = 0.5
     read_ahead_bytes: int = READ_AHEAD_BYTES

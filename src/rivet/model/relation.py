@@ -87,6 +87,8 @@ class ReadRequest:
         spans: Only rows that all of these hold; empty is every row.
         slice_s: Server seconds to aim at per statement, where the engine can read a table in
             slices; 0 reads it in one statement.
+        fetch_rows: Rows per portion of a query, where the engine has cursors; 0 reads it in one
+            statement.
         slice_bytes: The most bytes of one slice, about.
     """
 
@@ -100,6 +102,7 @@ class ReadRequest:
     spans: tuple[Span, ...] = ()
     slice_s: float = 0.0
     slice_bytes: int = 16 * 1024 * 1024
+    fetch_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

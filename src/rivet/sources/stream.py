@@ -87,6 +87,10 @@ class WireStream(ABC):
     def _begin(self, span: Span | None) -> None:
         """Send the statement, of a slice where one is given, and wait until its rows may come."""
 
+    def _restart(self) -> None:
+        """Let the decoder go on with the rows of another statement."""
+        self._decoder.restart()
+
     def _finish(self) -> None:  # noqa: B027 - most have nothing to do
         """Be told, with the connection to oneself, that all rows have come."""
 
@@ -158,7 +162,7 @@ class WireStream(ABC):
             self._is_running = False
         self.between()
         with self._on_wire():
-            self._decoder.restart()
+            self._restart()
             self._started_at = time.monotonic()
             self._is_running = True
             self._begin(span)

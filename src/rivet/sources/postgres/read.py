@@ -91,13 +91,23 @@ def copy_statement(
 
     A query all of whose columns (`names`) are wanted as they are is sent as it was written.
     """
+    body = select_statement(columns, relation, source, names, condition)
+    return f"COPY (\n{body}\n) TO STDOUT (FORMAT binary)"
+
+
+def select_statement(
+    columns: tuple[Column, ...],
+    relation: Relation,
+    source: str,
+    names: list[str],
+    condition: str = "",
+) -> str:
+    """Return the SELECT of `copy_statement`; it may end in a line comment."""
     expressions = [_expression(column) for column in columns]
     plain = [DIALECT.identifier(name) for name in names]
     if relation.query is not None and expressions == plain and not condition:
-        body = single_statement(relation.query, DIALECT)
-    else:
-        body = select(expressions, source) + condition
-    return f"COPY (\n{body}\n) TO STDOUT (FORMAT binary)"
+        return single_statement(relation.query, DIALECT)
+    return select(expressions, source) + condition
 
 
 def _expression(column: Column) -> str:

@@ -23,13 +23,20 @@ from rivet.sources.postgres.catalog import (
     tables_of_query,
 )
 from rivet.sources.postgres.changed import gone, refuse_changed_columns
+from rivet.sources.postgres.cursor import CursorStream
 from rivet.sources.postgres.estimates import table_sizes
 from rivet.sources.postgres.faults import translated
 from rivet.sources.postgres.health import harm_of, pressure_of
 from rivet.sources.postgres.horizon import horizon_of
 from rivet.sources.postgres.keys import KeySpelling, blocks_of, keys_of
 from rivet.sources.postgres.overrides import plan_columns
-from rivet.sources.postgres.read import DIALECT, CopyStream, copy_statement, from_item
+from rivet.sources.postgres.read import (
+    DIALECT,
+    CopyStream,
+    copy_statement,
+    from_item,
+    select_statement,
+)
 from rivet.sources.seek import question_sql, where
 from rivet.sources.slices import BlockSlicer, KeySlicer, Pace
 from rivet.sources.sql import select, single_statement
@@ -132,7 +139,7 @@ class PostgresSession:
         refuse_unreadable(natives, {column.source_name for column in columns}, relation.label)
         return columns
 
-    def read(self, request: ReadRequest) -> CopyStream:
+    def read(self, request: ReadRequest) -> CopyStream | CursorStream:
         """Start reading a relation in this session's snapshot.
 
         A table is locked against dropping and truncating before the snapshot is taken, and its
@@ -155,6 +162,10 @@ class PostgresSession:
             return copy_statement(request.columns, relation, source, names, condition)
 
         timeout_s = self._settings.statement_timeout_s
+        if request.fetch_rows and relation.query is not None:
+            condition = where(request.spans, spelling)
+            select = select_statement(request.columns, relation, source, names, condition)
+            return CursorStream(self, self._connection, select, request, timeout_s)
         return CopyStream(self, self._connection, statement, request, timeout_s, slicer)
 
     def _slicer(self, request: ReadRequest, found: FoundTable | None) -> Slicer | None:
