@@ -211,3 +211,17 @@ def test_chunks_wait_while_the_process_holds_too_much_memory(items, monkeypatch)
     assert report.is_success
     assert sum("more than 1 MB" in warning for warning in report.warnings) == 1
     assert items.read() == items.source()
+
+
+def test_a_key_can_be_gone_on_from(rivet, items):
+    items.keys = {"chunk_by_key": "id", "keyset_incremental": True, "chunk_size": 90}
+    fault = {"RIVET_FAULT": "kill@part_recorded"}
+    assert rivet("run", "-c", items.config, env=fault).code == -9
+    done = rivet("run", "-c", items.config, "--resume").expect(0)
+    assert "starts over" in done.stderr
+    assert items.read() == items.source()
+    fill(items.engine, 600, 20)
+    rivet("run", "-c", items.config).expect(0)
+    assert items.read() == items.source()[-20:]
+    done = rivet("run", "-c", items.config, "--json").expect(0)
+    assert done.json["total_rows"] == 0

@@ -81,8 +81,15 @@ def test_failed_runs_go_once_a_newer_one_is_good(rivet, items):
     assert files_of(items, good)
 
 
-def test_runs_of_incremental_exports_are_never_removed(rivet, items):
-    items.keys = {"mode": "incremental", "cursor_column": "id"}
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"mode": "incremental", "cursor_column": "id"},
+        {"chunk_by_key": "id", "keyset_incremental": True},
+    ],
+)
+def test_runs_of_incremental_exports_are_never_removed(rivet, items, keys):
+    items.keys = dict(keys)
     rivet("run", "-c", items.config).expect(0)
     rivet("prune", "-c", items.config, "-e", "items", "--execute").expect(1)
     done = rivet("prune", "-c", items.config, "--execute").expect(0)

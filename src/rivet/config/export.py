@@ -306,6 +306,11 @@ class ExportConfig(Section):
     cdc: CdcConfig | None = Field(default=None, description="Change capture; for mode cdc.")
 
     @property
+    def holds_rows_of_its_own(self) -> bool:
+        """Whether a run takes only what is new, so that every run's files are needed."""
+        return self.mode in {Mode.INCREMENTAL, Mode.CDC} or self.keyset_incremental
+
+    @property
     def lookback_s(self) -> int:
         """`lookback` in seconds, or as a plain number; 0 without it."""
         return parse_duration(self.lookback) if self.lookback else 0

@@ -181,7 +181,7 @@ def _knobs_of_other_modes(check: _Check) -> None:
         for key in keys if export.mode is not mode else ():
             if check.is_set(key):
                 _foreign(check, key, mode)
-    if export.keep_runs is not None and export.mode in {Mode.INCREMENTAL, Mode.CDC}:
+    if export.keep_runs is not None and export.holds_rows_of_its_own:
         message = "`keep_runs` would remove rows: every run of an incremental export holds its own"
         check.fail("keep_runs", message, hint="remove `keep_runs`")
     if export.parallel > 1 and export.mode is not Mode.CHUNKED:

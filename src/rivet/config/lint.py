@@ -65,12 +65,6 @@ MISSING: Final = (
         "use `mode: incremental` with a cursor",
         lambda value: value == "cdc",
     ),
-    Missing(
-        "exports.keyset_incremental",
-        "going on behind the last key is not in this version",
-        _remove("keyset_incremental"),
-        bool,
-    ),
     Missing("exports.tables", "`tables` is not in this version", "write one export per table"),
     Missing("exports.cdc", "change capture is not in this version", _remove("cdc")),
     Missing(

@@ -106,7 +106,9 @@ def _plan_json(job: Job) -> str:
             "table": plan.relation.table,
             "schema_fingerprint": schema_fingerprint(job.enricher.schema),
             "row_hash": plan.output.row_hash,
-            "is_lasting": plan.shape.is_lasting or plan.consistency is Consistency.CHUNK,
+            # A window would be another one by then, and with it the watermark.
+            "is_lasting": job.window is None
+            and (plan.shape.is_lasting or plan.consistency is Consistency.CHUNK),
         }
     )
 

@@ -14,7 +14,6 @@ from rivet.errors import UnsupportedPlanError
 from rivet.execution.prepare import open_export_destination
 from rivet.execution.selection import select_exports
 from rivet.manifest import run_manifest_name
-from rivet.model.plan import Mode
 from rivet.model.run import RunStatus
 from rivet.state.locks import export_lock
 
@@ -88,7 +87,7 @@ def plan_prune(
     """
     found: list[OldRun] = []
     for export in select_exports(config, names):
-        if export.mode in {Mode.INCREMENTAL, Mode.CDC}:
+        if export.holds_rows_of_its_own:
             if names:
                 msg = (
                     f"export '{export.name}': every run of an incremental export holds its own rows"

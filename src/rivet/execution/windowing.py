@@ -51,7 +51,7 @@ def window_of(
         return _backfill(export, job, bounds)
     if export.mode is Mode.TIME_WINDOW:
         return _days(export, job)
-    if export.mode is Mode.INCREMENTAL:
+    if export.mode is Mode.INCREMENTAL or export.keyset_incremental:
         return _Cursor(export, job.plan.relation, job.plan.engine, session).window(context)
     return None
 
@@ -68,7 +68,7 @@ def _days(export: ExportConfig, job: Job) -> Window:
 
 
 def _backfill(export: ExportConfig, job: Job, bounds: tuple[str, str]) -> Window:
-    column = export.cursor_column or export.time_column
+    column = export.cursor_column or export.time_column or export.chunk_by_key
     if column is None:
         msg = f"export '{export.name}': a backfill needs `cursor_column` or `time_column`"
         raise UnsupportedPlanError(msg, hint="run the export itself", export=job.plan.export_name)
@@ -95,7 +95,7 @@ class _Cursor:
         self._relation = relation
         self._engine = engine
         self._session = session
-        self._name = export.cursor_column or ""
+        self._name = export.cursor_column or export.chunk_by_key or ""
         column = self._described()
         self._family = family_of(self._name, column.logical)
         self._is_zoned = column.logical.is_utc

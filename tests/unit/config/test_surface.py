@@ -26,15 +26,10 @@ def test_every_key_of_the_reference_is_known():
 
 
 S3 = {"type": "s3", "bucket": "b"}
-KEYSET = {"mode": "chunked", "table": "t", "chunk_by_key": "a", "keyset_incremental": True}
 NOT_YET = [
     ("source.type", {"source": {"type": "mssql", "url": "sqlserver://h/d"}}),
     ("source.type", {"source": {"type": "mongo", "url": "mongodb+srv://h/d", "mongo": {}}}),
     ("source.type", {"source": {"type": "oracle", "url_env": "U"}}),
-    (
-        "exports.keyset_incremental",
-        {"export": KEYSET},
-    ),
     ("exports.mode", {"export": {"mode": "cdc", "cdc": {"backfill": "auto"}}}),
     (
         "exports.partition_by",
