@@ -113,6 +113,7 @@ def test_a_killed_run_is_taken_up_where_it_was(rivet, items):
     fill(items.engine, 600, 50)  # behind the end of what was planned
     done = rivet("run", "-c", items.config, "--resume", "--validate").expect(0)
     assert "2 of 5 chunks were done" in done.stderr
+    assert "2 instants" in done.stderr
     assert items.read() == items.source()
     names = {part["path"] for part in items.manifest["parts"]}
     assert before.keys() <= names

@@ -187,7 +187,9 @@ def _left(
     """Return the chunks that are not done; the parts of those that are go into the ledger."""
     if row is None:
         return planned
-    ledger.parts.extend(standing_parts(job, destination, context, ledger))
+    standing = standing_parts(job, destination, context, ledger)
+    ledger.parts.extend(standing)
+    ledger.earlier_instants = len({part.instant for part in standing})
     left = context.state.chunks(job.plan.run_id, is_incomplete=True)
     ledger.chunks_done = len(planned) - len(left)
     text = f"run {row.run_id} goes on: {ledger.chunks_done} of {len(planned)} chunks were done"

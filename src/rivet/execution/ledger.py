@@ -25,6 +25,7 @@ class Ledger:
 
     Attributes:
         read_in: The instants that recorded parts of this run were read in, by number.
+        earlier_instants: Those of the parts that a run that was taken up had already.
         resumed_at: When a run that was taken up went on; None for a fresh one.
         in_flight: Rows, bytes read and bytes written of the chunks at work, by index.
         lock: Held while several threads change it.
@@ -54,6 +55,7 @@ class Ledger:
     guarantee: str | None = None
     harm: dict[str, int] = field(default_factory=dict)
     snapshot_age_s: float = 0.0
+    earlier_instants: int = 0
     resumed_at: datetime | None = None
     in_flight: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -118,7 +120,7 @@ class Ledger:
             guarantee=self.guarantee,
             harm=tuple(sorted(self.harm.items())),
             snapshot_age_s=self.snapshot_age_s,
-            instants=len(self.read_in),
+            instants=len(self.read_in) + self.earlier_instants,
         )
 
     def _summary(self) -> PlanSummary:

@@ -58,7 +58,7 @@ class ExportReport:
         guarantee: Which rows an incremental run is certain to have taken; None for other modes.
         harm: Counters of the server by name, the difference over the run: everybody's work counts.
         snapshot_age_s: How long an instant was held; 0 where none was.
-        instants: How many instants the parts of this run were read in.
+        instants: How many instants the parts were read in, those of a run taken up included.
         kernel: `compiled` or `interpreted`; None for engines without a kernel.
     """
 
