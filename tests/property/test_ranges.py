@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -186,6 +187,50 @@ def test_slices_of_keys(
         found += taken
         part = slicer.next(Took(seconds, 50 * len(taken), len(taken)))
     assert found == [value for value in rows.values if holds(within, value, int)]
+
+
+@given(
+    values=st.lists(st.one_of(st.integers(-99, 99), st.integers(-(10**6), 10**6)), max_size=60),
+    gives=st.lists(st.integers(0, 9), max_size=6),
+    kind=st.sampled_from([NumberSlicer, KeySlicer, BlockSlicer]),
+    is_refused=st.booleans(),
+)
+def test_what_is_given_away_is_not_read(
+    values: list[int],
+    gives: list[int],
+    kind: Callable[..., Any],
+    is_refused: bool,
+) -> None:
+    rows, pace = Rows([abs(value) for value in values]), Pace(0.5, 400)
+    within = Span(SpanKind.KEY, ("n",))
+    if kind is BlockSlicer:
+        slicer: Any = BlockSlicer(10**6, None, Pace(0.5, 10**8))
+    else:
+        slicer = kind(rows.look, T, TableFacts(), within, pace)
+    parts: list[Span] = []
+
+    def commit(given: Span) -> None:
+        if is_refused:
+            raise UnsupportedPlanError("no")
+        parts.append(given)
+
+    part, number = slicer.next(None), 0
+    while part is not None and number < 2_000:
+        parts.append(part)
+        for _ in range(gives.count(number % 10)):
+            with suppress(UnsupportedPlanError):
+                slicer.give(rows.look, commit)
+        taken = sum(inside(part, value) for value in rows.values)
+        part, number = slicer.next(Took(0.01, 50 * taken, taken)), number + 1
+    assert all(sum(inside(one, value) for one in parts) == 1 for value in rows.values)
+
+
+def inside(span: Span, value: int) -> bool:
+    """Whether a row is in a span of keys or, as a block, in one of blocks."""
+    if span.kind is SpanKind.KEY:
+        return holds(span, value, int)
+    low = int(span.lower[0]) if span.lower else 0
+    return low <= value and (span.upper is None or value < int(span.upper[0]))
 
 
 # Shapes: what is decided without a source.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import QualityGateError, SourceError, SourceInterruptedError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rivet.execution.ledger import Ledger
     from rivet.execution.quality import QualityGate
     from rivet.execution.sessions import Sessions
+    from rivet.execution.splitting import Splitter
     from rivet.model.chunk import Chunk, Claim
     from rivet.model.part import LocalPart, StoredPart
     from rivet.sources.base import Session
@@ -39,6 +40,9 @@ class ChunkRunner:
     """Runs the chunks of one export; every method may be called from several threads.
 
     Attributes:
+        context: What the exports of this invocation share.
+        ledger: The run.
+        splitter: Gives parts of chunks to workers that have nothing to do; None for one worker.
         gate: What is known of the rows of all recorded chunks, where the export has rules.
     """
 
@@ -49,15 +53,17 @@ class ChunkRunner:
         destination: Destination,
         context: RunContext,
         ledger: Ledger,
+        splitter: Splitter | None = None,
     ) -> None:
         self._job = job
         self._sessions = sessions
         self._destination = destination
-        self._context = context
-        self._ledger = ledger
+        self.context = context
+        self.ledger = ledger
         self.gate = job.gate()
         self._progressed_at = 0.0
         self._has_warned = False
+        self.splitter = splitter
 
     def run(self, chunk: Chunk) -> None:
         """Run one chunk.
@@ -65,7 +71,7 @@ class ChunkRunner:
         Raises:
             RivetError: It failed for good; what it had stored is not data.
         """
-        plan, context, ledger = self._job.plan, self._context, self._ledger
+        plan, context, ledger = self._job.plan, self.context, self.ledger
         durable: list[StoredPart] = []
 
         def on_retry(attempt: int, wait_s: float, error: Exception) -> None:
@@ -91,10 +97,11 @@ class ChunkRunner:
             sleep=sleep,
         ):
             with attempt, self._sessions.reading(plan.relation) as (session, instant):
-                claim = context.state.claim(plan.run_id, plan.export_name, chunk)
+                now = self.splitter.chunk_now(chunk) if self.splitter else chunk
+                claim = context.state.claim(plan.run_id, plan.export_name, now)
                 context.emit(ChunkStarted(plan.export_name, plan.run_id, chunk.index, claim.number))
                 gate = self._job.gate()
-                with failure_noted(claim, context.state):
+                with self._unsplit_at_end(claim), failure_noted(claim, context.state):
                     # Closed before the session is: it may be in the middle of a statement.
                     with closing(self._read_parts(claim, session, gate)) as new:
                         for part in new:
@@ -114,7 +121,7 @@ class ChunkRunner:
     def _read_parts(
         self, claim: Claim, session: Session, gate: QualityGate | None
     ) -> Generator[LocalPart]:
-        job, context, ledger = self._job, self._context, self._ledger
+        job, context, ledger = self._job, self.context, self.ledger
         plan = job.plan
         writer = PartWriter(
             claim,
@@ -137,6 +144,8 @@ class ChunkRunner:
             self._progress(claim, flow, stream.counters.wire_bytes)
 
         parts: Iterator[LocalPart] = writer.write(stream, plan.tuning, on_batch)
+        if self.splitter is not None:
+            self.splitter.begin(claim, stream)
         if context.options.validate:
             parts = validate_parts(parts, plan.output.format)
         if gate is None or job.is_many:
@@ -150,6 +159,14 @@ class ChunkRunner:
         if not self._sessions.is_holding and not context.options.reconcile and job.is_many:
             session.release()  # the next chunk has an instant of its own
 
+    @contextmanager
+    def _unsplit_at_end(self, claim: Claim) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            if self.splitter is not None:
+                self.splitter.end(claim)
+
     def _heed_memory(self, sleep: Callable[[float], None]) -> None:
         """Wait a little before a chunk while the process holds more memory than it should."""
         limit = self._job.plan.tuning.memory_threshold_bytes
@@ -159,7 +176,7 @@ class ChunkRunner:
             if not self._has_warned:
                 self._has_warned = True
                 text = f"chunks wait: the process holds more than {limit // _MEBIBYTE:,} MB"
-                warn(self._context, self._ledger, "memory", text)
+                warn(self.context, self.ledger, "memory", text)
             sleep(_MEMORY_WAIT_S)
 
     def _check_age(self) -> None:
@@ -174,7 +191,7 @@ class ChunkRunner:
             raise SourceError(msg, hint=hint, code="RIVET_SOURCE_SNAPSHOT_AGE")
 
     def _progress(self, claim: Claim, flow: Flow, wire_bytes: int) -> None:
-        ledger, now = self._ledger, time.monotonic()
+        ledger, now = self.ledger, time.monotonic()
         with ledger.lock:
             ledger.in_flight[claim.chunk.index] = (flow.rows, wire_bytes, flow.bytes_written)
             if now - self._progressed_at < _PROGRESS_INTERVAL_S:
@@ -188,7 +205,7 @@ class ChunkRunner:
                 bytes_read=ledger.bytes_read + read,
                 bytes_written=ledger.bytes_written + written,
             )
-        self._context.emit(event)
+        self.context.emit(event)
 
 
 def judge(gate: QualityGate, context: RunContext, ledger: Ledger, published: str = "") -> None:

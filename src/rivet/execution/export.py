@@ -18,6 +18,7 @@ from rivet.execution.prepare import open_export_destination, prepare
 from rivet.execution.prune import prune_after_run
 from rivet.execution.resume import refuse_other_plan, run_to_take_up, standing_parts
 from rivet.execution.sessions import open_sessions
+from rivet.execution.splitting import Splitter
 from rivet.execution.verdict import reconcile, schema_pairs, validate_published
 from rivet.execution.windowing import window_of
 from rivet.execution.workers import run_chunks
@@ -88,19 +89,17 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
             note = session.proxy_note() if isinstance(session, NoticesProxies) else None
             job = replace(job, window=window_of(export, job, session, context))
             planned = _planned(job, row, session, context)
-        if job.window is not None:
-            ledger.guarantee = job.window.guarantee
-            if not job.window.is_certain:
-                warn(context, ledger, "cursor", f"the window is {job.window.guarantee}")
-        for rule, text in (("proxy", note), ("resume", taken_up.note), ("plan", job.note)):
-            if text is not None:
-                warn(context, ledger, rule, text)
+        _note_window(job, context, ledger)
+        _note((("proxy", note), ("resume", taken_up.note), ("plan", job.note)), context, ledger)
         ledger.job = job
         note_kernel(job, context, ledger)
         _refuse(job, row, destination)
         begin_run(job, planned, row, context, ledger)
         left = _left(job, planned, row, destination, context, ledger)
-        _read(job, left, sessions, destination, context, ledger)
+        workers = _hold(job, len(left), sessions, context, ledger)
+        splitter = Splitter(job, sessions, context, len(planned)) if workers > 1 else None
+        runner = ChunkRunner(job, sessions, destination, context, ledger, splitter)
+        _read(job, left, Permits(workers), runner, sessions)
         if context.options.reconcile:
             reconcile(job, sessions, context, ledger)
         status = _finish(job, destination, context, ledger)
@@ -108,6 +107,20 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
             _prune(export, context, ledger)
         _note_harm(job, harm, sessions, ledger)
         return status
+
+
+def _note(remarks: Sequence[tuple[str, str | None]], context: RunContext, ledger: Ledger) -> None:
+    for rule, text in remarks:
+        if text is not None:
+            warn(context, ledger, rule, text)
+
+
+def _note_window(job: Job, context: RunContext, ledger: Ledger) -> None:
+    if job.window is None:
+        return
+    ledger.guarantee = job.window.guarantee
+    if not job.window.is_certain:
+        warn(context, ledger, "cursor", f"the window is {job.window.guarantee}")
 
 
 def _harm_of(session: Session) -> dict[str, int]:
@@ -156,21 +169,18 @@ def _refuse(job: Job, row: RunRow | None, destination: Destination) -> None:
 
 
 def _read(
-    job: Job,
-    left: Sequence[Chunk],
-    sessions: Sessions,
-    destination: Destination,
-    context: RunContext,
-    ledger: Ledger,
+    job: Job, left: Sequence[Chunk], permits: Permits, runner: ChunkRunner, sessions: Sessions
 ) -> None:
-    workers = _hold(job, len(left), sessions, context, ledger)
-    runner = ChunkRunner(job, sessions, destination, context, ledger)
-    permits = Permits(workers)
+    """Read the chunks, as many at a time as the source bears, and judge their rows together."""
+    context, ledger, splitter = runner.context, runner.ledger, runner.splitter
     with ExitStack() as stack:
-        if job.is_adaptive and workers > 1:
+        if job.is_adaptive and permits.allowed > 1:
             least = job.least_workers
             stack.enter_context(Governor(permits, least, sessions, context, ledger))
-        run_chunks(left, permits, runner.run, sessions)
+        if splitter is None:
+            run_chunks(left, permits, runner.run, sessions)
+        else:
+            run_chunks(left, permits, runner.run, sessions, splitter.take)
     if runner.gate is not None and job.is_many:
         hint = "the files stay where they are, the manifest still is that of the last good run"
         judge(runner.gate, context, ledger, hint)

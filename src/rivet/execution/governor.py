@@ -43,6 +43,11 @@ class Permits:
         self._active = 0
         self._changed = threading.Condition()
 
+    @property
+    def active(self) -> int:
+        """How many are taken now."""
+        return self._active
+
     def take(self, is_over: Callable[[], bool]) -> None:
         """Wait for a permit, or until nobody needs one any more."""
         with self._changed:

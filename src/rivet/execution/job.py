@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rivet.config.resolve import quality_rules
 from rivet.model.relation import ReadRequest
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from rivet.formats.base import Format
     from rivet.model.plan import ExportPlan
     from rivet.model.window import Window
+
+
+SLICE_SHARE: Final = 2.0
+"""How large a slice may be, in what may be read ahead; see docs/adr/0018."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Job:
             spans=() if span == WHOLE else (span,),
             fetch_rows=tuning.fetch_rows,
             slice_s=tuning.max_statement_s,
-            slice_bytes=2 * tuning.read_ahead_bytes,
+            slice_bytes=int(SLICE_SHARE * tuning.read_ahead_bytes),
         )
 
     def gate(self) -> QualityGate | None:

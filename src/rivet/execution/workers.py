@@ -7,7 +7,9 @@ have done is recorded. A request to stop cancels what runs on the server.
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from rivet.model.chunk import Chunk
 
 _LOOK_S: Final = 0.2
+
+
+def _nothing() -> Chunk | None:
+    return None
 
 
 class _Source:
@@ -48,6 +54,7 @@ def run_chunks(
     permits: Permits,
     run: Callable[[Chunk], None],
     sessions: Sessions,
+    more: Callable[[], Chunk | None] = _nothing,
 ) -> None:
     """Run every chunk, as many at a time as there are permits at the most.
 
@@ -55,6 +62,8 @@ def run_chunks(
         chunks: In the order in which they begin.
         permits: One runs them in this thread.
         run: Runs one chunk to its end; called from several threads.
+        more: Asked by a worker that has nothing left to do, while others are at work: part of a
+            chunk that runs long.
         sessions: What they read from; kept alive, and cancelled where this thread is interrupted.
 
     Raises:
@@ -67,23 +76,9 @@ def run_chunks(
             run(chunk)
         return
     source = _Source(chunks)
-
-    def work() -> None:
-        try:
-            for chunk in source:
-                permits.take(source.is_over)
-                try:
-                    if source.is_over():
-                        return
-                    run(chunk)
-                finally:
-                    permits.give()
-        except BaseException:
-            source.stop()
-            raise
-
+    crew = _Crew(source, permits, run, more)
     with ThreadPoolExecutor(workers, thread_name_prefix="rivet-chunk") as pool:
-        futures = [pool.submit(work) for _ in range(workers)]
+        futures = [pool.submit(crew.work) for _ in range(workers)]
         try:
             left = set(futures)
             while left:
@@ -95,3 +90,36 @@ def run_chunks(
             raise
     for future in futures:
         future.result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Crew:
+    """What every worker does: chunks as long as there are any, then parts of those of others."""
+
+    source: _Source
+    permits: Permits
+    run: Callable[[Chunk], None]
+    more: Callable[[], Chunk | None]
+
+    def work(self) -> None:
+        """Work until nothing is left, or until somebody failed."""
+        try:
+            for chunk in self.source:
+                self._run_one(chunk)
+            while self.permits.active and not self.source.is_over():
+                extra = self.more()
+                if extra is None:
+                    time.sleep(_LOOK_S)
+                else:
+                    self._run_one(extra)
+        except BaseException:
+            self.source.stop()
+            raise
+
+    def _run_one(self, chunk: Chunk) -> None:
+        self.permits.take(self.source.is_over)
+        try:
+            if not self.source.is_over():
+                self.run(chunk)
+        finally:
+            self.permits.give()

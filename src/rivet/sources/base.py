@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
+    from rivet.model.span import Span
     from rivet.model.window import Horizon
 
 
@@ -80,6 +81,26 @@ class BatchStream(Protocol):
 
     def close(self) -> None:
         """End the read; cancels what still runs on the server. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class GivesAway(Protocol):
+    """Streams that can leave a part of what they have not begun to somebody else."""
+
+    def give(
+        self,
+        look: Callable[[Question], list[tuple[str, ...]]],
+        commit: Callable[[Span], None],
+    ) -> Span | None:
+        """Return what is given, which this stream will not read; None where nothing is.
+
+        Callable from any thread.
+
+        Args:
+            look: `Session.look` of a session that nobody else uses.
+            commit: Is told what is given before it is; raising keeps everything.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ statement of the server open. Where slices end never depends on the rows that ar
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 
     Look = Callable[[Question], list[tuple[str, ...]]]
 
-__all__ = ["BlockSlicer", "KeySlicer", "NumberSlicer", "Pace", "Slicer", "Took"]
+__all__ = ["BlockSlicer", "KeySlicer", "Look", "NumberSlicer", "Pace", "Slicer", "Took"]
 
 _BLOCK_BYTES: Final = 8192
 _ROW_BYTES: Final = 512
 _LEAST_ROW_BYTES: Final = 32.0  # a catalog may know the rows before it knows their size
 _FIRST_SHARE: Final = 4
+_LEAST_SLICES: Final = 4
 _SHARE_OF_TARGET: Final = 0.7
 _FASTEST_GROWTH: Final = 2.0
 _FASTEST_DECLINE: Final = 0.2
@@ -66,13 +68,23 @@ class Pace:
 
 
 class Slicer(Protocol):
-    """Cuts one read into spans, one after another."""
+    """Cuts one read into spans, one after another; may be shared from another thread."""
 
     def next(self, took: Took | None) -> Span | None:
         """Return the next slice; None after the last.
 
         Args:
             took: What the slice before took; None before the first.
+        """
+        ...
+
+    def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
+        """Give a part of what has not been begun to somebody else; None where too little is left.
+
+        Args:
+            look: Asks where keys lie, on another connection than the one that reads.
+            commit: Is told what is given before it is, so that it is on record; while it runs no
+                slice is begun. Raising keeps everything.
         """
         ...
 
@@ -94,20 +106,34 @@ class BlockSlicer:
         self._pace = pace
         self._size = max(pace.max_bytes // (_FIRST_SHARE * _BLOCK_BYTES), 1)
         self._is_done = False
+        self._lock = threading.Lock()
 
     def next(self, took: Took | None) -> Span | None:
         """Return the next range of blocks."""
-        if self._is_done:
-            return None
-        if took is not None:
-            self._size = self._pace.next_size(self._size, took)
-        start, stop = self._at, self._at + self._size
-        if stop >= self._last:
-            self._is_done = True
+        with self._lock:
+            if self._is_done:
+                return None
+            if took is not None:
+                self._size = self._pace.next_size(self._size, took)
+            start, stop = self._at, self._at + self._size
+            if stop >= self._last:
+                self._is_done = True
+                upper = None if self._end is None else (str(self._end),)
+            else:
+                self._at, upper = stop, (str(stop),)
+            return Span(SpanKind.BLOCKS, (), (str(start),), upper)
+
+    def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:  # noqa: ARG002
+        """Give the second half of the blocks that are left."""
+        with self._lock:
+            if self._is_done or self._last - self._at < _LEAST_SLICES * self._size:
+                return None
+            middle = (self._at + self._last) // 2
             upper = None if self._end is None else (str(self._end),)
-        else:
-            self._at, upper = stop, (str(stop),)
-        return Span(SpanKind.BLOCKS, (), (str(start),), upper)
+            given = Span(SpanKind.BLOCKS, (), (str(middle),), upper)
+            commit(given)
+            self._end = self._last = middle
+            return given
 
 
 class KeySlicer:
@@ -129,9 +155,29 @@ class KeySlicer:
         self._rest: Span | None = within
         self._pace = pace
         self._rows = pace.first_rows(facts)
+        self._lock = threading.Lock()
+
+    def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
+        """Give what lies behind the next few slices."""
+        with self._lock:
+            rest = self._rest
+            if rest is None:
+                return None
+            rows = _LEAST_SLICES * self._rows
+            question = Question(self._relation, rest.columns, Place.STEP, (rest,), rows)
+            if not (found := look(question)):
+                return None
+            given = replace(rest, lower=found[0], takes_lower=False)
+            commit(given)
+            self._rest = replace(rest, upper=found[0], takes_upper=True)
+            return given
 
     def next(self, took: Took | None) -> Span | None:
         """Return the next range of keys."""
+        with self._lock:
+            return self._next(took)
+
+    def _next(self, took: Took | None) -> Span | None:
         rest = self._rest
         if rest is None:
             return None
@@ -166,9 +212,30 @@ class NumberSlicer:
         self._pace = pace
         self._width = pace.first_rows(facts)
         self._last: int | None = None
+        self._lock = threading.Lock()
+
+    def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:  # noqa: ARG002
+        """Give the second half of the numbers that are left."""
+        with self._lock:
+            rest, last = self._rest, self._last
+            if rest is None or last is None or rest.lower is None:
+                return None
+            start = int(rest.lower[0])
+            if last - start < _LEAST_SLICES * self._width:
+                return None
+            middle = (str((start + last) // 2),)
+            given = replace(rest, lower=middle, takes_lower=True)
+            commit(given)
+            self._rest = replace(rest, upper=middle, takes_upper=False)
+            self._last = int(middle[0]) - 1
+            return given
 
     def next(self, took: Took | None) -> Span | None:
         """Return the next range of numbers."""
+        with self._lock:
+            return self._next(took)
+
+    def _next(self, took: Took | None) -> Span | None:
         rest = self._rest
         if rest is None:
             return None

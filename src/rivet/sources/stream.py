@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rivet.model.relation import ReadRequest
     from rivet.model.span import Span
-    from rivet.sources.slices import Slicer
+    from rivet.sources.slices import Look, Slicer
 
 __all__ = ["NO_LIMIT", "WireStream"]
 
@@ -82,6 +82,10 @@ class WireStream(ABC):
     def is_sliced(self) -> bool:
         """Whether the read is several statements."""
         return self._slicer is not None
+
+    def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
+        """Give a part of what has not been begun to somebody else, see `Slicer.give`."""
+        return None if self._slicer is None else self._slicer.give(look, commit)
 
     @abstractmethod
     def _begin(self, span: Span | None) -> None:

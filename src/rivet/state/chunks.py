@@ -89,6 +89,24 @@ def reopen(db: Statements, run_id: str, index: int, now: datetime) -> None:
     )
 
 
+def split(db: Statements, claim: Claim, kept: Span, given: Chunk, now: datetime) -> None:
+    """Leave a part of a chunk that is being read to a new one, in one step.
+
+    Raises:
+        RefusedError: The claim or the run does not stand any more; nothing was changed.
+    """
+    plan(db, claim.run_id, [given], now)
+    hold_claim(db, claim, now, status="running")
+    db.change(
+        "UPDATE pyrivet.chunks SET span_json = :span_json, upper_bound = :upper_bound"
+        " WHERE run_id = :run_id AND chunk_index = :chunk_index",
+        run_id=claim.run_id,
+        chunk_index=claim.chunk.index,
+        span_json=kept.to_json(),
+        upper_bound=kept.upper_label,
+    )
+
+
 def claim(db: Statements, run_id: str, export_name: str, chunk: Chunk, now: datetime) -> Claim:
     """Take a chunk: its claim number rises, so that every earlier claim is superseded.
 

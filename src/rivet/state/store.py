@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rivet.model.part import RecordedPart, StoredPart
     from rivet.model.run import AggregateRecord, RunOutcome, RunRecord, RunRow
     from rivet.model.source import Position
+    from rivet.model.span import Span
     from rivet.state.database import Database
 
 __all__ = ["STATE_DIR", "STATE_FILE", "URL_VARIABLE", "StateStore", "open_store"]
@@ -248,6 +249,20 @@ class StateStore:
         """
         with self.database.write() as db:
             return chunks.claim(db, run_id, export_name, chunk, self._clock())
+
+    def split_chunk(self, claim: Claim, kept: Span, given: Chunk) -> None:
+        """Leave a part of a chunk that is being read to a new chunk, in one transaction.
+
+        Args:
+            claim: On the chunk; compare-and-set.
+            kept: What the chunk holds from now on.
+            given: The new chunk; the two share no row and lose none.
+
+        Raises:
+            RefusedError: The claim or the run was superseded, or the chunk is over.
+        """
+        with self.database.write() as db:
+            chunks.split(db, claim, kept, given, self._clock())
 
     def record(
         self, claim: Claim, stored: Sequence[StoredPart], *, chunk_done: bool

@@ -20,6 +20,7 @@ from rivet.sources.stream import NO_LIMIT, WireStream
 from rivet.wire import kernel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     import psycopg
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from rivet.model.relation import ReadRequest
     from rivet.model.span import Span
     from rivet.sources.postgres.read import SnapshotOwner
-    from rivet.sources.slices import Took
+    from rivet.sources.slices import Look, Took
 
 _NAME: Final = "rivet_rows"
 _TURN_S: Final = 0.2
@@ -68,6 +69,11 @@ class CursorStream(WireStream):
     def next(self, took: Took | None) -> Span | None:
         """Return that there is another portion, as a slicer does; None after the last."""
         return None if took is not None and self._is_last else WHOLE
+
+    @override
+    def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
+        """Give nothing: a cursor has one place."""
+        return None
 
     @override
     def _begin(self, span: Span | None) -> None:
