@@ -68,6 +68,7 @@ def run_as_child(request: Request) -> None:
     from rivet.execution.children import lifeline
     from rivet.execution.failures import failure_of_run
     from rivet.execution.invocation import Assignment, run_exports
+    from rivet.model.source import LentSnapshot
 
     events = EventPipe()
     if held := os.environ.pop(lifeline.VARIABLE, None):
@@ -76,7 +77,9 @@ def run_as_child(request: Request) -> None:
     if descriptor := os.environ.pop(told.VARIABLE, None):
         context = told.read(int(descriptor))
         loaded = told.config_of(context, request.config.expanduser().absolute())
-        assignment = Assignment(context.run_id, context.started_at, context.max_memory_mb)
+        snapshot = LentSnapshot.from_json(context.snapshot) if context.snapshot else None
+        began_at, memory = context.started_at, context.max_memory_mb
+        assignment = Assignment(context.run_id, began_at, memory, snapshot)
     else:
         loaded = load_config(request.config, params=request.params)
     _refuse_stream(loaded, request.names)

@@ -95,12 +95,6 @@ MISSING: Final = (
         "remove `shape_drift_warn_factor`, or set it to 0",
         _other_than(0),
     ),
-    Missing(
-        "exports.consistency",
-        "`consistency: run` is not in this version",
-        "use `consistency: export`, the default",
-        _other_than("chunk", "export"),
-    ),
     Missing("exports.load", "loading into a warehouse is not in this version", _remove("load")),
     Missing("notifications", "notifications are not in this version", _remove("notifications")),
     Missing("load", "loading into a warehouse is not in this version", _remove("load")),

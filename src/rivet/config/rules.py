@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from rivet.config.engines import EngineForm, engine_form, nearest_engine
 from rivet.config.export_rules import check_export
-from rivet.config.problem import CONNECTION, PATH_UNSAFE, Problem
+from rivet.config.problem import CONNECTION, MODE_SETTING, PATH_UNSAFE, Problem
 from rivet.config.source_url import scheme_fault
 from rivet.config.wording import unknown_type
 from rivet.model.source import TlsMode
@@ -55,6 +55,14 @@ def check(config: Config, *, base_dir: Path) -> None:
             )
         names[export.name] = index
         check_export(config, index, form, base_dir)
+        if export.consistency == "run" and export.holds_rows_of_its_own:
+            raise Problem(
+                ("exports", index, "consistency"),
+                f"export '{export.name}': `consistency: run` does not go with a cursor: its window "
+                "must be known before the instant is taken",
+                hint="use `consistency: export`, the default",
+                code=MODE_SETTING,
+            )
 
 
 def _check_name(name: str, index: int) -> None:

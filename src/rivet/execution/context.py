@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rivet.config.models import Config
     from rivet.events import Emit
     from rivet.execution.stopping import StopRequest
+    from rivet.model.source import LentSnapshot
     from rivet.state.store import StateStore
 
 
@@ -58,6 +59,7 @@ class RunContext:
             child processes; the day of `{date}`. None is the export's own start.
         max_memory_mb: One export's share of the memory budget; None without one.
         is_state_checked: The parent process has just proven that the state can be written.
+        snapshot: An instant that all exports which ask for it read in; None without one.
         stop: For exports that no signal reaches, as in threads; None in the main thread.
     """
 
@@ -72,3 +74,4 @@ class RunContext:
     stop: StopRequest | None = None
     max_memory_mb: int | None = None
     is_state_checked: bool = False
+    snapshot: LentSnapshot | None = None

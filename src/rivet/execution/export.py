@@ -75,7 +75,8 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
         row = taken_up.row if taken_up.row and taken_up.row.run_id == ledger.run_id else None
         if row is not None:
             ledger.take_up(row.record.started_at)
-        sessions = open_sessions(context.config, tuning, context.env, context.stop)
+        lent = context.snapshot if export.consistency == "run" else None
+        sessions = open_sessions(context.config, tuning, context.env, context.stop, lent)
         destination = open_export_destination(
             export, context, run_id=ledger.run_id, started_at=ledger.started_at
         )
@@ -216,7 +217,7 @@ def _hold(
         How many chunks are read at the same time.
     """
     plan = job.plan
-    if not chunk_count or not (job.is_many or chunk_count > 1):
+    if not chunk_count or not (job.is_many or chunk_count > 1 or sessions.borrowed):
         return 1
     workers = min(plan.workers, chunk_count)
     title = load_engine(plan.engine).CAPABILITIES.title

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rivet.events import Emit, Event
     from rivet.execution.children.launch import Launcher
     from rivet.model.report import ChildOutput, ExportReport
+    from rivet.model.source import LentSnapshot
     from rivet.state.store import StateStore
 
 
@@ -41,11 +42,13 @@ class Assignment:
         run_id: Name of the one run.
         run_started_at: Start of the whole invocation.
         max_memory_mb: The child's share of the memory budget; None without one.
+        snapshot: An instant shared by all exports; None without one.
     """
 
     run_id: str
     run_started_at: datetime
     max_memory_mb: int | None = None
+    snapshot: LentSnapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ class _Invocation:
                 run_started_at=began_at,
                 max_memory_mb=self.parallel.memory_each_mb or told,
                 is_state_checked=self.assignment is not None,
+                snapshot=self._snapshot(stack),
             )
             if mode is ParallelMode.SEQUENTIAL:
                 interrupt = self._one_after_another(shared)
@@ -160,6 +164,16 @@ class _Invocation:
             if len(self.selected) > 1:
                 _record_aggregate(report, state)
         return Ended(report, interrupt)
+
+    def _snapshot(self, stack: contextlib.ExitStack) -> LentSnapshot | None:
+        """Return the instant of the whole run: the parent's, or one that is held from here on."""
+        if self.assignment is not None:
+            return self.assignment.snapshot
+        from rivet.execution.lending import lent_snapshot
+
+        is_side_by_side = self.parallel.mode is not ParallelMode.SEQUENTIAL
+        at_once = self.parallel.at_once if is_side_by_side else 1
+        return stack.enter_context(lent_snapshot(self.config, self.selected, at_once, self.env))
 
     def _one_after_another(self, shared: RunContext) -> BaseException | None:
         from rivet.execution.single import run_single

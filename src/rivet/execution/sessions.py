@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 from rivet.config.resolve import resolve_source
 from rivet.errors import RivetError, SourceError, SourceInterruptedError
 from rivet.sources import load_engine
-from rivet.sources.base import CountsConnections
+from rivet.sources.base import CountsConnections, LendsSnapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rivet.config.resolve import ResolvedTuning
     from rivet.execution.stopping import StopRequest
     from rivet.model.relation import Relation
-    from rivet.model.source import Position, SessionSettings, SourceAddress
+    from rivet.model.source import LentSnapshot, Position, SessionSettings, SourceAddress
     from rivet.sources.base import Engine, Session
 
 _ANCHOR_PING_S: Final = 20.0
@@ -40,6 +40,7 @@ def open_sessions(
     tuning: ResolvedTuning,
     env: Mapping[str, str],
     stop: StopRequest | None = None,
+    borrowed: LentSnapshot | None = None,
 ) -> Sessions:
     """Resolve the source and return its sessions; nothing is contacted yet.
 
@@ -49,7 +50,9 @@ def open_sessions(
     address = resolve_source(config, env)
     # A whole relation is one statement in this version, so only a limit the user chose holds.
     settings = tuning.session_settings(is_query=True)
-    return Sessions(load_engine(address.engine), address, settings, stop)
+    sessions = Sessions(load_engine(address.engine), address, settings, stop)
+    sessions.borrowed = borrowed
+    return sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Sessions:
         opened: How many sessions were opened so far.
         instants: How many instants were begun so far.
         is_cancelled: Whoever reads is to end.
+        borrowed: An instant that another session holds for all exports; None without one.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class Sessions:
         self.opened = 0
         self.instants = 0
         self.is_cancelled = False
+        self.borrowed: LentSnapshot | None = None
 
     @property
     def is_holding(self) -> bool:
@@ -123,6 +128,8 @@ class Sessions:
             SourceError: The sessions cannot be opened or brought into one instant.
         """
         with self._lock:
+            if self.borrowed is not None:
+                return self._hold_borrowed(relation, self.borrowed)
             has_anchor = workers > 1 and self._engine.CAPABILITIES.rejoins_snapshot
             wanted = workers + has_anchor
             while len(self._idle) < wanted:
@@ -138,6 +145,14 @@ class Sessions:
                 self._anchor = first
                 del self._idle[0]
             return self._shared
+
+    def _hold_borrowed(self, relation: Relation, borrowed: LentSnapshot) -> Instant:
+        """Have every session enter the instant of somebody else before it reads."""
+        self._relation, self._may_renew = relation, False
+        self._begun_at = time.monotonic()
+        self.instants += 1
+        self._shared = Instant(self.instants, borrowed.position)
+        return self._shared
 
     def room(self, workers: int) -> int:
         """Return how many of `workers` sessions the server has connections for; at least 1.
@@ -216,6 +231,10 @@ class Sessions:
                 return known
             if shared is not None and self._anchor is not None:
                 self._anchor.begin(relation, [session])
+                self._instants[id(session)] = shared
+                return shared
+            if shared is not None and self.borrowed and isinstance(session, LendsSnapshots):
+                session.borrow(relation, self.borrowed)
                 self._instants[id(session)] = shared
                 return shared
             if not self._may_renew:

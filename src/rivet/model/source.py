@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -68,6 +69,31 @@ class SessionSettings:
     lock_timeout_s: float = 30.0
     connect_timeout_s: float = 10.0
     application_name: str = "rivet"
+
+
+@dataclass(frozen=True, slots=True)
+class LentSnapshot:
+    """An instant that other sessions may enter while its owner is in it.
+
+    Attributes:
+        token: The engine's own name of it.
+        position: Its place in the source's history.
+    """
+
+    token: str
+    position: Position | None = None
+
+    def to_json(self) -> str:
+        """Return it as text, for another process."""
+        place = self.position
+        told = None if place is None else [place.engine, place.kind, place.text]
+        return json.dumps([self.token, told])
+
+    @classmethod
+    def from_json(cls, text: str) -> LentSnapshot:
+        """Return what `to_json` wrote."""
+        token, told = json.loads(text)
+        return cls(str(token), None if told is None else Position(*told))
 
 
 @dataclass(frozen=True, slots=True)

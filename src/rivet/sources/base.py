@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
-    from rivet.model.source import Position, SessionSettings, SourceAddress
+    from rivet.model.source import LentSnapshot, Position, SessionSettings, SourceAddress
     from rivet.model.span import Span
     from rivet.model.window import Horizon
 
@@ -262,6 +262,29 @@ class ReportsVersion(Protocol):
 
     def server_version(self) -> str:
         """Return the server's name and version, such as `PostgreSQL 16.4`."""
+        ...
+
+
+@runtime_checkable
+class LendsSnapshots(Protocol):
+    """Sessions whose instant the sessions of other processes can enter."""
+
+    def lend(self, relations: Sequence[Relation]) -> LentSnapshot:
+        """Enter an instant, keep what will be read from being dropped, and let others in.
+
+        A relation that is not there is left out: whoever reads it says so.
+
+        Raises:
+            SourceError: The source refuses, or something is locked for too long.
+        """
+        ...
+
+    def borrow(self, relation: Relation, snapshot: LentSnapshot) -> None:
+        """Enter the instant of another session, and stay in it until `release`.
+
+        Raises:
+            SourceError: It is over, or the relation is locked by somebody who waits for its end.
+        """
         ...
 
 

@@ -44,7 +44,6 @@ NOT_YET = [
     ("exports.verify", {"export": {"verify": "content"}}),
     ("exports.target", {"export": {"target": "bigquery"}}),
     ("exports.shape_drift_warn_factor", {"export": {"shape_drift_warn_factor": 2.0}}),
-    ("exports.consistency", {"consistency": "run"}),
     ("exports.load", {"export": {"load": {"pk": ["id"]}}}),
     ("notifications", {"notifications": {"slack": {"webhook_url_env": "W", "on": ["failure"]}}}),
     ("load", {"load": {"target": "bigquery", "pk": "auto", "partition": "none"}}),

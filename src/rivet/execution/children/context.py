@@ -38,7 +38,7 @@ class ChildContext:
         config_digest: Of the file the parent read.
         config: The configuration with this export alone, substituted; may hold secrets.
         params: The `--param` values, for query files.
-        snapshot: An instant shared by all exports; None in this version.
+        snapshot: An instant shared by all exports, as text; None without one.
         max_connections: How many connections to the source this child may hold.
         max_memory_mb: Its share of the memory budget; None for no budget.
     """
@@ -101,7 +101,7 @@ def read(descriptor: int) -> ChildContext:
         msg = "the context of this child process cannot be read"
         hint = f"to run the export by hand, unset {VARIABLE}"
         raise InternalError(msg, hint=hint) from error
-    if context.version != _VERSION or context.snapshot is not None:
+    if context.version != _VERSION:
         msg = "the context of this child process is of another version of Rivet"
         raise InternalError(msg, hint="run it again: the program was replaced while it ran")
     return context

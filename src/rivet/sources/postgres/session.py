@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import psycopg
 from psycopg.pq import TransactionStatus
+from typing_extensions import override
 
-from rivet.errors import SourceQueryError
-from rivet.model.source import Position
+from rivet.errors import PlanError, SourceQueryError
+from rivet.model.source import LentSnapshot, Position
 from rivet.model.span import SpanKind
 from rivet.redact import visible
+from rivet.sources.postgres.about import TellsOfServer
 from rivet.sources.postgres.catalog import (
     FoundTable,
     find_table,
@@ -24,10 +26,7 @@ from rivet.sources.postgres.catalog import (
 )
 from rivet.sources.postgres.changed import gone, refuse_changed_columns
 from rivet.sources.postgres.cursor import CursorStream
-from rivet.sources.postgres.estimates import table_sizes
 from rivet.sources.postgres.faults import translated
-from rivet.sources.postgres.health import harm_of, pressure_of
-from rivet.sources.postgres.horizon import horizon_of
 from rivet.sources.postgres.keys import KeySpelling, blocks_of, keys_of
 from rivet.sources.postgres.overrides import plan_columns
 from rivet.sources.postgres.read import (
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
     from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import SessionSettings
     from rivet.model.span import Span
-    from rivet.model.window import Horizon
-    from rivet.sources.base import Pressure
     from rivet.sources.postgres.catalog import NativeColumn
     from rivet.sources.slices import Slicer
 
@@ -69,18 +66,9 @@ _CLIENT_CHECK: Final = "client_connection_check_interval = '5s'"
 _CANCEL_TIMEOUT_S: Final = 5.0
 _EXPORT: Final = "SELECT pg_catalog.pg_export_snapshot()"
 _FIX: Final = "SELECT pg_catalog.pg_current_snapshot()"
-_FREE: Final = """
-    SELECT current_setting('max_connections')::int
-         - current_setting('superuser_reserved_connections')::int
-         - (SELECT count(*)::int FROM pg_catalog.pg_stat_activity
-            WHERE backend_type = 'client backend')"""
-_POSITION: Final = (
-    "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
-    " ELSE pg_catalog.pg_current_wal_lsn() END::text"
-)
 
 
-class PostgresSession:
+class PostgresSession(TellsOfServer):
     """One connection. Questions run in transactions of their own; `read` opens the snapshot.
 
     The transaction of the first read stays open until the session ends, so that later reads and
@@ -123,11 +111,6 @@ class PostgresSession:
             blocks = blocks_of(connection, found)
         self._facts[relation] = replace(facts, keys=keys, indexed=indexed, blocks=blocks)
         return self._facts[relation]
-
-    def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
-        """Read the bytes of tables from the catalog; waits for no lock, see `EstimatesSizes`."""
-        with self._question("looking up sizes") as connection:
-            return table_sizes(connection, relations)
 
     def columns(self, relation: Relation, rules: ColumnRules) -> tuple[Column, ...]:
         """Describe a relation's columns under the user's rules, without reading data."""
@@ -223,26 +206,23 @@ class PostgresSession:
             self._lock(relation, tables, " NOWAIT")
             self._has_snapshot = True
 
-    def horizon(self, *, is_zoned: bool) -> Horizon:
-        """Return the clock and the oldest open transaction, see `Session.horizon`."""
-        with self._question("asking for open transactions") as connection:
-            return horizon_of(connection, is_zoned=is_zoned)
+    def lend(self, relations: Sequence[Relation]) -> LentSnapshot:
+        """Enter a snapshot of several relations and export it, see `LendsSnapshots`."""
+        position = self.position()
+        tables: list[tuple[str, str]] = []
+        for relation in relations:
+            with suppress(PlanError, SourceQueryError):
+                tables += self._lockable(relation)
+        with self._guarded("taking a snapshot of all exports"):
+            self._begin()
+            self._lock(relations[0], tables)
+            self._has_snapshot = True
+            row = self._connection.execute(_EXPORT).fetchone()
+        return LentSnapshot(str(row[0]) if row else "", position)
 
-    def pressure(self) -> Pressure:
-        """Return the signs of pressure, see `ReportsPressure`."""
-        with self._question("asking for its load") as connection:
-            return pressure_of(connection)
-
-    def harm(self) -> dict[str, int]:
-        """Return the database's counters, see `CountsHarm`."""
-        with self._question("asking for its counters") as connection:
-            return harm_of(connection)
-
-    def free_connections(self) -> int:
-        """Return how many more connections the server would take from ordinary users."""
-        with self._question("counting connections") as connection:
-            row = connection.execute(_FREE).fetchone()
-        return int(row[0]) if row else 0
+    def borrow(self, relation: Relation, snapshot: LentSnapshot) -> None:
+        """Enter the snapshot of another session, see `LendsSnapshots`."""
+        self.enter(relation, snapshot.token, self._lockable(relation))
 
     def release(self) -> None:
         """Leave the snapshot; the next read opens another."""
@@ -272,24 +252,6 @@ class PostgresSession:
             row = connection.execute(statement.encode()).fetchone()
         return int(row[0]) if row else 0
 
-    def position(self) -> Position | None:
-        """Return the write-ahead log position, approximate; None where it may not be asked."""
-        with self._question("asking for the log position") as connection:
-            try:
-                # Within the snapshot a refusal must not end it: psycopg sets a savepoint there.
-                with connection.transaction() if self._has_snapshot else nullcontext():
-                    row = connection.execute(_POSITION).fetchone()
-            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction):
-                row = None
-        if row is None or row[0] is None:
-            return None
-        return Position("postgresql", "lsn", row[0], is_approximate=True)
-
-    def server_version(self) -> str:
-        """Return such as `PostgreSQL 16.4`."""
-        reported = self._connection.info.parameter_status("server_version") or ""
-        return f"PostgreSQL {visible(reported.split(' ')[0])}"
-
     def cancel(self) -> None:
         """Cancel what runs on the server; does nothing where nothing runs or it is gone."""
         with suppress(psycopg.Error):
@@ -300,6 +262,7 @@ class PostgresSession:
         self._has_snapshot = False
         self._roll_back()
 
+    @override
     @contextmanager
     def _question(self, action: str) -> Iterator[psycopg.Connection[Any]]:
         """A short transaction, or the open snapshot where there is one."""

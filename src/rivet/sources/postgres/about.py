@@ -1,0 +1,87 @@
+"""What a PostgreSQL session tells of its server: places, times, load, sizes; no user data."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+
+from rivet.model.source import Position
+from rivet.redact import visible
+from rivet.sources.postgres.estimates import table_sizes
+from rivet.sources.postgres.health import harm_of, pressure_of
+from rivet.sources.postgres.horizon import horizon_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from rivet.model.relation import Relation
+    from rivet.model.window import Horizon
+    from rivet.sources.base import Pressure
+
+_FREE: Final = """
+    SELECT current_setting('max_connections')::int
+         - current_setting('superuser_reserved_connections')::int
+         - (SELECT count(*)::int FROM pg_catalog.pg_stat_activity
+            WHERE backend_type = 'client backend')"""
+_POSITION: Final = (
+    "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
+    " ELSE pg_catalog.pg_current_wal_lsn() END::text"
+)
+
+
+class TellsOfServer:
+    """Questions about the server; the session says how a question is asked."""
+
+    _connection: psycopg.Connection[Any]
+    _has_snapshot: bool
+
+    def _question(self, action: str) -> AbstractContextManager[psycopg.Connection[Any]]:
+        """Return a short transaction, or the open snapshot where there is one."""
+        raise NotImplementedError(action)
+
+    def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
+        """Read the bytes of tables from the catalog; waits for no lock, see `EstimatesSizes`."""
+        with self._question("looking up sizes") as connection:
+            return table_sizes(connection, relations)
+
+    def horizon(self, *, is_zoned: bool) -> Horizon:
+        """Return the clock and the oldest open transaction, see `Session.horizon`."""
+        with self._question("asking for open transactions") as connection:
+            return horizon_of(connection, is_zoned=is_zoned)
+
+    def pressure(self) -> Pressure:
+        """Return the signs of pressure, see `ReportsPressure`."""
+        with self._question("asking for its load") as connection:
+            return pressure_of(connection)
+
+    def harm(self) -> dict[str, int]:
+        """Return the database's counters, see `CountsHarm`."""
+        with self._question("asking for its counters") as connection:
+            return harm_of(connection)
+
+    def free_connections(self) -> int:
+        """Return how many more connections the server would take from ordinary users."""
+        with self._question("counting connections") as connection:
+            row = connection.execute(_FREE).fetchone()
+        return int(row[0]) if row else 0
+
+    def position(self) -> Position | None:
+        """Return the write-ahead log position, approximate; None where it may not be asked."""
+        with self._question("asking for the log position") as connection:
+            try:
+                # Within the snapshot a refusal must not end it: psycopg sets a savepoint there.
+                with connection.transaction() if self._has_snapshot else nullcontext():
+                    row = connection.execute(_POSITION).fetchone()
+            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction):
+                row = None
+        if row is None or row[0] is None:
+            return None
+        return Position("postgresql", "lsn", row[0], is_approximate=True)
+
+    def server_version(self) -> str:
+        """Return such as `PostgreSQL 16.4`."""
+        reported = self._connection.info.parameter_status("server_version") or ""
+        return f"PostgreSQL {visible(reported.split(' ')[0])}"
