@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CHILD = Path(__file__).with_name("scripted_child.py")
 _SAMPLE_S = 0.05
+_LEFT_DEFUNCT_S = 1.0  # a busy machine lets a parent wait before it can look
 _SETTLED_S = 0.5
 
 
@@ -75,7 +76,7 @@ class Overseer(threading.Thread):
     def __post_init__(self) -> None:
         super().__init__(daemon=True)
         self._process = psutil.Process(self.pid)
-        self._zombies: set[tuple[int, float]] = set()
+        self._zombies: dict[tuple[int, float], float] = {}
 
     def run(self) -> None:
         try:
@@ -86,13 +87,17 @@ class Overseer(threading.Thread):
             return
 
     def _look(self) -> None:
-        before, self._zombies = self._zombies, set()
+        before, self._zombies = self._zombies, {}
         children = self._process.children(recursive=True)
         for child in children:
             self._look_at(child)
         # The first process of a test ends at once: its descriptors are counted before its memory.
         descriptors = len(open_descriptors(self.pid))
-        self.defunct += [str(self.known[key]) for key in before & self._zombies]
+        now = time.monotonic()
+        for key in self._zombies:
+            since = self._zombies[key] = before.get(key, now)
+            if now - since > _LEFT_DEFUNCT_S:
+                self.defunct.append(str(self.known[key]))
         self.looks += 1
         self.busiest = max(self.busiest, descriptors)
         self.most_children = max(self.most_children, len(children))
@@ -103,7 +108,7 @@ class Overseer(threading.Thread):
         self.known[key] = child
         try:
             if child.status() == psutil.STATUS_ZOMBIE:
-                self._zombies.add(key)
+                self._zombies[key] = 0.0
             elif time.time() - key[1] > _SETTLED_S and child.cmdline()[-1] in self.hanging:
                 child.terminate()
         except (psutil.Error, IndexError):
