@@ -8,16 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from rivet.errors import UnsupportedPlanError
+from rivet.errors import InternalError, UnsupportedPlanError
 from rivet.model.span import Place, Span, SpanKind
 from rivet.redact import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rivet.model.relation import Question
 
-__all__ = ["ROW", "Spelling", "condition", "no_order", "question_sql", "where"]
+__all__ = [
+    "ROW",
+    "Spelling",
+    "condition",
+    "no_blocks",
+    "no_column",
+    "no_order",
+    "question_sql",
+    "where",
+]
 
 ROW: Final = "rivet_source"
 """What a relation is called inside a statement, for engines that must qualify columns."""
@@ -50,6 +59,18 @@ class Spelling(Protocol):
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Return the condition of rows in blocks from `lower` up to before `upper`."""
         ...
+
+
+def no_column(name: str, names: Iterable[str]) -> UnsupportedPlanError:
+    """Return the error for a column that a relation with these names does not have."""
+    msg = f"the relation has no column '{visible(name)}'"
+    listed = ", ".join(f"'{visible(one)}'" for one in names)
+    return UnsupportedPlanError(msg, hint=f"its columns are: {listed}", column=name)
+
+
+def no_blocks(lower: str | None, upper: str | None) -> InternalError:
+    """Return the error for blocks that were asked of an engine without any."""
+    return InternalError(f"blocks {lower} to {upper} were asked for where there are none")
 
 
 def no_order(name: str, native_type: str) -> UnsupportedPlanError:

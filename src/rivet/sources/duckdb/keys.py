@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from rivet.errors import InternalError, UnsupportedPlanError
-from rivet.redact import visible
 from rivet.sources.duckdb.types import DIALECT
-from rivet.sources.seek import no_order
+from rivet.sources.seek import no_blocks, no_column, no_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,15 +64,12 @@ class KeySpelling:
 
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Refuse: this engine has no blocks."""
-        msg = f"blocks {lower} to {upper} were asked for where there are none"
-        raise InternalError(msg)
+        raise no_blocks(lower, upper)
 
     def _type(self, name: str) -> str:
         kind = self.types.get(name)
         if kind is None:
-            msg = f"the relation has no column '{visible(name)}'"
-            listed = ", ".join(f"'{visible(one)}'" for one in self.types)
-            raise UnsupportedPlanError(msg, hint=f"its columns are: {listed}", column=name)
+            raise no_column(name, self.types)
         if not kind.startswith(_ORDERED) or kind.endswith("]"):
             raise no_order(name, kind)
         return kind

@@ -10,13 +10,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from rivet.errors import InternalError, UnsupportedPlanError
+from rivet.errors import InternalError
 from rivet.model.relation import Key
 from rivet.redact import visible
 from rivet.sources.mysql import types
 from rivet.sources.mysql.link import ask
 from rivet.sources.mysql.overrides import DIALECT
-from rivet.sources.seek import no_order
+from rivet.sources.seek import no_blocks, no_column, no_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,15 +115,12 @@ class KeySpelling:
 
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Refuse: this engine has no blocks."""
-        msg = f"blocks {lower} to {upper} were asked for where there are none"
-        raise InternalError(msg)
+        raise no_blocks(lower, upper)
 
     def _code(self, name: str) -> int:
         native = self.natives.get(name)
         if native is None:
-            msg = f"the relation has no column '{visible(name)}'"
-            listed = ", ".join(f"'{visible(one)}'" for one in self.natives)
-            raise UnsupportedPlanError(msg, hint=f"its columns are: {listed}", column=name)
+            raise no_column(name, self.natives)
         if native.value_code not in _NUMBERS | _QUOTED | {types.BYTES}:
             raise no_order(name, native.spelling)
         return native.value_code

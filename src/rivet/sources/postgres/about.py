@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,15 +33,15 @@ _POSITION: Final = (
 )
 
 
-class TellsOfServer:
+class TellsOfServer(ABC):
     """Questions about the server; the session says how a question is asked."""
 
     _connection: psycopg.Connection[Any]
     _has_snapshot: bool
 
+    @abstractmethod
     def _question(self, action: str) -> AbstractContextManager[psycopg.Connection[Any]]:
         """Return a short transaction, or the open snapshot where there is one."""
-        raise NotImplementedError(action)
 
     def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
         """Read the bytes of tables from the catalog; waits for no lock, see `EstimatesSizes`."""

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
-from rivet.errors import InternalError, UnsupportedPlanError
+from rivet.errors import InternalError
 from rivet.model.relation import Key
-from rivet.redact import visible
 from rivet.sources.postgres import types
 from rivet.sources.postgres.read import DIALECT
-from rivet.sources.seek import no_order
+from rivet.sources.seek import no_column, no_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,9 +142,7 @@ class KeySpelling:
     def _cast(self, name: str) -> str:
         native = self.types.get(name)
         if native is None:
-            msg = f"the relation has no column '{visible(name)}'"
-            listed = ", ".join(f"'{visible(one)}'" for one in self.types)
-            raise UnsupportedPlanError(msg, hint=f"its columns are: {listed}", column=name)
+            raise no_column(name, self.types)
         cast = _CASTS.get(native.code)
         if cast is None or native.is_array:
             raise no_order(name, native.spelling)

@@ -11,9 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from rivet.errors import InternalError, UnsupportedPlanError
-from rivet.redact import visible
-from rivet.sources.seek import ROW
+from rivet.sources.seek import ROW, no_blocks, no_column
 from rivet.sources.sqlite.catalog import quoted
 
 _NOT_TEXT: Final = re.compile(r'["{]|-?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|Infinity)\Z')
@@ -60,9 +58,7 @@ class KeySpelling:
     def column(self, name: str) -> str:
         """Return the quoted column."""
         if name not in self.names:
-            msg = f"the relation has no column '{visible(name)}'"
-            listed = ", ".join(f"'{visible(one)}'" for one in sorted(self.names))
-            raise UnsupportedPlanError(msg, hint=f"its columns are: {listed}", column=name)
+            raise no_column(name, sorted(self.names))
         return f"{ROW}.{quoted(name)}"
 
     def text(self, name: str, expression: str) -> str:  # noqa: ARG002 - all types alike
@@ -77,5 +73,4 @@ class KeySpelling:
 
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Refuse: this engine has no blocks."""
-        msg = f"blocks {lower} to {upper} were asked for where there are none"
-        raise InternalError(msg)
+        raise no_blocks(lower, upper)
