@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _LONGEST_S = 0.75
 _CHUNKS = 8
+_CLOSE = ("slices", "one", "chunks-2")
+_CLOSE_FACTOR = 4
 _WATCH_S = 0.02
 _LONGEST = """
     SELECT max(extract(epoch FROM clock_timestamp() - query_start))::float
@@ -134,6 +136,11 @@ def measure_chunks(server: Fixture, runs: int, names: list[str] | None) -> dict[
         with Watcher(server.url) as watcher:
             run_table(server, "lineitem", [by_name["slices"]], 1, expected=rows)
         results["longest_s"] = round(watcher.longest_s, 3)
+    close = [by_name[name] for name in _CLOSE if name in by_name]
+    if len(close) > 1:
+        # Their limits are nearer to each other than the runs of a virtual machine are.
+        found = run_table(server, "lineitem", close, _CLOSE_FACTOR * runs, expected=rows)
+        results["close"] = {name: one.summary() for name, one in found.items()}
     pair = [by_name[name] for name in ("chunks-1", "chunks-2") if name in by_name]
     if pair:
         with slow_network(server) as slow:
@@ -178,16 +185,17 @@ def _settled(server: Fixture) -> int:
 def chunk_verdicts(results: dict[str, Any]) -> list[Verdict]:
     """Judge the targets of large tables."""
     cases, slow = results.get("cases", {}), results.get("slow", {})
-    longest, uuid = results.get("longest_s"), results.get("uuid", {})
+    close, longest = results.get("close", {}), results.get("longest_s")
+    uuid = results.get("uuid", {})
     return [
         Verdict(
             "slices: longest statement that the server sees at most 0.75 s",
             "" if longest is None else f"{longest:.2f} s",
             None if longest is None else longest <= _LONGEST_S,
         ),
-        at_most("slices: at most 1.05 times one statement", ratio(cases, "slices", "one"), 1.05),
+        at_most("slices: at most 1.05 times one statement", ratio(close, "slices", "one"), 1.05),
         at_most("default profile: at most 1.2 times fast", ratio(cases, "slices", "fast"), 1.2),
-        at_most("two chunks at a time: not slower", ratio(cases, "chunks-2", "slices"), 1.0),
+        at_most("two chunks at a time: not slower", ratio(close, "chunks-2", "slices"), 1.0),
         at_least(
             "two chunks at a time over a slow way: 1.7 times as fast",
             ratio(slow, "chunks-1", "chunks-2"),

@@ -98,6 +98,10 @@ def render(results: Results) -> str:
             "",
         ]
         lines += _table(chunks["cases"])
+        if close := chunks.get("close"):
+            rounds = next(iter(close.values())).get("runs", 0)
+            lines += ["", f"The three whose limits are near, once more in {rounds} rounds:", ""]
+            lines += _table(close)
         if slow := chunks.get("slow"):
             lines += ["", "Through the slow proxy of the benchmark of many exports:", ""]
             lines += _table(slow)

@@ -68,10 +68,12 @@ def run_table(
 ) -> dict[str, Outcome]:
     """Run every case `runs` times on one table; the first round also warms up and counts the rows.
 
+    Every other round goes backwards, so that no case always follows the same one.
+
     Args:
         fixture: The server.
         table: A table or view of it; for cases of several tables their common name.
-        cases: Who reads it, in this order each time.
+        cases: Who reads it.
         runs: Measured runs of each case, after one that is not measured. A run of over 15 minutes
             is ended, and its case left out from there on.
         expected: Rows that each case's files must hold.
@@ -80,7 +82,8 @@ def run_table(
     outcomes = {case.name: Outcome(case, problem=case.problem) for case in cases}
     for round_number in range(runs + 1):
         is_warm_up = round_number == 0
-        for outcome in outcomes.values():
+        in_turn = list(outcomes.values())
+        for outcome in in_turn if round_number % 2 == 0 else reversed(in_turn):
             if outcome.problem is not None:
                 continue
             cost, server_cpu_s = _one(
