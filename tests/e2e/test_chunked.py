@@ -181,6 +181,11 @@ def test_resume_without_anything_to_resume(rivet, items):
     done = rivet("run", "-c", items.config, "--resume", "--json").expect(0)
     assert "nothing to resume" in json.dumps(done.json)
     assert (items.out / "manifest.json").read_bytes() == before
+    fill(items.engine, 600, 50)
+    again = rivet("run", "-c", items.config, "--resume", "--force").expect(0)
+    assert "a new one begins" in again.stderr
+    assert (items.out / "manifest.json").read_bytes() != before
+    assert items.read() == items.source()
 
 
 def test_children_take_their_runs_up_too(rivet, items):

@@ -80,9 +80,7 @@ FreshOption = Annotated[
 ]
 ForceOption = Annotated[
     bool,
-    typer.Option(
-        "--force", help="With --resume: also where the destination holds a complete run already."
-    ),
+    typer.Option("--force", help="With --resume: run exports that are complete anew, too."),
 ]
 ThreadsOption = Annotated[
     str | None,

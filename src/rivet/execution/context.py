@@ -37,7 +37,7 @@ class RunOptions:
         resume: Go on where an interrupted run stopped, where the mode can.
         fresh: Begin an incremental export anew, whatever it remembers.
         backfill: Take this half-open range of the cursor instead, and remember nothing.
-        force: With `resume`, also into a prefix that is complete.
+        force: With `resume`, exports that are complete are run anew instead of skipped.
     """
 
     validate: bool = False

@@ -62,7 +62,9 @@ def run_to_take_up(export: ExportConfig, context: RunContext) -> TakenUp:
         hint = f"run it without --resume: rivet run -e {export.name}"
         raise PlanError(msg, hint=hint, code="RIVET_PLAN_NOTHING_TO_RESUME")
     if newest.status not in _UNFINISHED:
-        return TakenUp(complete=newest)
+        if not context.options.force:
+            return TakenUp(complete=newest)
+        return TakenUp(note=f"run {newest.run_id} is complete; a new one begins, as --force asks")
     if not json.loads(newest.record.plan_json).get("is_lasting", False):
         note = (
             f"run {newest.run_id} cannot be taken up in another instant: its rows may have moved "
