@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _LONGEST_S = 0.75
 _CHUNKS = 8
 _CLOSE = ("slices", "one", "chunks-2")
-_CLOSE_FACTOR = 4
+_CLOSE_FACTOR = 8
 _WATCH_S = 0.02
 _LONGEST = """
     SELECT max(extract(epoch FROM clock_timestamp() - query_start))::float
