@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,14 @@ from rivet.errors import UnsupportedPlanError
 from rivet.model.relation import Key, Relation, TableFacts
 from rivet.model.shape import ChunkRules, ShapeKind
 from rivet.model.span import Span, SpanKind
-from rivet.plan.ranges import between, blocks, day_spans, number_spans
+from rivet.plan.ranges import (
+    between,
+    blocks,
+    day_spans,
+    even_bounds,
+    number_spans,
+    picked_bounds,
+)
 from rivet.plan.shapes import resolve_shape
 from rivet.sources.slices import BlockSlicer, KeySlicer, NumberSlicer, Pace, Took
 
@@ -268,3 +276,47 @@ def test_shapes(rules: ChunkRules, facts: TableFacts, kind: ShapeKind, is_lastin
 def test_a_table_that_nothing_can_cut_is_refused() -> None:
     with pytest.raises(UnsupportedPlanError, match="no safe way"):
         resolve_shape(ChunkRules(), T, TableFacts(), frozenset())
+
+
+@given(first=st.integers(-(2**63), 2**62), width=st.integers(1, 10**6), count=st.integers(1, 40))
+def test_even_bounds_hold_about_equal_rows(first: int, width: int, count: int) -> None:
+    last = first + width - 1
+    bounds = even_bounds(str(first), str(last), count=count, rows=width)
+    assert bounds is not None
+    edges = [first - 1, *(int(bound) for (bound,) in bounds), last]
+    sizes = [high - low for low, high in pairwise(edges)]
+    assert sum(sizes) == width
+    assert max(sizes) - min(sizes) <= 1
+    assert even_bounds(str(first), str(last + width), count=count, rows=width) is None
+
+
+@given(bins=st.integers(4, 100), count=st.integers(1, 40))
+def test_picked_bounds_hold_about_equal_rows(bins: int, count: int) -> None:
+    quantiles = [str(number) for number in range(bins + 1)]
+    bounds = picked_bounds(quantiles, count)
+    if bounds is None:
+        assert bins < 4 * count
+        return
+    edges = [0, *(int(bound) for (bound,) in bounds), bins]
+    sizes = [high - low for low, high in pairwise(edges)]
+    assert len(sizes) == count
+    assert max(sizes) - min(sizes) <= 1
+    assert min(sizes) > 0
+    assert picked_bounds([], count) is None
+
+
+@pytest.mark.parametrize("gap", [10, 1_000, 10**12])
+def test_a_slice_of_numbers_never_holds_many_times_what_fits(gap: int) -> None:
+    values = [*range(0, 500 * gap, gap), *range(500 * gap, 500 * gap + 20_000)]
+    slicer = NumberSlicer(
+        Rows(values).look, T, TableFacts(), Span(SpanKind.KEY, ("n",)), Pace(0.5, 10_000)
+    )
+    sizes = []
+    part = slicer.next(None)
+    while part is not None:
+        span = part
+        sizes.append(sum(holds(span, value, int) for value in values))
+        part = slicer.next(Took(0.01, 50 * sizes[-1], sizes[-1]))
+    assert sum(sizes) == len(values)
+    assert max(sizes) <= 4 * 10_000 / 50
+    assert len(sizes) < 200

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from rivet.model.relation import Question
 from rivet.model.shape import ShapeKind
 from rivet.model.span import WHOLE, Place, Span, SpanKind
-from rivet.plan.ranges import between, blocks, day_spans, number_spans
+from rivet.plan.ranges import (
+    between,
+    blocks,
+    day_spans,
+    even_bounds,
+    number_spans,
+    picked_bounds,
+)
 
 if TYPE_CHECKING:
     from rivet.model.relation import Relation, TableFacts
@@ -32,13 +39,38 @@ def cut(shape: Shape, relation: Relation, facts: TableFacts, session: Session) -
         case ShapeKind.BLOCKS:
             return tuple(blocks(facts.blocks or 0, shape.size))
         case ShapeKind.ROWS:
-            bounds = _bounds(shape, relation, session)
+            bounds = _about(shape, relation, facts, session)
+            if bounds is None:
+                bounds = _bounds(shape, relation, session)
             spans = between(shape.columns, bounds)
         case _:
             spans = _widths(shape, relation, facts, session)
     if shape.may_hold_null:
         spans.append(Span(SpanKind.NULLS, shape.columns))
     return tuple(spans)
+
+
+def _about(
+    shape: Shape, relation: Relation, facts: TableFacts, session: Session
+) -> list[tuple[str, ...]] | None:
+    """Return bounds from what is known of a key; None where its index has to be walked.
+
+    The walk reads the whole index, on some engines the whole table, before the first row.
+    """
+    key = next((key for key in facts.keys if key.columns == shape.columns), None)
+    if not shape.is_about or key is None or not facts.estimated_rows or len(key.columns) > 1:
+        return None
+    count = -(-facts.estimated_rows // shape.size)
+    count = count if shape.count is None else min(count, shape.count)
+    if key.is_integer:
+        first = session.look(_first(relation, key.columns, Span(SpanKind.KEY, key.columns)))
+        last = session.look(Question(relation, key.columns, Place.LAST))
+        if not first or not last:
+            return []
+        rows = facts.estimated_rows
+        if bounds := even_bounds(first[0][0], last[0][0], count=count, rows=rows):
+            return bounds
+    return picked_bounds(facts.quantiles.get(key.columns[0], ()), count)
 
 
 def _bounds(shape: Shape, relation: Relation, session: Session) -> list[tuple[str, ...]]:

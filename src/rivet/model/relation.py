@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rivet.model.columns import Column
     from rivet.model.span import Place, Span
 
@@ -61,6 +63,7 @@ class TableFacts:
         keys: Keys by which rows can be sought, the primary one first.
         indexed: Columns that are the first of an index, so that seeking by them is cheap.
         blocks: How many blocks the rows lie in, where they can be read by block; else None.
+        quantiles: Values of a key's column in its order, about equally many rows apart, as text.
     """
 
     estimated_rows: int | None = None
@@ -69,6 +72,7 @@ class TableFacts:
     keys: tuple[Key, ...] = ()
     indexed: tuple[str, ...] = ()
     blocks: int | None = None
+    quantiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

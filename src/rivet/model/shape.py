@@ -60,6 +60,7 @@ class Shape:
         is_indexed: Seeking by the columns is cheap.
         is_lasting: A row stays in its chunk for ever, so that chunks read in different instants
             still hold every row once.
+        is_about: Chunks need hold only about `size` rows, so that statistics may say where to cut.
         note: What the user should know of a choice that was made for them.
     """
 
@@ -70,6 +71,7 @@ class Shape:
     may_hold_null: bool = False
     is_indexed: bool = False
     is_lasting: bool = False
+    is_about: bool = False
     note: str | None = None
 
 

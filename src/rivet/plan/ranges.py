@@ -13,18 +13,43 @@ from rivet.model.span import Span, SpanKind
 from rivet.redact import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _MOST_CHUNKS: Final = 100_000
 _SPARSE_CHUNKS: Final = 64
 _SPARSE_FACTOR: Final = 4
 _ISO_DATE: Final = 10
+_LEAST_DENSITY: Final = 0.75
+_QUANTILES_PER_CHUNK: Final = 4
 
 
 def between(columns: tuple[str, ...], bounds: Iterable[tuple[str, ...]]) -> list[Span]:
     """Return spans that share each bound, the first and the last one open: rows up to a bound."""
     edges = [None, *dict.fromkeys(bounds), None]
     return [Span(SpanKind.KEY, columns, lower, upper) for lower, upper in pairwise(edges)]
+
+
+def even_bounds(first: str, last: str, *, count: int, rows: int) -> list[tuple[str, ...]] | None:
+    """Return the bounds of equal widths over whole numbers; None where gaps make rows unequal.
+
+    Args:
+        first: The least number.
+        last: The greatest.
+        count: How many chunks.
+        rows: About how many rows there are, no two of the same number.
+    """
+    low, width = int(first), int(last) - int(first) + 1
+    if rows < _LEAST_DENSITY * width:
+        return None
+    return [(str(low + width * number // count - 1),) for number in range(1, count)]
+
+
+def picked_bounds(quantiles: Sequence[str], count: int) -> list[tuple[str, ...]] | None:
+    """Return which quantiles bound chunks of about equal rows; None where there are too few."""
+    bins = len(quantiles) - 1
+    if bins < _QUANTILES_PER_CHUNK * count:
+        return None
+    return [(quantiles[round(bins * number / count)],) for number in range(1, count)]
 
 
 def from_starts(column: str, starts: Iterable[str]) -> list[Span]:

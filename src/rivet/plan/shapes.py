@@ -57,7 +57,15 @@ def _by_key(rules: ChunkRules, name: str, facts: TableFacts) -> Shape:
         hint = "it must have a unique index of its own and be NOT NULL"
         raise UnsupportedPlanError(msg, hint=f"{hint}; this table has: {fit}" if fit else hint)
     rows = _rows_per_chunk(rules, facts)
-    return Shape(ShapeKind.ROWS, (name,), rows, count=rules.count, is_indexed=True, is_lasting=True)
+    return Shape(
+        ShapeKind.ROWS,
+        (name,),
+        rows,
+        count=rules.count,
+        is_indexed=True,
+        is_lasting=True,
+        is_about=rules.size is None,
+    )
 
 
 def _by_column(
@@ -69,6 +77,7 @@ def _by_column(
         may_hold_null=not is_key and name not in never_null,
         is_indexed=name in facts.indexed,
         is_lasting=is_key,
+        is_about=rules.size is None and not rules.is_dense,
     )
     if rules.days is not None:
         return _with(base, ShapeKind.DAYS, rules.days)
@@ -96,6 +105,7 @@ def _by_itself(rules: ChunkRules, relation: Relation, facts: TableFacts, rows: i
             count=rules.count,
             is_indexed=True,
             is_lasting=True,
+            is_about=rules.size is None,
             note=f"chunks are cut by the key {listed}",
         )
     if facts.blocks is not None:

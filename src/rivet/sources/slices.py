@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     Look = Callable[[Question], list[tuple[str, ...]]]
 
-__all__ = ["BlockSlicer", "KeySlicer", "Look", "NumberSlicer", "Pace", "Slicer", "Took"]
+__all__ = [
+    "BlockSlicer",
+    "KeySlicer",
+    "Look",
+    "NumberSlicer",
+    "Pace",
+    "Slicer",
+    "Took",
+    "along_key",
+]
 
 _BLOCK_BYTES: Final = 8192
 _ROW_BYTES: Final = 512
@@ -29,6 +38,7 @@ _FIRST_SHARE: Final = 4
 _LEAST_SLICES: Final = 4
 _SHARE_OF_TARGET: Final = 0.7
 _FASTEST_GROWTH: Final = 2.0
+_SPARSEST: Final = 4
 _FASTEST_DECLINE: Final = 0.2
 
 
@@ -193,7 +203,10 @@ class KeySlicer:
 
 
 class NumberSlicer:
-    """Slices of equal width over a column of whole numbers; gaps are jumped over.
+    """Slices of a width over a key of whole numbers; gaps are jumped over.
+
+    No two rows have the same number, so that a slice never holds more rows than it is wide. Where
+    numbers are so sparse that this would say nothing, rows are counted off along the index.
 
     Args:
         look: Asks the source where keys lie, on the connection that reads.
@@ -210,7 +223,7 @@ class NumberSlicer:
         self._relation = relation
         self._rest: Span | None = within
         self._pace = pace
-        self._width = pace.first_rows(facts)
+        self._width = self._rows = pace.first_rows(facts)
         self._last: int | None = None
         self._lock = threading.Lock()
 
@@ -247,7 +260,11 @@ class NumberSlicer:
             self._last = last
         else:
             self._width = self._pace.next_size(self._width, took)
+            self._rows = self._pace.next_size(took.rows, took) if took.rows else self._rows
         start = self._start(rest, took)
+        if start is not None and self._width > _SPARSEST * self._rows:
+            counted = self._find(Place.STEP, rest)
+            self._width = (self._last if counted is None else counted) + 1 - start
         if start is None or start + self._width > self._last:
             self._rest = None
             return rest
@@ -263,5 +280,17 @@ class NumberSlicer:
         return self._find(Place.FIRST, rest)
 
     def _find(self, place: Place, span: Span) -> int | None:
-        found = self._look(Question(self._relation, span.columns, place, (span,)))
+        found = self._look(Question(self._relation, span.columns, place, (span,), self._rows))
         return int(found[0][0]) if found else None
+
+
+def along_key(
+    look: Look, relation: Relation, facts: TableFacts, within: Span, pace: Pace
+) -> KeySlicer | NumberSlicer:
+    """Return a slicer along an index: by widths where that is a key of whole numbers.
+
+    Counting rows off reads the index once more, which widths do not.
+    """
+    is_number = any(key.is_integer and key.columns == within.columns for key in facts.keys)
+    slicer = NumberSlicer if is_number else KeySlicer
+    return slicer(look, relation, facts, within, pace)

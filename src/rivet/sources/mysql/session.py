@@ -24,7 +24,7 @@ from rivet.sources.mysql.link import ask, ask_texts, cancel_query
 from rivet.sources.mysql.overrides import DIALECT, plan_columns
 from rivet.sources.mysql.read import ResultStream, select_statement
 from rivet.sources.seek import question_sql, where
-from rivet.sources.slices import KeySlicer, NumberSlicer, Pace
+from rivet.sources.slices import Pace, along_key
 from rivet.sources.sql import select, single_statement
 
 if TYPE_CHECKING:
@@ -142,9 +142,7 @@ class MysqlSession:
             if clustered is None:
                 return None
             span = Span(SpanKind.KEY, clustered.columns)
-        is_number = any(key.is_integer and key.columns == span.columns for key in facts.keys)
-        slicer = NumberSlicer if is_number else KeySlicer
-        return slicer(self.look, request.relation, facts, span, pace)
+        return along_key(self.look, request.relation, facts, span, pace)
 
     def look(self, question: Question) -> list[tuple[str, ...]]:
         """Say where the values of a key lie, see `SeeksKeys`."""

@@ -6,7 +6,7 @@ renders it on the live connection, and a cast says its type.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from rivet.model.relation import TableFacts
     from rivet.sources.postgres.catalog import FoundTable, NativeColumn, NativeType
 
 # Without modifiers: a cast to varchar(3) would cut the value.
@@ -56,9 +57,12 @@ _KEYS: Final = """
     WHERE i.indrelid = %s AND i.indisvalid AND k.place <= i.indnkeyatts
     GROUP BY i.indexrelid, i.indisprimary, i.indisunique, i.indpred, i.indexprs
     ORDER BY i.indisprimary DESC, count(*), i.indexrelid"""
-_CORRELATIONS: Final = """
-    SELECT attname::text, correlation FROM pg_catalog.pg_stats
-    WHERE schemaname = %s AND tablename = %s AND correlation IS NOT NULL"""
+_STATISTICS: Final = """
+    SELECT attname::text, correlation, CASE WHEN attname = ANY (%s) THEN
+        histogram_bounds::text::text[] END
+    FROM pg_catalog.pg_stats
+    WHERE schemaname = %s AND tablename = %s AND correlation IS NOT NULL
+    ORDER BY inherited"""
 _BLOCKS: Final = """
     SELECT max(pg_catalog.pg_relation_size(c.oid)) / current_setting('block_size')::bigint
     FROM pg_catalog.pg_class c
@@ -68,14 +72,15 @@ _BLOCKS: Final = """
         SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = %(oid)s))"""
 
 
-def keys_of(
-    connection: psycopg.Connection[Any], table: FoundTable
-) -> tuple[tuple[Key, ...], tuple[str, ...]]:
-    """Return a table's keys, the primary one first, and the columns that an index begins with."""
+def with_keys(
+    connection: psycopg.Connection[Any], table: FoundTable, facts: TableFacts
+) -> TableFacts:
+    """Return the facts with the table's keys, how their values spread, and what is indexed."""
     rows = connection.execute(_KEYS, (table.oid,)).fetchall()
-    correlations: dict[str, float] = dict(
-        connection.execute(_CORRELATIONS, (table.schema, table.name)).fetchall()
-    )
+    single = [row[0][0] for row in rows if len(row[0]) == 1]
+    found = connection.execute(_STATISTICS, (single, table.schema, table.name)).fetchall()
+    correlations: dict[str, float] = {row[0]: row[1] for row in found}
+    quantiles = {row[0]: tuple(row[2]) for row in found if row[2]}
     keys = tuple(
         Key(
             tuple(columns),
@@ -85,7 +90,8 @@ def keys_of(
         for columns, is_never_null, is_unique, codes, _ in rows
         if is_unique and is_never_null and all(code in _CASTS for code in codes)
     )
-    return keys, tuple(dict.fromkeys(row[0][0] for row in rows))
+    indexed = tuple(dict.fromkeys(row[0][0] for row in rows))
+    return replace(facts, keys=keys, indexed=indexed, quantiles=quantiles)
 
 
 def blocks_of(connection: psycopg.Connection[Any], table: FoundTable) -> int | None:

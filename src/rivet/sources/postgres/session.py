@@ -27,7 +27,7 @@ from rivet.sources.postgres.catalog import (
 from rivet.sources.postgres.changed import gone, refuse_changed_columns
 from rivet.sources.postgres.cursor import CursorStream
 from rivet.sources.postgres.faults import translated
-from rivet.sources.postgres.keys import KeySpelling, blocks_of, keys_of
+from rivet.sources.postgres.keys import KeySpelling, blocks_of, with_keys
 from rivet.sources.postgres.overrides import plan_columns
 from rivet.sources.postgres.read import (
     DIALECT,
@@ -37,7 +37,7 @@ from rivet.sources.postgres.read import (
     select_statement,
 )
 from rivet.sources.seek import question_sql, where
-from rivet.sources.slices import BlockSlicer, KeySlicer, Pace
+from rivet.sources.slices import BlockSlicer, Pace, along_key
 from rivet.sources.sql import select, single_statement
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ class PostgresSession(TellsOfServer):
         with self._question(f"looking up {visible(relation.label)}") as connection:
             found = self._found.get(relation) or find_table(connection, relation)
             facts = table_facts(connection, found)
-            keys, indexed = keys_of(connection, found)
+            facts = with_keys(connection, found, facts)
             blocks = blocks_of(connection, found)
-        self._facts[relation] = replace(facts, keys=keys, indexed=indexed, blocks=blocks)
+        self._facts[relation] = replace(facts, blocks=blocks)
         return self._facts[relation]
 
     def columns(self, relation: Relation, rules: ColumnRules) -> tuple[Column, ...]:
@@ -163,7 +163,7 @@ class PostgresSession(TellsOfServer):
         kinds = {span.kind: span for span in request.spans}
         key = kinds.get(SpanKind.KEY)
         if key is not None and key.columns[0] in facts.indexed:
-            return KeySlicer(self.look, request.relation, facts, key, pace)
+            return along_key(self.look, request.relation, facts, key, pace)
         if facts.blocks is None:
             return None
         return BlockSlicer(facts.blocks, kinds.get(SpanKind.BLOCKS), pace)
