@@ -16,7 +16,7 @@ from bench.cases import Case, own_environment
 from bench.environments import environment
 from bench.slow_network import slow_network
 from bench.suite import run_table
-from bench.verdict import Verdict, at_least, at_most, ratio
+from bench.verdict import Verdict, at_least, at_most, paired_ratio, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _LONGEST_S = 0.75
 _CHUNKS = 8
 _CLOSE = ("slices", "one", "chunks-2")
-_CLOSE_FACTOR = 8
+_CLOSE_FACTOR = 10
 _WATCH_S = 0.02
 _LONGEST = """
     SELECT max(extract(epoch FROM clock_timestamp() - query_start))::float
@@ -193,9 +193,11 @@ def chunk_verdicts(results: dict[str, Any]) -> list[Verdict]:
             "" if longest is None else f"{longest:.2f} s",
             None if longest is None else longest <= _LONGEST_S,
         ),
-        at_most("slices: at most 1.05 times one statement", ratio(close, "slices", "one"), 1.05),
+        at_most(
+            "slices: at most 1.05 times one statement", paired_ratio(close, "slices", "one"), 1.05
+        ),
         at_most("default profile: at most 1.2 times fast", ratio(cases, "slices", "fast"), 1.2),
-        at_most("two chunks at a time: not slower", ratio(close, "chunks-2", "slices"), 1.0),
+        at_most("two chunks at a time: not slower", paired_ratio(close, "chunks-2", "slices"), 1.0),
         at_least(
             "two chunks at a time over a slow way: 1.7 times as fast",
             ratio(slow, "chunks-1", "chunks-2"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import geometric_mean
 from typing import Any
 
 
@@ -39,3 +40,14 @@ def ratio(cases: dict[str, Any], name: str, base: str) -> float | None:
     """Return the wall of one case divided by that of another; None where one was not measured."""
     walls = [cases.get(one, {}).get("wall_s") for one in (name, base)]
     return None if None in walls else walls[0] / walls[1]
+
+
+def paired_ratio(cases: dict[str, Any], name: str, base: str) -> float | None:
+    """Return the geometric mean of the ratios of two walls round by round; None as in `ratio`.
+
+    Two runs of one round share what else the machine was doing, and a mean of many rounds varies
+    less than a median: for cases whose limit is near.
+    """
+    pairs = zip(*(cases.get(one, {}).get("walls_s", ()) for one in (name, base)), strict=False)
+    ratios = [wall / other for wall, other in pairs]
+    return geometric_mean(ratios) if ratios else None
