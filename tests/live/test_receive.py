@@ -28,10 +28,12 @@ def is_direct(request):
     return request.param
 
 
-def start(connection, query, *fields, is_direct, limit=1 << 28):
+def start(connection, query, *fields, is_direct, limit=1 << 28, expected_bytes=0):
     start_copy(connection.pgconn, f"COPY ({query}) TO STDOUT (FORMAT binary)".encode())
     decoder = CopyDecoder(list(fields), schema_of(*fields), limit)
-    receiver = CopyReceiver(connection.pgconn, decoder, is_direct=is_direct)
+    receiver = CopyReceiver(
+        connection.pgconn, decoder, is_direct=is_direct, expected_bytes=expected_bytes
+    )
     assert receiver.is_direct == is_direct
     return decoder, receiver
 
@@ -65,6 +67,18 @@ ROWS = (
     "SELECT i::int8, CASE WHEN i % 7 > 0 THEN i / 8.0 END::numeric(20,3),"
     " repeat('é', (i % 40)::int), ARRAY[i::int4, NULL] FROM generate_series(1, {}) AS i"
 )
+
+
+@pytest.mark.parametrize("expected_bytes", [1, 1_000_000, 10**15])
+def test_a_wrong_expectation_only_costs_time(any_postgres, is_direct, expected_bytes):
+    slow = "SELECT i::int4, pg_sleep(i % 500 / 499 * 0.003)::text FROM generate_series(1, 20000) i"
+    fields = (FieldSpec("i", Decoder.INT4), FieldSpec("t", Decoder.TEXT))
+    with closing(any_postgres.connect()) as connection:
+        decoder, receiver = start(
+            connection, slow, *fields, is_direct=is_direct, expected_bytes=expected_bytes
+        )
+        table = pa.Table.from_batches(read(decoder, receiver, max_rows=3000))
+        assert table["i"].to_pylist() == list(range(1, 20_001))
 
 
 def test_rows_arrive_whole_in_batches_of_the_asked_size(any_postgres, is_direct):

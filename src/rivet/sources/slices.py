@@ -80,6 +80,11 @@ class Pace:
 class Slicer(Protocol):
     """Cuts one read into spans, one after another; may be shared from another thread."""
 
+    @property
+    def size(self) -> int:
+        """How large a slice is now: blocks, rows or numbers."""
+        ...
+
     def next(self, took: Took | None) -> Span | None:
         """Return the next slice; None after the last.
 
@@ -117,6 +122,11 @@ class BlockSlicer:
         self._size = max(pace.max_bytes // (_FIRST_SHARE * _BLOCK_BYTES), 1)
         self._is_done = False
         self._lock = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        """How large a slice is now."""
+        return self._size
 
     def next(self, took: Took | None) -> Span | None:
         """Return the next range of blocks."""
@@ -166,6 +176,11 @@ class KeySlicer:
         self._pace = pace
         self._rows = pace.first_rows(facts)
         self._lock = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        """How large a slice is now."""
+        return self._rows
 
     def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
         """Give what lies behind the next few slices."""
@@ -242,6 +257,11 @@ class NumberSlicer:
             self._rest = replace(rest, upper=middle, takes_upper=False)
             self._last = int(middle[0]) - 1
             return given
+
+    @property
+    def size(self) -> int:
+        """How large a slice is now."""
+        return self._width
 
     def next(self, took: Took | None) -> Span | None:
         """Return the next range of numbers."""

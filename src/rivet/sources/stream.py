@@ -58,7 +58,7 @@ class WireStream(ABC):
     ) -> None:
         self.between: Callable[[], None] = _at_once
         self._slicer = slicer
-        self._slice_bytes = self._slice_rows = 0
+        self._slice_bytes = self._slice_rows = self._expected_bytes = 0
         self._request = request
         self._decoder = decoder
         self._schema = arrow_schema(request.columns)
@@ -159,7 +159,10 @@ class WireStream(ABC):
         """Begin the next slice; False where the one that has just ended was the last."""
         took = self._note_time()
         with self._on_wire():
+            before = self._slicer.size if self._slicer else 0
             span = self._slicer.next(took) if self._slicer else None
+            if self._slicer and before:
+                self._expected_bytes = took.wire_bytes * self._slicer.size // before
             if span is None:
                 self._finish()
                 return False

@@ -21,6 +21,7 @@ cdef class Pump:
     cdef int _descriptor
     cdef int _patience_ms
     cdef Py_ssize_t _turn_bytes
+    cdef Py_ssize_t _expected_bytes
     cdef char* _message
     cdef Py_ssize_t _size
     cdef readonly Py_ssize_t wire_bytes

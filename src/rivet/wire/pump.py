@@ -78,7 +78,7 @@ class Pump:
         self._descriptor = descriptor
         self._patience_ms = patience_ms
         self._turn_bytes = turn_bytes
-        self._size = self.wire_bytes = 0
+        self._size = self.wire_bytes = self._expected_bytes = 0
 
     def __dealloc__(self) -> None:
         if cython.compiled:
@@ -87,6 +87,10 @@ class Pump:
     def set_patience(self, patience_ms: cython.int) -> None:
         """Set how long one wait for data may take, in milliseconds."""
         self._patience_ms = patience_ms
+
+    def set_expected(self, expected_bytes: cython.Py_ssize_t) -> None:
+        """Set after how many bytes a wait may take one millisecond at most, as the end is near."""
+        self._expected_bytes = expected_bytes
 
     def run(self, max_rows: cython.Py_ssize_t, max_bytes: cython.Py_ssize_t) -> int:
         """Receive until the open batch is full.
@@ -170,11 +174,13 @@ class Pump:
         socket does not see.
         """
         entry: pollfd
+        patience: cython.int
         if is_idle and cython.compiled:
             entry.fd = self._descriptor
             entry.events = POLLIN
             entry.revents = 0
-            if poll(cython.address(entry), 1, self._patience_ms) <= 0:
+            patience = 1 if 0 < self._expected_bytes <= self.wire_bytes else self._patience_ms
+            if poll(cython.address(entry), 1, patience) <= 0:
                 return WAITING
         return OK if self._consume_input(self._connection) == 1 else LOST
 

@@ -66,6 +66,11 @@ class CursorStream(WireStream):
         self._is_last = False
         self._received = 0
 
+    @property
+    def size(self) -> int:
+        """How many rows a portion has."""
+        return self._request.fetch_rows
+
     def next(self, took: Took | None) -> Span | None:
         """Return that there is another portion, as a slicer does; None after the last."""
         return None if took is not None and self._is_last else WHOLE

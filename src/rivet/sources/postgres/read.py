@@ -200,7 +200,12 @@ class CopyStream(WireStream):
         pgconn = self._connection.pgconn
         start_copy(pgconn, self._statement(span))
         self._received = self._received_bytes()
-        self._receiver = CopyReceiver(pgconn, self._decoder, is_direct=self._is_direct)
+        self._receiver = CopyReceiver(
+            pgconn,
+            self._decoder,
+            is_direct=self._is_direct,
+            expected_bytes=self._expected_bytes,
+        )
 
     @override
     def _fill(self) -> bool:

@@ -28,6 +28,7 @@ __all__ = ["CopyReceiver", "start_copy"]
 
 _TURN_S: Final = 0.2
 _TLS_TURN_S: Final = 0.05
+_NEAR_END: Final = 0.95
 _TURN_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -58,9 +59,17 @@ class CopyReceiver:
         pgconn: psycopg's connection (`connection.pgconn`).
         decoder: Made for the columns of the statement.
         is_direct: False keeps to psycopg's own receive.
+        expected_bytes: About how many bytes of COPY data will come; 0 where nobody knows.
     """
 
-    def __init__(self, pgconn: PGconn, decoder: CopyDecoder, *, is_direct: bool = True) -> None:
+    def __init__(
+        self,
+        pgconn: PGconn,
+        decoder: CopyDecoder,
+        *,
+        is_direct: bool = True,
+        expected_bytes: int = 0,
+    ) -> None:
         self._pgconn = pgconn
         self._decoder = decoder
         self._wire_bytes = 0
@@ -78,6 +87,7 @@ class CopyReceiver:
                 patience_ms=self._patience_ms,
                 turn_bytes=_TURN_BYTES,
             )
+            self._pump.set_expected(int(_NEAR_END * expected_bytes))
 
     @property
     def is_direct(self) -> bool:
