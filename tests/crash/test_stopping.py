@@ -326,10 +326,13 @@ def test_a_signal_while_the_program_is_loaded(rivet, many, number, delay_s):
     time.sleep(delay_s)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=LIMIT_S)
-    # Before the first line of the program the interpreter itself answers.
-    assert process.returncode in (128 + number, -number)
-    if process.returncode > 0:
-        assert "Traceback" not in stderr
+    # Before the first line of the program the interpreter itself answers, and with 1 where it was
+    # still loading modules of its own.
+    was_early = number == signal.SIGINT and stderr.endswith("KeyboardInterrupt\n")
+    if not (process.returncode == 1 and was_early and "src/rivet" not in stderr):
+        assert process.returncode in (128 + number, -number), stderr
+        if process.returncode > 0:
+            assert "Traceback" not in stderr
     _wait_for(lambda: _of_this_run(many) == [], LIMIT_S)
 
 
