@@ -287,6 +287,7 @@ def test_even_bounds_hold_about_equal_rows(first: int, width: int, count: int) -
     sizes = [high - low for low, high in pairwise(edges)]
     assert sum(sizes) == width
     assert max(sizes) - min(sizes) <= 1
+    assert min(sizes) > 0
     assert even_bounds(str(first), str(last + width), count=count, rows=width) is None
 
 

@@ -68,7 +68,8 @@ def _about(
         if not first or not last:
             return []
         rows = facts.estimated_rows
-        if bounds := even_bounds(first[0][0], last[0][0], count=count, rows=rows):
+        bounds = even_bounds(first[0][0], last[0][0], count=count, rows=rows)
+        if bounds is not None:
             return bounds
     return picked_bounds(facts.quantiles.get(key.columns[0], ()), count)
 

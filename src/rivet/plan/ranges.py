@@ -41,6 +41,8 @@ def even_bounds(first: str, last: str, *, count: int, rows: int) -> list[tuple[s
     low, width = int(first), int(last) - int(first) + 1
     if rows < _LEAST_DENSITY * width:
         return None
+    # A chunk holds a number at least: a bound before the first might not be of the column's type.
+    count = min(count, width)
     return [(str(low + width * number // count - 1),) for number in range(1, count)]
 
 

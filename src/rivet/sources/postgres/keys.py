@@ -77,7 +77,7 @@ def with_keys(
 ) -> TableFacts:
     """Return the facts with the table's keys, how their values spread, and what is indexed."""
     rows = connection.execute(_KEYS, (table.oid,)).fetchall()
-    single = [row[0][0] for row in rows if len(row[0]) == 1]
+    single = [row[0][0] for row in rows if row[2] and len(row[0]) == 1]
     found = connection.execute(_STATISTICS, (single, table.schema, table.name)).fetchall()
     correlations: dict[str, float] = {row[0]: row[1] for row in found}
     quantiles = {row[0]: tuple(row[2]) for row in found if row[2]}
