@@ -184,11 +184,16 @@ def start_mariadb(
         StartError: The server did not come up.
     """
     home = _private_home(directory)
-    data = home / "data"
+    data, scratch = home / "data", home / "tmp"
+    scratch.mkdir()
+    _own(scratch)
     user = _server_user()
     as_user = [f"--user={user.pw_name}"] if user else []
     install = shutil.which("mariadb-install-db") or "/usr/bin/mariadb-install-db"
-    _run([install, "--no-defaults", f"--datadir={data}", "--skip-test-db"], home)
+    _run(
+        [install, "--no-defaults", f"--datadir={data}", f"--tmpdir={scratch}", "--skip-test-db"],
+        home,
+    )
     port, log, start_file = _free_port(), home / "log", home / "start.sql"
     quoted = PASSWORD.replace("'", "''")
     accounts = [
@@ -201,6 +206,8 @@ def start_mariadb(
     command += [
         f"--bind-address={HOST}",
         f"--socket={home / 'socket'}",
+        # Of its own: a server that starts removes what other servers keep in the shared one.
+        f"--tmpdir={scratch}",
         f"--init-file={start_file}",
     ]
     command += ["--log-bin", "--server-id=1", "--binlog-format=ROW", "--binlog-row-metadata=FULL"]

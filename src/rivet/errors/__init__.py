@@ -1,0 +1,108 @@
+"""Every error Rivet raises, its exit code, and whether trying again can help.
+
+One file per family. They must not import anything else of Rivet: all layers raise from here.
+
+    RivetError                         exit 1
+    |- ConfigError                     ConfigSyntaxError, SecretNotFoundError, MissingExtraError,
+    |                                  UnknownEngineError, UnknownDestinationError
+    |- PlanError                       UnsupportedPlanError, StalePlanError, UnsafeTypeError
+    |- SourceError                     SourceAuthError, SourceQueryError,
+    |  |                               SourceStatementTimeoutError
+    |  |- SourceUnavailableError       exit 2, retryable
+    |  '- SourceInterruptedError       exit 2, retryable, reconnect
+    |- FormatError
+    |- DestinationError                DestinationAuthError, ObjectExistsError
+    |  '- DestinationUnavailableError  exit 2, retryable
+    |- StateError                      StateVersionError; StateLockedError: exit 2, retryable
+    |- DataIntegrityError              exit 3: QualityGateError, ReconcileMismatchError,
+    |                                  ManifestMismatchError
+    |- ReconcileUnverifiedError
+    |- SchemaDriftError                exit 4
+    |- RefusedError                    exit 5
+    |- InternalError                   exit 6
+    '- ChildFailedError                the child's own exit code
+"""
+
+from __future__ import annotations
+
+from rivet.errors.base import RivetError
+from rivet.errors.config import (
+    ConfigError,
+    ConfigSyntaxError,
+    MissingExtraError,
+    PlanError,
+    SecretNotFoundError,
+    StalePlanError,
+    UnknownDestinationError,
+    UnknownEngineError,
+    UnsafeTypeError,
+    UnsupportedPlanError,
+)
+from rivet.errors.outcome import (
+    ChildFailedError,
+    DataIntegrityError,
+    InternalError,
+    ManifestMismatchError,
+    QualityGateError,
+    ReconcileMismatchError,
+    ReconcileUnverifiedError,
+    RefusedError,
+    SchemaDriftError,
+    worst_exit_code,
+)
+from rivet.errors.source import (
+    SourceAuthError,
+    SourceError,
+    SourceInterruptedError,
+    SourceQueryError,
+    SourceStatementTimeoutError,
+    SourceUnavailableError,
+)
+from rivet.errors.storage import (
+    DestinationAuthError,
+    DestinationError,
+    DestinationUnavailableError,
+    FormatError,
+    ObjectExistsError,
+    StateError,
+    StateLockedError,
+    StateVersionError,
+)
+
+__all__ = [
+    "ChildFailedError",
+    "ConfigError",
+    "ConfigSyntaxError",
+    "DataIntegrityError",
+    "DestinationAuthError",
+    "DestinationError",
+    "DestinationUnavailableError",
+    "FormatError",
+    "InternalError",
+    "ManifestMismatchError",
+    "MissingExtraError",
+    "ObjectExistsError",
+    "PlanError",
+    "QualityGateError",
+    "ReconcileMismatchError",
+    "ReconcileUnverifiedError",
+    "RefusedError",
+    "RivetError",
+    "SchemaDriftError",
+    "SecretNotFoundError",
+    "SourceAuthError",
+    "SourceError",
+    "SourceInterruptedError",
+    "SourceQueryError",
+    "SourceStatementTimeoutError",
+    "SourceUnavailableError",
+    "StalePlanError",
+    "StateError",
+    "StateLockedError",
+    "StateVersionError",
+    "UnknownDestinationError",
+    "UnknownEngineError",
+    "UnsafeTypeError",
+    "UnsupportedPlanError",
+    "worst_exit_code",
+]
