@@ -65,7 +65,7 @@ soak: .venv/made-from-dev.lock services ## Run the long tests
 lock: .venv/made-from-dev.lock ## Write the lock files anew
 	@scripts/lock
 
-services: ## Install PostgreSQL and MariaDB where they are missing
+services: ## Install PostgreSQL, MariaDB and PgBouncer where they are missing
 	@scripts/install_services
 
 clean: ## Remove the environment and everything built

@@ -128,7 +128,7 @@ def start_postgres(binaries: Path, directory: Path, *, tls: bool = False) -> Run
     lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
     with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.writelines(lines)
-    port = _start_on_free_port(binaries, data, home)
+    port = _start_onfree_port(binaries, data, home)
     pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
     running = Running(
         name=directory.name,
@@ -144,10 +144,10 @@ def start_postgres(binaries: Path, directory: Path, *, tls: bool = False) -> Run
     return running
 
 
-def _start_on_free_port(binaries: Path, data: Path, home: Path) -> int:
+def _start_onfree_port(binaries: Path, data: Path, home: Path) -> int:
     log = home / "log"
     for attempt in range(3):  # between finding a port and taking it, another program may
-        port = _free_port()
+        port = free_port()
         start: list[Any] = [binaries / "pg_ctl", "-D", data, "-l", log, "-o", f"-p {port}"]
         try:
             _run([*start, "-w", "-t", str(START_TIMEOUT_S), "start"], home, log)
@@ -187,14 +187,14 @@ def start_mariadb(
     data, scratch = home / "data", home / "tmp"
     scratch.mkdir()
     _own(scratch)
-    user = _server_user()
+    user = server_user()
     as_user = [f"--user={user.pw_name}"] if user else []
     install = shutil.which("mariadb-install-db") or "/usr/bin/mariadb-install-db"
     _run(
         [install, "--no-defaults", f"--datadir={data}", f"--tmpdir={scratch}", "--skip-test-db"],
         home,
     )
-    port, log, start_file = _free_port(), home / "log", home / "start.sql"
+    port, log, start_file = free_port(), home / "log", home / "start.sql"
     quoted = PASSWORD.replace("'", "''")
     accounts = [
         f"GRANT ALL ON *.* TO '{name}'@'%' IDENTIFIED BY '{quoted}' WITH GRANT OPTION;\n"
@@ -290,7 +290,7 @@ def _url(scheme: str, user: str, port: int) -> str:
     return f"{scheme}://{user}:{quote(PASSWORD, safe='')}@{HOST}:{port}"
 
 
-def _server_user() -> pwd.struct_passwd | None:
+def server_user() -> pwd.struct_passwd | None:
     """Return whom to become: servers refuse root; None means to stay who we are."""
     if os.geteuid() != 0:
         return None
@@ -303,7 +303,7 @@ def _server_user() -> pwd.struct_passwd | None:
 
 
 def _own(path: Path) -> None:
-    if user := _server_user():
+    if user := server_user():
         os.chown(path, user.pw_uid, user.pw_gid)
 
 
@@ -327,7 +327,7 @@ def _reachable(binaries: Path, home: Path) -> Path:
     return copy / binaries.parent.name / "bin"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -354,7 +354,7 @@ def _run(
     check: bool = True,
     demote: bool = True,
 ) -> int:
-    user = _server_user() if demote else None
+    user = server_user() if demote else None
     identity: dict[str, Any] = {}
     if user:
         identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
