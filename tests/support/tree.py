@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 _WRITTEN = {"", ".c", ".csv", ".json", ".lock", ".md", ".mako", ".py", ".sql", ".toml", ".yaml"}
-_MADE_BY_TOOLS = {"__pycache__", ".cache"}
+_MADE_BY_TOOLS = {"__pycache__", ".cache", ".git"}  # .git is a file in a second worktree
 
 
 def files(*folders: str, suffix: str | None = None) -> Iterator[Path]:
@@ -32,7 +32,7 @@ def _is_made(path: Path) -> bool:
 
 def everything() -> Iterator[Path]:
     """Yield every text file that belongs to the project."""
-    yield from (path for path in sorted(ROOT.iterdir()) if path.is_file())
+    yield from (path for path in sorted(ROOT.iterdir()) if path.is_file() and not _is_made(path))
     yield from files(".ci", "bench", "docs", "requirements", "scripts", "src", "tests")
 
 
