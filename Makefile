@@ -49,7 +49,7 @@ docs: .venv/made-from-dev.lock ## Write the generated reference pages anew
 	$(BIN)/python scripts/render_docs.py
 
 types-report: .venv/made-from-dev.lock services ## Write down which type cases pass, and the pages
-	RIVET_TEST_REQUIRE=postgresql,mysql,kernel $(BIN)/python -m pytest -q -n $(WORKERS) \
+	RIVET_TEST_REQUIRE=postgresql,mysql,mysql9,kernel $(BIN)/python -m pytest -q -n $(WORKERS) \
 		tests/conformance/test_types.py --types-report
 	$(BIN)/python scripts/render_docs.py
 
@@ -65,8 +65,9 @@ soak: .venv/made-from-dev.lock services ## Run the long tests
 lock: .venv/made-from-dev.lock ## Write the lock files anew
 	@scripts/lock
 
-services: ## Install PostgreSQL, MariaDB and PgBouncer where they are missing
+services: ## Install PostgreSQL, MariaDB and PgBouncer where they are missing, fetch MySQL
 	@scripts/install_services
+	@scripts/install_mysql
 
 clean: ## Remove the environment and everything built
 	rm -rf .venv build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -36,3 +36,12 @@ def test_tls_server_serves_both_kinds_of_connection(tls_postgres, mode, encrypte
 @pytest.mark.live("mysql")
 def test_mariadb_logs_rows(mariadb):
     assert mariadb.execute("SELECT @@binlog_format, @@log_bin") == [("ROW", "1")]
+
+
+@pytest.mark.live("mysql9")
+def test_mysql_logs_rows_and_has_gtids(mysql9):
+    ((version, mode, log, gtid),) = mysql9.execute(
+        "SELECT @@version, @@global.sql_mode, @@log_bin, @@gtid_mode"
+    )
+    assert int(version.split(".")[0]) >= 9
+    assert ("PIPES_AS_CONCAT" in mode, log, gtid) == (True, "1", "ON")

@@ -1,0 +1,68 @@
+"""Reading a real MySQL, which differs from MariaDB in logins, variables, types and statistics."""
+
+from __future__ import annotations
+
+import uuid
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from rivet.errors import SourceAuthError
+from rivet.model.source import SessionSettings, SourceAddress, TlsMode, TlsOptions
+from rivet.redact import Secret
+from rivet.sources.mysql import connect
+
+pytestmark = pytest.mark.live("mysql9")
+
+PASSWORD = "p@ss:w/rd?#%41 '$ä😀"
+
+
+def opened(url: str, tls: TlsOptions | None = None, **settings):
+    return connect(SourceAddress("mysql", url=Secret(url), tls=tls), SessionSettings(**settings))
+
+
+@pytest.fixture
+def stranger(mysql9):
+    """The URL of a user whom the server has never let in, so that it has no digest of him yet."""
+    name, address = f"u_{uuid.uuid4().hex[:8]}", urlsplit(mysql9.url)
+    quoted = PASSWORD.replace("'", "''")
+    mysql9.execute(f"CREATE USER {name} IDENTIFIED BY '{quoted}'; GRANT SELECT ON *.* TO {name}")
+    yield f"mysql://{name}:{quote(PASSWORD, safe='')}@127.0.0.1:{address.port}/{mysql9.name}"
+    mysql9.execute(f"DROP USER {name}")
+
+
+@pytest.mark.parametrize("mode", [TlsMode.VERIFY_FULL, TlsMode.DISABLE])
+def test_a_first_login_by_caching_sha2(mysql9, stranger, mode):
+    """With TLS the password is sent, without it under its RSA key; then the digest does."""
+    tls = TlsOptions(mode, mysql9.home / "ca.crt" if mode is TlsMode.VERIFY_FULL else None)
+    wrong = stranger.replace(quote("p@ss"), "no")
+    with pytest.raises(SourceAuthError) as caught:
+        opened(wrong, tls)
+    assert "no:w" not in f"{caught.value} {caught.value!r}"
+    for _ in range(2):
+        with opened(stranger, tls) as session:
+            assert session.scalar("SELECT 1") == "1"
+            cipher = session.scalar(
+                "SELECT VARIABLE_VALUE FROM performance_schema.session_status"
+                " WHERE VARIABLE_NAME = 'Ssl_cipher'"
+            )
+    assert bool(cipher) is (mode is TlsMode.VERIFY_FULL)
+
+
+def test_settings_that_could_change_a_value_are_pinned(mysql9):
+    with opened(mysql9.url, statement_timeout_s=7.5, lock_timeout_s=11) as session:
+        wanted = {
+            "time_zone": "+00:00",
+            "sql_mode": "NO_ENGINE_SUBSTITUTION",
+            "sql_select_limit": "18446744073709551615",
+            "character_set_results": "utf8mb4",
+            "transaction_isolation": "REPEATABLE-READ",
+            "transaction_read_only": "1",
+            "lock_wait_timeout": "11",
+            "max_execution_time": "7500",
+            "net_write_timeout": "3600",
+        }
+        found = {name: session.scalar(f"SELECT @@SESSION.{name}") for name in wanted}
+        assert found == wanted
+        assert session.server_version().startswith("MySQL 9")
+        assert session.proxy_note() is None
