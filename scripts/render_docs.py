@@ -119,6 +119,17 @@ def _paragraphs(help_text: str) -> str:
     return "\n".join(re.sub(r"^(Example: )(.*)$", r"\1`\2`", line) for line in lines)
 
 
+_REFERENCES = """## Values from outside
+
+`${NAME}` stands for a parameter (`--param NAME=value`) or, where there is none, for a variable
+of the environment. One that is not set is an error, an empty one is empty, and `${}` is
+nothing. Values are put in after the YAML is read: whatever a value holds (line ends, `#`, `: `,
+quotes, `${`), it stays within the text, number or flag in which its reference stands, and
+cannot add a key or an export. A whole unquoted value keeps its meaning: `${SIZE}` is a number
+where SIZE is `64`, and a flag where it is `true`. References in comments are not looked up.
+"""
+
+
 def config_page() -> str:
     """Describe every section and key of the configuration."""
     from rivet.config.schema import config_schema
@@ -126,6 +137,7 @@ def config_page() -> str:
     schema = config_schema()
     sections = {"": schema, **schema.get("$defs", {})}
     text = f"# Configuration\n\n{_MADE}\n`rivet schema config` prints the same as JSON Schema.\n"
+    text += f"\n{_REFERENCES}"
     for name, section in sections.items():
         if "properties" not in section:
             continue

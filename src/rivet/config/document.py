@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
     from rivet.config.problem import Path
+    from rivet.config.substitute import References
 
 _MAX_DEPTH: Final = 60
 _MAX_VALUES: Final = 100_000
@@ -74,11 +75,12 @@ def _fail(message: str, offset: int | None, hint: str | None = None) -> NoReturn
     raise SyntaxProblem(message, offset, hint)
 
 
-def parse(text: str) -> Document:
+def parse(text: str, references: References | None = None) -> Document:
     """Read one YAML document.
 
     Args:
         text: Without byte-order mark.
+        references: What is put into its scalars; None leaves them as they are.
 
     Raises:
         SyntaxProblem: It is not YAML, holds several documents, writes a key twice, or is nested
@@ -109,7 +111,7 @@ def parse(text: str) -> Document:
         raise SyntaxProblem(_wording(None), None, _hint(text, None)) from error
     if node is None:
         return Document(None, {})
-    builder = _Builder()
+    builder = _Builder(references)
     return Document(builder.value(node, ()), builder.offsets)
 
 
@@ -146,7 +148,8 @@ def _line_at(text: str, offset: int) -> str:
 class _Builder:
     """Turns nodes into data; expansion of aliases is counted, so that no bomb goes off."""
 
-    def __init__(self) -> None:
+    def __init__(self, references: References | None) -> None:
+        self._references = references
         self.offsets: dict[Path, int] = {}
         self._values = 0
         self._open: set[int] = set()
@@ -165,7 +168,7 @@ class _Builder:
             _fail(msg, offset, "write the value without a tag")
         self.offsets.setdefault(path, offset)
         if isinstance(node, ScalarNode):
-            return _scalar(node)
+            return self._scalar(node)
         if id(node) in self._open:
             _fail("an alias inside its own anchor never ends", offset)
         self._open.add(id(node))
@@ -201,7 +204,25 @@ class _Builder:
         if not isinstance(node, ScalarNode):
             hint = "put quotes around a value that begins with { or ["
             _fail("a key must be text", node.start_mark.index, hint)
-        return str(node.value)
+        return self._put_in(str(node.value))
+
+    def _put_in(self, text: str) -> str:
+        return text if self._references is None else self._references.put_in(text)
+
+    def _scalar(self, node: ScalarNode) -> Any:  # noqa: ANN401 - any YAML value
+        written = str(node.value)
+        text = self._put_in(written)
+        is_put_in = self._references is not None and self._references.holds(written)
+        # What is put in is not known to the parser, which takes its placeholder for text.
+        is_text = str(node.ctag) == f"{_STANDARD}str" and not (is_put_in and _is_untagged(node))
+        if node.style is not None or is_text:
+            return text
+        if text in _NULLS:
+            # A password may be `null` or `~`; only an empty value is none.
+            return text if text and is_put_in else None
+        if text in _BOOLS:
+            return _BOOLS[text]
+        return _number(text)
 
     def _merge(self, node: Node, path: Path, result: dict[str, Any]) -> None:
         from ruamel.yaml.nodes import SequenceNode
@@ -216,16 +237,10 @@ class _Builder:
                 result.setdefault(key, value)
 
 
-def _scalar(node: ScalarNode) -> Any:  # noqa: ANN401 - any YAML value
-    text = str(node.value)
-    tag = str(node.ctag)
-    if node.style is not None or tag == f"{_STANDARD}str":
-        return text
-    if text in _NULLS:
-        return None
-    if text in _BOOLS:
-        return _BOOLS[text]
-    return _number(text)
+def _is_untagged(node: ScalarNode) -> bool:
+    written = node.start_mark.buffer[node.start_mark.index : node.end_mark.index]
+    head, _, _ = str(written).partition(str(node.value)[:1])
+    return "!" not in head
 
 
 def _number(text: str) -> Any:  # noqa: ANN401 - text or a number

@@ -1,4 +1,4 @@
-"""Read a configuration: text, substitution, YAML, models, rules; the first error wins."""
+"""Read a configuration: text, YAML, substitution, models, rules; the first error wins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rivet.config.lint import refuse_missing
 from rivet.config.models import Config
 from rivet.config.problem import FILE_UNREADABLE, YAML_INVALID, Problem
 from rivet.config.rules import check
-from rivet.config.substitute import Substituted, substitute, unused_params
+from rivet.config.substitute import References, unused_params
 from rivet.config.wording import first_problem
 from rivet.errors import ConfigError, ConfigSyntaxError
 
@@ -81,12 +81,12 @@ def config_from_text(
     params = dict(params or {})
     where = f"config file '{shown or path}'"
     text = text.removeprefix(_MARK)
-    substituted = substitute(
+    references = References(
         text, params=params, env=os.environ if env is None else env, where=where
     )
-    reporter = _Reporter(where, text, substituted)
+    reporter = _Reporter(where, text, references)
     try:
-        document = parse(substituted.text)
+        document = parse(references.text, references)
     except SyntaxProblem as problem:
         reporter.fail(problem.offset, problem.message, problem.hint, YAML_INVALID, problem)
     try:
@@ -260,12 +260,12 @@ def _warnings(config: Config) -> tuple[str, ...]:
 
 
 class _Reporter:
-    """Turns offsets in the substituted text into lines and columns of the file."""
+    """Turns offsets into lines and columns of the file."""
 
-    def __init__(self, where: str, text: str, substituted: Substituted) -> None:
+    def __init__(self, where: str, text: str, references: References) -> None:
         self._where = where
         self._text = text
-        self._substituted = substituted
+        self._references = references
 
     def fail(
         self, offset: int | None, message: str, hint: str | None, code: str, cause: Exception
@@ -273,11 +273,11 @@ class _Reporter:
         line = column = None
         place = self._where
         if offset is not None:
-            original = min(self._substituted.original_offset(offset), len(self._text))
+            original = min(offset, len(self._text))
             line = self._text.count("\n", 0, original) + 1
             column = original - (self._text.rfind("\n", 0, original) + 1) + 1
             place = f"{place}, line {line}, column {column}"
-        masked = self._substituted.masked
+        masked = self._references.shown
         msg = f"{place}: {masked(message)}"
         raise ConfigSyntaxError(
             msg,

@@ -6,8 +6,6 @@ A name that is not set is an error, never an empty text. Values are never shown 
 from __future__ import annotations
 
 import re
-import sys
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,36 +18,24 @@ if TYPE_CHECKING:
 _REFERENCE: Final = re.compile(r"\$\{([^}\n]*)\}")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SHORTEST_MASKED: Final = 3
+# Private planes: no document needs them, and YAML takes them for letters.
+_FIRST: Final = 0xF0000
+_MOST_REFERENCES: Final = 60_000
+_PAD: Final = chr(0x100000)
+_PLACEHOLDER: Final = re.compile(f"[{chr(_FIRST)}-{chr(_FIRST + _MOST_REFERENCES)}]{_PAD}*")
 
 
 @dataclass(frozen=True, slots=True)
 class Substituted:
-    """Text after substitution, with the way back to where it came from.
+    """Text after substitution.
 
     Attributes:
         text: The result.
-        anchors: Pairs of offsets (in the result, in the original) where literal text begins.
         values: The values that came from the environment, by name; for masking only.
     """
 
     text: str
-    anchors: tuple[tuple[int, int], ...]
     values: Mapping[str, str]
-
-    def original_offset(self, offset: int) -> int:
-        """Return where in the original text this offset of the result comes from."""
-        index = bisect_right(self.anchors, (offset, sys.maxsize)) - 1
-        start, origin = self.anchors[max(index, 0)]
-        following = self.anchors[index + 1][1] if index + 1 < len(self.anchors) else None
-        position = origin + offset - start
-        return position if following is None else min(position, following)
-
-    def masked(self, text: str) -> str:
-        """Write `${NAME}` again for every environment value that `text` shows."""
-        for name, value in sorted(self.values.items(), key=lambda item: -len(item[1])):
-            if len(value) >= _SHORTEST_MASKED:
-                text = text.replace(value, f"${{{name}}}")
-        return text
 
 
 def substitute(
@@ -69,24 +55,93 @@ def substitute(
         SecretNotFoundError: A name is set nowhere; the hint says how to set it.
         ConfigError: A value holds a NUL character.
     """
-    pieces: list[str] = []
-    anchors = [(0, 0)]
     values: dict[str, str] = {}
-    length = read = 0
-    for match in _REFERENCE.finditer(text):
+
+    def put_in(match: re.Match[str]) -> str:
         name = match[1]
-        literal = text[read : match.start()]
         line = text.count("\n", 0, match.start()) + 1
         value = _value(name, params, env, f"{where}, line {line}")
         if name and name not in params:
             values[name] = value
-        anchors.append((length + len(literal), match.start()))
-        pieces += (literal, value)
-        length += len(literal) + len(value)
-        read = match.end()
-        anchors.append((length, read))
-    pieces.append(text[read:])
-    return Substituted("".join(pieces), tuple(anchors), values)
+        return value
+
+    return Substituted(_REFERENCE.sub(put_in, text), values)
+
+
+class References:
+    """`${NAME}` in a document, put in after it is parsed: each value is part of one scalar.
+
+    Before parsing, every reference becomes a placeholder of the same length, of characters that
+    mean nothing to YAML: nothing in a value can end a text, add a key or begin a comment, and every
+    place in the text stays that of the file. A reference in a comment is not looked up.
+
+    Args:
+        text: The document as it was written.
+        params: Take precedence over `env`.
+        env: The environment.
+        where: How messages name the document.
+
+    Raises:
+        ConfigError: The text holds characters that placeholders are made of.
+    """
+
+    def __init__(
+        self, text: str, *, params: Mapping[str, str], env: Mapping[str, str], where: str
+    ) -> None:
+        self._original = text
+        self._params = params
+        self._env = env
+        self._where = where
+        self._offsets: list[int] = []
+        self._values: dict[str, str] = {}
+        if found := _PLACEHOLDER.search(text):
+            line = text.count("\n", 0, found.start()) + 1
+            msg = f"{where}, line {line}: a character of a private plane, U+{ord(found[0][0]):X}"
+            raise ConfigError(msg, hint="keep it in a file, or in an environment variable")
+        self.text = _REFERENCE.sub(self._placeholder, text)
+
+    def _placeholder(self, match: re.Match[str]) -> str:
+        place = len(self._offsets)
+        if place >= _MOST_REFERENCES:
+            msg = f"{self._where}: more than {_MOST_REFERENCES:,} references such as ${{NAME}}"
+            raise ConfigError(msg)
+        self._offsets.append(match.start())
+        return chr(_FIRST + place) + _PAD * (len(match[0]) - 1)
+
+    def holds(self, text: str) -> bool:
+        """Whether a piece of the parsed text holds a reference."""
+        return _PLACEHOLDER.search(text) is not None
+
+    def put_in(self, text: str) -> str:
+        """Return a scalar with its values; they are not looked at again.
+
+        Raises:
+            SecretNotFoundError: A name is set nowhere; the hint says how to set it.
+            ConfigError: A value holds a NUL character.
+        """
+        return _PLACEHOLDER.sub(self._value, text)
+
+    def _value(self, match: re.Match[str]) -> str:
+        offset = self._offsets[ord(match[0][0]) - _FIRST]
+        name = self._name(match)
+        line = self._original.count("\n", 0, offset) + 1
+        value = _value(name, self._params, self._env, f"{self._where}, line {line}")
+        if name and name not in self._params:
+            self._values[name] = value
+        return value
+
+    def _name(self, match: re.Match[str]) -> str:
+        offset = self._offsets[ord(match[0][0]) - _FIRST]
+        found = _REFERENCE.match(self._original, offset)
+        return found[1] if found else ""
+
+    def shown(self, text: str) -> str:
+        """Write `${NAME}` for every reference, and for every environment value `text` shows."""
+        text = _PLACEHOLDER.sub(lambda match: f"${{{self._name(match)}}}", text)
+        for name, value in sorted(self._values.items(), key=lambda item: -len(item[1])):
+            if len(value) >= _SHORTEST_MASKED:
+                text = text.replace(value, f"${{{name}}}")
+        return text
 
 
 def _value(name: str, params: Mapping[str, str], env: Mapping[str, str], where: str) -> str:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from rivet.config.document import parse
 from rivet.config.load import config_from_text
-from rivet.config.substitute import substitute
+from rivet.config.substitute import References, substitute
 from rivet.errors import ConfigError, ConfigSyntaxError, SecretNotFoundError
 
 TEXT = (
@@ -89,3 +90,70 @@ def test_a_value_of_the_environment_is_never_shown(line, tmp_path):
     with pytest.raises(ConfigError) as caught:
         config_from_text(f"{TEXT}{line}\n", tmp_path / "rivet.yaml", env=env)
     assert "sesame9" not in f"{caught.value} {caught.value.hint}"
+
+
+NASTY = [
+    "two\nlines",
+    "a\nexports: []",
+    "x # not a comment",
+    "key: value",
+    "- item",
+    "it's",
+    'say "so"',
+    "back\\slash\\n",
+    "{a: b}",
+    "[1, 2]",
+    "*alias",
+    "&anchor",
+    "!tag",
+    "%41",
+    "null",
+    "~",
+    "${OTHER}",
+    "|",
+    " blanks ",
+    "007",
+    "1e3",
+    "\u00e9\U0001f600",
+]
+
+
+@pytest.mark.parametrize("value", NASTY)
+@pytest.mark.parametrize(
+    "scalar",
+    ["${X}", "'${X}'", '"${X}"', "|-\n    ${X}", "{a: ${X}}", "[${X}]", "&here ${X}"],
+)
+def test_a_value_is_one_scalar_as_it_is(value, scalar):
+    where = "here"
+    references = References(f"k: {scalar}\n", params={}, env={"X": value}, where=where)
+    found = parse(references.text, references).data["k"]
+    while isinstance(found, dict | list):
+        found = found["a"] if isinstance(found, dict) else found[0]
+    assert getattr(found, "raw", found) == value
+
+
+@pytest.mark.parametrize("value", NASTY)
+def test_a_password_is_not_cut_short_and_adds_nothing(value, tmp_path):
+    text = TEXT.replace(
+        "{type: sqlite, path: '${DB}'}",
+        "{type: mysql, host: localhost, user: u, database: d, password: ${X}}",
+    )
+    config = config_from_text(text, tmp_path / "rivet.yaml", env={"X": value})
+    assert config.source.password.reveal() == value
+    assert [export.name for export in config.exports] == ["orders"]
+
+
+def test_numbers_and_flags_keep_their_meaning(tmp_path):
+    text = f"{TEXT}  skip_empty: ${{FLAG}}\n  max_file_size: ${{SIZE}}MB\n"
+    env = {"DB": "a.db", "FLAG": "true", "SIZE": "64"}
+    export = config_from_text(text, tmp_path / "rivet.yaml", env=env).exports[0]
+    assert export.skip_empty is True
+
+
+def test_a_comment_asks_for_nothing(tmp_path):
+    config_from_text(f"# ${{UNSET}}\n{TEXT}", tmp_path / "rivet.yaml", env={"DB": "a.db"})
+
+
+def test_a_character_of_placeholders_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"line 2: a character of a private plane, U\+F0001"):
+        config_from_text(f"# first\n# \U000f0001\n{TEXT}", tmp_path / "rivet.yaml", env={})
