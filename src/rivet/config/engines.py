@@ -20,6 +20,8 @@ class EngineForm:
         is_document: Stores documents: only `full` and `cdc` apply.
         takes_service: Understands libpq service files.
         is_readable: This version can read it.
+        kept_settings: Session settings that Rivet decides itself, so that `source.session` cannot,
+            in small letters; None for engines whose sessions have no settings to choose.
     """
 
     name: str
@@ -29,12 +31,51 @@ class EngineForm:
     is_document: bool = False
     takes_service: bool = False
     is_readable: bool = False
+    kept_settings: frozenset[str] | None = None
 
     @property
     def is_file(self) -> bool:
         """Whether the source is a file and not a server."""
         return self.port is None
 
+
+_KEPT_ON_POSTGRESQL: Final = frozenset(
+    {
+        "client_connection_check_interval",
+        "client_encoding",
+        "default_transaction_deferrable",
+        "default_transaction_isolation",
+        "default_transaction_read_only",
+        "idle_in_transaction_session_timeout",
+        "idle_session_timeout",
+        "lock_timeout",
+        "session_authorization",
+        "statement_timeout",
+        "synchronize_seqscans",
+        "transaction_deferrable",
+        "transaction_isolation",
+        "transaction_read_only",
+        "transaction_timeout",
+    }
+)
+_KEPT_ON_MYSQL: Final = frozenset(
+    {
+        "autocommit",
+        "character_set_client",
+        "character_set_connection",
+        "character_set_results",
+        "lock_wait_timeout",
+        "max_execution_time",
+        "max_statement_time",
+        "net_read_timeout",
+        "net_write_timeout",
+        "transaction_isolation",
+        "transaction_read_only",
+        "tx_isolation",
+        "tx_read_only",
+        "wait_timeout",
+    }
+)
 
 ENGINE_FORMS: Final = (
     EngineForm(
@@ -44,9 +85,17 @@ ENGINE_FORMS: Final = (
         port=5432,
         takes_service=True,
         is_readable=True,
+        kept_settings=_KEPT_ON_POSTGRESQL,
     ),
     EngineForm("sqlite", ("sqlite",), is_readable=True),
-    EngineForm("mysql", ("mysql", "mariadb"), ("mariadb",), port=3306, is_readable=True),
+    EngineForm(
+        "mysql",
+        ("mysql", "mariadb"),
+        ("mariadb",),
+        port=3306,
+        is_readable=True,
+        kept_settings=_KEPT_ON_MYSQL,
+    ),
     EngineForm("mssql", ("sqlserver", "mssql"), ("sqlserver",), port=1433),
     EngineForm("mongo", ("mongodb", "mongodb+srv"), ("mongodb",), port=27017, is_document=True),
     EngineForm("duckdb", ("duckdb",), is_readable=True),

@@ -19,7 +19,7 @@ from rivet.config.tuning import TuningConfig
 from rivet.model.columns import Mask
 from rivet.model.output import Compression, RowGroupStrategy
 from rivet.model.plan import DriftPolicy, Mode
-from rivet.model.types import InvalidPolicy
+from rivet.model.types import InvalidPolicy, JsonPolicy
 
 
 def _size(value: Any) -> Any:  # noqa: ANN401 - any YAML value
@@ -146,6 +146,12 @@ class TypesConfig(Section):
     tinyint1: Literal["bool", "int"] = Field(
         default="bool",
         description="What MySQL's tinyint(1) becomes; as bool, other values than 0 and 1 fail.",
+    )
+    json_label: JsonPolicy = Field(
+        default=JsonPolicy.JSON,
+        alias="json",
+        description="What JSON becomes whose database takes more than readers do: json, where each "
+        "value is checked and another one fails; text; or check, which asks before the first row.",
     )
 
 

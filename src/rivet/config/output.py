@@ -54,6 +54,7 @@ def column_rules(export: ExportConfig) -> ColumnRules:
         non_finite=types.non_finite,
         out_of_range=types.out_of_range,
         tinyint1_is_bool=types.tinyint1 == "bool",
+        json=types.json_label,
         is_strict=export.strict_types,
     )
 

@@ -72,6 +72,7 @@ class ResolvedTuning:
         is_memory_target_chosen: The user set it, so that it rules over the row count.
         is_statement_timeout_chosen: The user set it, so that it holds for a `query:` too.
         memory_threshold_mb: A chunk waits a little while the process holds more; 0 is no limit.
+        session: Names and values of `source.session`.
         max_statement_s: Server seconds to aim at per slice.
     """
 
@@ -96,6 +97,7 @@ class ResolvedTuning:
     is_batch_size_chosen: bool = False
     is_memory_target_chosen: bool = False
     is_statement_timeout_chosen: bool = False
+    session: tuple[tuple[str, str], ...] = ()
 
     @property
     def batch_rows(self) -> int:
@@ -130,6 +132,7 @@ class ResolvedTuning:
             statement_timeout_s=0 if is_query and not self.is_statement_timeout_chosen else timeout,
             lock_timeout_s=self.lock_timeout_s,
             connect_timeout_s=self.connect_timeout_s,
+            variables=dict(self.session),
         )
 
 
@@ -154,6 +157,7 @@ def resolve_tuning(config: Config, export: ExportConfig | None = None) -> Resolv
         is_batch_size_chosen="batch_size" in chosen,
         is_memory_target_chosen="batch_size_memory_mb" in chosen,
         is_statement_timeout_chosen="statement_timeout_s" in chosen,
+        session=tuple(config.source.session.items()),
         **(merged | chosen),
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from rivet.config.engines import EngineForm, engine_form, nearest_engine
 from rivet.config.export_rules import check_export
-from rivet.config.problem import CONNECTION, MODE_SETTING, PATH_UNSAFE, Problem
+from rivet.config.problem import CONNECTION, MODE_SETTING, OUT_OF_RANGE, PATH_UNSAFE, Problem
 from rivet.config.source_url import scheme_fault
 from rivet.config.wording import unknown_type
 from rivet.model.source import TlsMode
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _URL_KEYS: Final = ("url", "url_env", "url_file")
 _FIELD_KEYS: Final = ("host", "port", "user", "password", "password_env", "database")
 _UNSAFE_NAME: Final = re.compile(r"[/\\\x00-\x1f\x7f]|\.\.|\A\.|[\s.]\Z|\A\s")
+_SETTING_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _LONGEST_NAME: Final = 150
 
 
@@ -86,6 +87,7 @@ def _check_source(source: SourceConfig) -> EngineForm:
     if "${" not in url and (fault := scheme_fault(url, form, key="url")):
         raise fault
     _check_tls(source)
+    _check_session(source, form)
     mongo = source.mongo
     if mongo is not None and not form.is_document:
         raise Problem(("source", "mongo"), f"`source.mongo` does not go with `{source.type}`")
@@ -139,6 +141,22 @@ def _connection(key: str | None, message: str, *, hint: str | None = None) -> No
             else "for example `url_env: DATABASE_URL`"
         )
     raise Problem(path, message, hint=hint, code=CONNECTION)
+
+
+def _check_session(source: SourceConfig, form: EngineForm) -> None:
+    """Refuse settings that are no names, and those on which exact and bounded reading rests."""
+    if source.session and form.kept_settings is None:
+        message = f"`source.session` does not go with `{source.type}`: it has no such settings"
+        raise Problem(("source", "session"), message, hint="remove `session`", code=MODE_SETTING)
+    for name in source.session:
+        path = ("source", "session", name)
+        if not _SETTING_NAME.fullmatch(name):
+            message = f"`source.session` holds '{name[:60]}', which is no name of a setting"
+            raise Problem(path, message, hint="use a name such as TimeZone", code=OUT_OF_RANGE)
+        if name.lower() in (form.kept_settings or ()):
+            message = f"`source.session.{name}` is decided by Rivet: exact, bounded reads need it"
+            hint = f"remove `{name}`; time limits are set under `tuning`"
+            raise Problem(path, message, hint=hint, code=MODE_SETTING)
 
 
 def _check_tls(source: SourceConfig) -> None:

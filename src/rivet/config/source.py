@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from rivet.config.base import Flag, Port, Positive, SecretText, Section, Text
 from rivet.config.engines import TYPE_WORDS
@@ -60,6 +60,15 @@ class MongoConfig(Section):
     resume: Flag = Field(default=False, description="Resume at the last page; needs page_size.")
 
 
+def _switch(value: Any) -> Any:  # noqa: ANN401 - any YAML value
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return value
+
+
+SessionValue = Annotated[Text, BeforeValidator(_switch)]
+
+
 class SourceConfig(Section):
     """The database: a URL in one of three ways, separate fields, or a file."""
 
@@ -100,5 +109,10 @@ class SourceConfig(Section):
         description="What kind of server it is; chooses the tuning profile where none is set.",
     )
     tuning: TuningConfig | None = Field(default=None, description="Defaults for all exports.")
+    session: dict[Text, SessionValue] = Field(
+        default_factory=dict,
+        description="Settings of the server's sessions, such as TimeZone: what queries and views "
+        "mean by them; the role's own hold without it.",
+    )
     tls: TlsConfig | None = Field(default=None, description="Protection of the connection.")
     mongo: MongoConfig | None = Field(default=None, description="Settings of document sources.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from rivet.model.types import Fidelity, InvalidPolicy, LogicalType
+from rivet.model.types import Fidelity, InvalidPolicy, JsonPolicy, LogicalType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +79,8 @@ class ColumnRules:
         non_finite: NaN and infinities in decimals.
         out_of_range: Temporal values outside what the file can hold; None is the engine's default.
         tinyint1_is_bool: MySQL's `tinyint(1)` is a bool, in which other values than 0 and 1 fail.
+        json: JSON columns whose database takes values that are no JSON by RFC 8259, or that
+            readers refuse.
         is_strict: A column that only has a text form is an error.
     """
 
@@ -92,6 +94,7 @@ class ColumnRules:
     non_finite: InvalidPolicy = InvalidPolicy.FAIL
     out_of_range: InvalidPolicy | None = None
     tinyint1_is_bool: bool = True
+    json: JsonPolicy = JsonPolicy.JSON
     is_strict: bool = False
 
     @property

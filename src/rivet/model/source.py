@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rivet.redact import Secret
 
 
@@ -63,12 +65,15 @@ class SessionSettings:
         lock_timeout_s: The most seconds a statement may wait for a lock; 0 is no limit.
         connect_timeout_s: The most seconds to wait for a connection.
         application_name: What the server's activity views show.
+        variables: Server settings that the user chose by name, such as `TimeZone`; they hold in
+            every statement that reads, and the engine has not set them otherwise.
     """
 
     statement_timeout_s: float = 300.0
     lock_timeout_s: float = 30.0
     connect_timeout_s: float = 10.0
     application_name: str = "rivet"
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,18 @@ class InvalidPolicy(StrEnum):
     TEXT = "text"
 
 
+class JsonPolicy(StrEnum):
+    """What a JSON column becomes where its database takes more than JSON by RFC 8259.
+
+    `JSON` labels it and fails at a value that is none; `TEXT` never labels it; `CHECK` asks the
+    source before the first row and labels it where every value is JSON.
+    """
+
+    JSON = "json"
+    TEXT = "text"
+    CHECK = "check"
+
+
 @dataclass(frozen=True, slots=True)
 class LogicalType:
     """One logical type.

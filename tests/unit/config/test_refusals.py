@@ -299,3 +299,25 @@ def test_plain_data_is_refused_in_the_same_words():
     with pytest.raises(ConfigSyntaxError, match="unknown key `typ` in `source`") as caught:
         config_from_dict({"source": {"typ": "sqlite"}, "exports": []})
     assert caught.value.line is None
+
+
+PG = "source:\n  type: postgresql\n  url_env: U\n  session: {%s}\n" + SERVER_TAIL
+OF_A_SESSION = [
+    ("bad-name: x", "bad-name", "no name of a setting"),
+    ("client_encoding: LATIN1", "client_encoding", "decided by Rivet"),
+    ("Statement_Timeout: 5", "Statement_Timeout", "decided by Rivet"),
+    ("TimeZone: [a]", "TimeZone", "must be text"),
+    ("TimeZone: ''", "TimeZone", "must not be empty"),
+]
+
+
+@pytest.mark.parametrize(("keys", "at", "words"), OF_A_SESSION)
+def test_a_setting_of_sessions_that_cannot_be_chosen_is_refused_by_name(tmp_path, keys, at, words):
+    error = refused(PG % keys, tmp_path)
+    assert words in error.message
+    assert f"source.session.{at}" in error.message or at in error.message
+
+
+def test_settings_of_sessions_need_a_server(tmp_path):
+    error = refused(FULL.replace("  path:", "  session: {TimeZone: UTC}\n  path:"), tmp_path)
+    assert "`source.session` does not go with `sqlite`" in error.message

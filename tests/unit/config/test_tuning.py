@@ -86,3 +86,11 @@ def test_a_query_has_no_timeout_but_a_chosen_one():
 def test_without_an_export():
     config = config_from_dict({"source": SOURCE, "exports": [EXPORT]})
     assert resolve_tuning(config).profile == "balanced"
+
+
+def test_settings_of_sessions_are_texts_as_they_are_written():
+    source = {"type": "postgresql", "url_env": "U"}
+    source["session"] = {"TimeZone": "UTC", "app.tenant": "7", "transform_null_equals": True}
+    tuned = resolve_tuning(config_from_dict({"source": source, "exports": [EXPORT]}))
+    chosen = {"TimeZone": "UTC", "app.tenant": "7", "transform_null_equals": "on"}
+    assert tuned.session_settings().variables == chosen
