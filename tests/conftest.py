@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "support.servers",
+    "support.standby",
     "support.mysqlserver",
     "support.engines",
     "support.cli",

@@ -45,3 +45,14 @@ def test_mysql_logs_rows_and_has_gtids(mysql9):
     )
     assert int(version.split(".")[0]) >= 9
     assert ("PIPES_AS_CONCAT" in mode, log, gtid) == (True, "1", "ON")
+
+
+def test_a_standby_follows_its_primary(standby_pair):
+    standby_pair.primary.execute("CREATE TABLE t AS SELECT 1 AS a")
+    standby_pair.catch_up()
+    standby_pair.pause()
+    standby_pair.primary.execute("INSERT INTO t VALUES (2)")
+    assert standby_pair.standby.execute("SELECT a, pg_is_in_recovery() FROM t") == [(1, True)]
+    standby_pair.resume()
+    standby_pair.catch_up()
+    assert standby_pair.standby.execute("SELECT count(*) FROM t") == [(2,)]

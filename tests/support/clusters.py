@@ -128,7 +128,7 @@ def start_postgres(binaries: Path, directory: Path, *, tls: bool = False) -> Run
     lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
     with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.writelines(lines)
-    port = _start_onfree_port(binaries, data, home)
+    port = start_on_free_port(binaries, data, home)
     pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
     running = Running(
         name=directory.name,
@@ -144,7 +144,7 @@ def start_postgres(binaries: Path, directory: Path, *, tls: bool = False) -> Run
     return running
 
 
-def _start_onfree_port(binaries: Path, data: Path, home: Path) -> int:
+def start_on_free_port(binaries: Path, data: Path, home: Path) -> int:
     log = home / "log"
     for attempt in range(3):  # between finding a port and taking it, another program may
         port = free_port()

@@ -83,7 +83,7 @@ def start_mysql(
         )
     )
     clusters._own(start_file)
-    port, user = clusters._free_port(), clusters._server_user()
+    port, user = clusters.free_port(), clusters.server_user()
     certificate, key = clusters.make_certificates(home)
     chosen = {**_SETTINGS, **(settings or {}), "ssl-cert": str(certificate), "ssl-key": str(key)}
     command: list[Any] = [*program, f"--port={port}", f"--bind-address={clusters.HOST}"]
