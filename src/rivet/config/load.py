@@ -17,6 +17,7 @@ from rivet.config.rules import check
 from rivet.config.substitute import References, unused_params
 from rivet.config.wording import first_problem
 from rivet.errors import ConfigError, ConfigSyntaxError
+from rivet.openfile import FileTooLargeError, NotRegularFileError, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,11 +172,15 @@ def _has_no_query_file(config: Config) -> bool:
 def _read(path: Path) -> str:
     where = f"config file '{path}'"
     try:
-        if path.is_dir():
-            msg = f"{where} is a folder"
-            raise ConfigError(msg, hint="name the YAML file itself", code=FILE_UNREADABLE)
-        with path.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
+        raw = read_regular(path, max_bytes=_MAX_BYTES)
+    except NotRegularFileError as error:
+        msg = f"{where} cannot be read: {error.strerror}"
+        hint = "name the YAML file itself"
+        raise ConfigError(msg, hint=hint, code=FILE_UNREADABLE) from error
+    except FileTooLargeError as error:
+        msg = f"{where} is larger than {_MAX_BYTES // 1024**2} MB"
+        hint = "name the YAML file, not a data file"
+        raise ConfigError(msg, hint=hint, code=FILE_UNREADABLE) from error
     except FileNotFoundError as error:
         msg = f"{where} not found"
         hint = "check the path, or run `rivet demo DIR` for a complete example with its rivet.yaml"
@@ -184,9 +189,6 @@ def _read(path: Path) -> str:
         reason = getattr(error, "strerror", None) or "the path is not one"
         msg = f"cannot read {where}: {reason}"
         raise ConfigError(msg, hint="check its permissions", code=FILE_UNREADABLE) from error
-    if len(raw) > _MAX_BYTES:
-        msg = f"{where} is larger than {_MAX_BYTES // 1024**2} MB"
-        raise ConfigError(msg, hint="name the YAML file, not a data file", code=FILE_UNREADABLE)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -21,6 +21,7 @@ from rivet.errors import ConfigError, SecretNotFoundError, UnknownEngineError
 from rivet.model.quality import DEFAULT_UNIQUE_ENTRIES, QualityRules
 from rivet.model.shape import ChunkRules
 from rivet.model.source import SourceAddress, TlsOptions
+from rivet.openfile import read_regular
 from rivet.redact import Secret
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _variable(name: str, key: str, env: Mapping[str, str]) -> str:
 def _secret_file(name: str, base_dir: Path) -> str:
     path = base_dir / Path(name).expanduser()
     try:
-        text = path.read_text(encoding="utf-8").strip() if _is_small(path) else ""
+        text = read_regular(path, max_bytes=_MAX_FILE_BYTES).decode().strip()
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         msg = f"source.url_file '{name}' cannot be read: {reason}"
@@ -147,10 +148,6 @@ def _secret_file(name: str, base_dir: Path) -> str:
         msg = f"source.url_file '{name}' is empty or holds no URL"
         raise SecretNotFoundError(msg, hint="write the URL into it", code=SECRET_UNSET, file=name)
     return text
-
-
-def _is_small(path: Path) -> bool:
-    return path.stat().st_size <= _MAX_FILE_BYTES
 
 
 def resolve_query_file(
@@ -177,12 +174,11 @@ def resolve_query_file(
         hint = "put the file into the configuration's folder"
         raise ConfigError(msg, hint=hint, code=EXPORT_SOURCE, export=export.name)
     try:
-        if not path.is_file() or not _is_small(path):
-            reason = "is larger than 1 MB" if path.is_file() else "does not exist"
-            msg = f"{where} {reason}"
-            hint = "paths start at the configuration's folder"
-            raise ConfigError(msg, hint=hint, code=EXPORT_SOURCE, export=export.name)
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path, max_bytes=_MAX_FILE_BYTES).decode("utf-8-sig")
+    except FileNotFoundError as error:
+        msg = f"{where} does not exist"
+        hint = "paths start at the configuration's folder"
+        raise ConfigError(msg, hint=hint, code=EXPORT_SOURCE, export=export.name) from error
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{where} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}"
         hint = "make it a readable UTF-8 file"

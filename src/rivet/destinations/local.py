@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -27,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rivet.destinations.base import DestinationCapabilities, ObjectInfo
 from rivet.errors import DestinationError, ObjectExistsError
 from rivet.model.diskerrors import disk_errors
+from rivet.openfile import FileTooLargeError, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +37,8 @@ __all__ = ["CAPABILITIES", "LocalDestination", "Options", "open"]
 
 CAPABILITIES: Final = DestinationCapabilities(name="local", is_listable=True, has_atomic_put=True)
 
-_STAGING_PREFIX: Final = ".rivet-"
+# What `_staged_name` makes, and nothing else, is ever swept.
+_STAGED: Final = re.compile(r"\.rivet-(.+)-[0-9]+-[0-9a-f]{8}\.tmp")
 _TEMPORARY_SUFFIX: Final = ".tmp"
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 
@@ -138,14 +141,13 @@ class LocalDestination:
         target = self._target(name)
         with disk_errors("cannot read", target):
             try:
-                with target.open("rb") as file:
-                    data = file.read(max_bytes + 1)
+                return read_regular(target, max_bytes=max_bytes)
             except FileNotFoundError:
                 return None
-        if len(data) > max_bytes:
-            msg = f"cannot read {target}: it is larger than {max_bytes:,} bytes"
-            raise DestinationError(msg, code="RIVET_DESTINATION_TOO_LARGE", path=str(target))
-        return data
+            except FileTooLargeError as error:
+                msg = f"cannot read {target}: it is larger than {max_bytes:,} bytes"
+                code = "RIVET_DESTINATION_TOO_LARGE"
+                raise DestinationError(msg, code=code, path=str(target)) from error
 
     def stat(self, name: str) -> ObjectInfo | None:
         """Return a file's size, None where there is no such file."""
@@ -224,12 +226,17 @@ def _is_staged(name: str) -> bool:
 
 
 def _staged_name() -> str:
-    return f"{_own_prefix()}{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}"
+    return f".rivet-{_host()}-{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}"
 
 
-def _own_prefix() -> str:
-    # a lock is only believed on the machine that took it
-    return f"{_STAGING_PREFIX}{socket.gethostname()}-"
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _is_own(name: str) -> bool:
+    """Whether a name is a staging folder's or probe's of this machine, which alone sees locks."""
+    match = _STAGED.fullmatch(name)
+    return match is not None and match[1] == _host()
 
 
 def _make_folder(folder: Path) -> None:
@@ -261,7 +268,8 @@ def _lock(folder: Path) -> int | None:
     """
     import fcntl  # not on every system; `open` says so in words
 
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(folder, flags)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -274,11 +282,10 @@ def _lock(folder: Path) -> int | None:
 
 
 def _sweep(root: Path) -> None:
-    prefix = _own_prefix()
     with disk_errors("cannot list", root), os.scandir(root) as entries:
-        found = [Path(entry.path) for entry in entries if entry.name.startswith(prefix)]
+        found = [Path(entry.path) for entry in entries if _is_own(entry.name)]
     for folder in found:
-        with suppress(OSError):  # locked: its process lives
+        with suppress(OSError):  # locked: its process lives; or no folder, but a probe or a link
             lock = _lock(folder)
             if lock is not None:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from rivet.openfile import make_private_folder
 from rivet.redact import redact, redacted
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def write_run_files(report: ExportReport, base_dir: Path) -> Path | None:
         return None
     folder = base_dir / ".rivet" / "runs" / report.run_id
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for one in (folder.parent.parent, folder.parent, folder):
+            make_private_folder(one)
         body = json.dumps(redacted(summary_json(report)), indent=2, ensure_ascii=False)
         (folder / "summary.json").write_text(body + "\n", encoding="utf-8")
         (folder / "summary.md").write_text(redact(summary_markdown(report)), encoding="utf-8")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from rivet.errors import ConfigError, SourceAuthError, SourceError
+from rivet.openfile import NotRegularFileError, open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,14 +62,13 @@ def check_file(path: Path) -> None:
         SourceAuthError: It may not be read.
     """
     try:
-        with path.open("rb"):
-            pass
+        os.close(open_regular(path))
     except FileNotFoundError as error:
         msg = f"no database file at {path}"
         hint = "check the path; relative paths start at the folder of the configuration"
         raise SourceError(msg, hint=hint) from error
-    except IsADirectoryError as error:
-        msg = f"{path} is a folder, not a database file"
+    except NotRegularFileError as error:
+        msg = f"{path} is no database file: {error.strerror}"
         raise SourceError(msg, hint="name the file itself") from error
     except PermissionError as error:
         msg = f"the database file {path} may not be read"

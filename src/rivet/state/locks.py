@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
 from rivet.errors import RefusedError, StateError, StateLockedError
+from rivet.openfile import open_regular
 from rivet.redact import visible
 from rivet.state.postgres import PostgresDatabase, lock_key, translated
+from rivet.state.privatefolder import make_state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,8 +119,10 @@ def _file_lock(path: Path) -> Iterator[tuple[_Attempt, Callable[[], str], Callab
         hint = "set RIVET_STATE_URL to a PostgreSQL database"
         raise StateError(msg, hint=hint) from error
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_state_folder(path.parent.parent)
+        make_state_folder(path.parent)
+        # A link that somebody prepared would have another file cut off.
+        descriptor = open_regular(path, flags=os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     except OSError as error:
         msg = f"lock file {path} cannot be opened: {error.strerror}"
         hint = f"make {path.parent} writable for this user, or set RIVET_STATE_URL"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -17,10 +16,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import StateError, StateLockedError, StateVersionError
+from rivet.openfile import open_regular
 from rivet.redact import redact
 from rivet.state.database import SCHEMA, stored_time
 from rivet.state.filesystems import network_filesystem
 from rivet.state.fresh import REVISION, TABLES
+from rivet.state.privatefolder import make_state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -241,9 +242,8 @@ def _prepare_file(path: Path) -> None:
             hint="keep the configuration on a local disk, or set RIVET_STATE_URL to a "
             "PostgreSQL database",
         )
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, stat.S_IRUSR | stat.S_IWUSR)
-    os.close(descriptor)
+    make_state_folder(path.parent)
+    os.close(open_regular(path, flags=os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW))
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

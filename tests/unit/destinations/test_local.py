@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,37 @@ def test_a_staging_folder_of_a_dead_process_is_swept(tmp_path) -> None:
     assert mine.is_dir()
     alive.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_swept_but_what_has_the_exact_name_of_ours(tmp_path) -> None:
+    host = socket.gethostname()
+    kept = [
+        f".rivet-{host}-important-data",
+        f".rivet-{host}-1234-0123456.tmp",
+        f".rivet-{host}-1234-0123456g.tmp",
+        f".rivet-{host}-12x4-01234567.tmp",
+        f".rivet-{host}-1234-01234567.tmp.bak",
+        f".rivet-{host}x-1234-01234567.tmp",
+    ]
+    for name in kept:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("important")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").write_text("important")
+    (tmp_path / f".rivet-{host}-1234-01234567.tmp").symlink_to(elsewhere)
+    dead = tmp_path / f".rivet-{host}-1234-89abcdef.tmp"
+    dead.mkdir()
+    opened(tmp_path).close()
+    assert not dead.exists()
+    for name in (*kept, "elsewhere"):
+        assert (tmp_path / name / "file").read_text() == "important"
+
+
+def test_what_is_no_file_is_not_read(tmp_path) -> None:
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(DestinationError, match="a named pipe, not a file"):
+        opened(tmp_path).get("manifest.json", max_bytes=9)
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP])

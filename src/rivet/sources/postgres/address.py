@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from rivet.errors import ConfigError
 from rivet.model.source import TlsMode, TlsOptions
+from rivet.openfile import read_regular
 from rivet.redact import redact, register_secret, visible
 from rivet.sources.network import (
     ENCODE_HINT,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from rivet.model.source import SessionSettings, SourceAddress
 
 SCHEMES: Final = ("postgresql", "postgres")
+_MOST_SERVICE_BYTES: Final = 1024 * 1024
 _PROTECTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 _SECRETS: Final = ("password", "sslpassword")
 
@@ -122,7 +124,7 @@ def _service_parameters(name: str) -> dict[str, str]:
     candidates.append(Path("/etc/postgresql-common/pg_service.conf"))
     for path in candidates:
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_regular(path, max_bytes=_MOST_SERVICE_BYTES).decode()
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError) as error:

@@ -1,0 +1,130 @@
+"""Open a file that a user or a configuration names: regular files only, read with a limit.
+
+A FIFO would block for ever, a device may never end or do something when it is opened, and the size
+that a file system tells need not be what can be read. Must not know what a file is for: callers
+turn `OSError` into their own errors.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "FileTooLargeError",
+    "NotPrivateError",
+    "NotRegularFileError",
+    "make_private_folder",
+    "open_regular",
+    "read_regular",
+]
+
+
+class NotRegularFileError(OSError):
+    """The name is that of a folder, FIFO, device or socket; `strerror` says which."""
+
+
+class NotPrivateError(OSError):
+    """A folder that should be this user's alone is somebody else's, or others can write to it."""
+
+
+class FileTooLargeError(OSError):
+    """More bytes can be read than the limit allows."""
+
+
+def open_regular(path: Path, *, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+    """Open a regular file without ever waiting for another process; the caller closes it.
+
+    Args:
+        path: Links are followed, unless `flags` hold `O_NOFOLLOW`.
+        flags: As of open(2); the file is closed in programs that this one starts.
+        mode: Permissions of a file that `O_CREAT` makes.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        NotRegularFileError: It is something else.
+        OSError: It cannot be opened.
+
+    Source:
+        open(2), `O_NONBLOCK`: opening a FIFO does not wait for its other end.
+    """
+    follows = not flags & os.O_NOFOLLOW
+    try:
+        # Looked at first: opening a device can do something already.
+        _refuse_others(path.stat(follow_symlinks=follows), path)
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+    try:
+        _refuse_others(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_regular(path: Path, *, max_bytes: int) -> bytes:
+    """Return the bytes of a regular file.
+
+    Raises:
+        NotRegularFileError: It is something else.
+        FileTooLargeError: It holds more than `max_bytes`.
+        OSError: It cannot be read.
+    """
+    with open(open_regular(path), "rb") as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        whole, rest = divmod(max_bytes, 1024 * 1024)
+        limit = f"{max_bytes:,} bytes" if rest else f"{whole:,} MB"
+        raise FileTooLargeError(0, f"it is larger than {limit}", str(path))
+    return data
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only this user may enter, or see that the one that is there is private.
+
+    Args:
+        folder: Its parent is there.
+
+    Raises:
+        NotPrivateError: It is a link or no folder, belongs to another user, or others can write to
+            it: they could put links and databases of theirs in place of ours.
+        OSError: It cannot be made.
+    """
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotPrivateError(0, "it is a link or a file, not a folder", str(folder))
+    if os.name != "posix":
+        return
+    if found.st_uid != os.geteuid():
+        raise NotPrivateError(0, "it belongs to another user", str(folder))
+    if found.st_mode & _WRITABLE_BY_OTHERS:
+        raise NotPrivateError(0, "other users can write to it", str(folder))
+
+
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISLNK, "a link"),
+)
+
+
+def _refuse_others(found: os.stat_result, path: Path) -> None:
+    if stat.S_ISREG(found.st_mode):
+        return
+    kind = next((name for test, name in _KINDS if test(found.st_mode)), "something else")
+    raise NotRegularFileError(0, f"it is {kind}, not a file", str(path))
