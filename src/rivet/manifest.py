@@ -60,6 +60,7 @@ class Extraction(_Wire):
         cursor_overlap: Rows from `cursor_low` up to here were taken by an earlier run as well: of
             rows with equal `overlap_key`, the one of the later run counts.
         guarantee: In plain words, which rows are certain to be there.
+        not_covered: In plain words, what cannot be promised of the rows.
     """
 
     strategy: str = "full"
@@ -71,6 +72,7 @@ class Extraction(_Wire):
     overlap_key: tuple[str, ...] | None = None
     guarantee: str | None = None
     source_row_count: int | None = None
+    not_covered: tuple[str, ...] = ()
 
 
 class Source(_Wire):
@@ -183,6 +185,7 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
     schema_fingerprint: str = UNKNOWN_FINGERPRINT,
     position: Position | None = None,
     window: Window | None = None,
+    not_covered: tuple[str, ...] = (),
 ) -> bytes:
     """Return the bytes of a run's manifest; the same records always give the same bytes.
 
@@ -195,6 +198,7 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
         schema_fingerprint: As `model.arrow.schema_fingerprint` gives it.
         position: The place in the source's history that was read, where the engine has one.
         window: What the run took, for modes that do not take everything.
+        not_covered: What it cannot promise of the rows.
 
     Returns:
         Pretty JSON in UTF-8, its keys in the order of `Manifest`, with a line feed at the end.
@@ -213,7 +217,7 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
             engine=plan.engine,
             schema=plan.relation.schema,
             table=plan.relation.table,
-            extraction=_extraction(plan, window),
+            extraction=_extraction(plan, window).model_copy(update={"not_covered": not_covered}),
         ),
         destination=Target(kind=plan.destination_type, uri=plan.destination_uri),
         format=plan.output.format,

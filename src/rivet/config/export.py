@@ -180,6 +180,11 @@ class ExportConfig(Section):
     settle: SettleConfig | None = Field(
         default=None, description="Leave out rows that may still change."
     )
+    strict: Flag = Field(
+        default=False,
+        description="Refuse a run that cannot promise all rows, such as where row-level security "
+        "hides some, instead of saying so.",
+    )
     lookback: Text | None = Field(
         default=None,
         description="Read again what lies this far back, such as 2h, or a number; for incremental.",

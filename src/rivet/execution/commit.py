@@ -123,6 +123,7 @@ class Publication:
     schema_fingerprint: str
     position: Position | None
     window: Window | None = None
+    not_covered: tuple[str, ...] = ()
 
 
 def publish(
@@ -146,6 +147,7 @@ def publish(
         schema_fingerprint=publication.schema_fingerprint,
         position=publication.position,
         window=publication.window,
+        not_covered=publication.not_covered,
     )
     for name in (run_manifest_name(plan.run_id), MANIFEST_NAME):
         destination.put_bytes(body, name)

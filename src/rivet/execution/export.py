@@ -12,7 +12,7 @@ from rivet.execution.chunkrun import ChunkRunner, judge
 from rivet.execution.commit import Publication, publish, refuse_foreign_prefix
 from rivet.execution.cutting import cut
 from rivet.execution.governor import Governor, Permits
-from rivet.execution.noted import warn
+from rivet.execution.noted import not_covered, warn
 from rivet.execution.opening import begin_run, note_kernel
 from rivet.execution.prepare import open_export_destination, prepare
 from rivet.execution.prune import prune_after_run
@@ -27,6 +27,7 @@ from rivet.model.arrow import schema_fingerprint
 from rivet.model.plan import Consistency
 from rivet.model.shape import ShapeKind
 from rivet.plan.strategies import chunks
+from rivet.redact import visible
 from rivet.sources import load_engine
 from rivet.sources.base import CountsHarm, NoticesProxies
 from rivet.state.locks import export_lock
@@ -94,7 +95,7 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
         _note((("proxy", note), ("resume", taken_up.note), ("plan", job.note)), context, ledger)
         ledger.job = job
         note_kernel(job, context, ledger)
-        _refuse(job, row, destination)
+        _refuse(job, row, destination, context, ledger)
         begin_run(job, planned, row, context, ledger)
         left = _left(job, planned, row, destination, context, ledger)
         workers = _hold(job, len(left), sessions, context, ledger)
@@ -162,11 +163,17 @@ def _planned(
     return tuple(chunks(cut(plan.shape, plan.relation, plan.facts, session)))
 
 
-def _refuse(job: Job, row: RunRow | None, destination: Destination) -> None:
+def _refuse(
+    job: Job, row: RunRow | None, destination: Destination, context: RunContext, ledger: Ledger
+) -> None:
     if job.is_listable:
         refuse_foreign_prefix(destination, job.plan.export_name)
     if row is not None:
         refuse_other_plan(row, job)
+    if hidden := ", ".join(map(visible, job.plan.facts.hidden)):
+        text = f"row-level security applies to this user ({hidden}): rows it hides are not read"
+        hint = "read as a user whom no policy restricts, such as one with BYPASSRLS"
+        not_covered(job.export, context, ledger, "row-security", text, hint)
 
 
 def _read(
@@ -270,6 +277,7 @@ def _finish(job: Job, destination: Destination, context: RunContext, ledger: Led
             schema_fingerprint=schema_fingerprint(job.enricher.schema),
             position=ledger.position,
             window=job.window,
+            not_covered=tuple(ledger.not_covered),
         )
         state.check_running(plan.run_id)
         publish(plan, parts, publication, destination, context.emit)

@@ -27,6 +27,7 @@ class Ledger:
         read_in: The instants that recorded parts of this run were read in, by number.
         earlier_instants: Those of the parts that a run that was taken up had already.
         resumed_at: When a run that was taken up went on; None for a fresh one.
+        not_covered: What the run cannot promise of the rows, in plain words.
         in_flight: Rows, bytes read and bytes written of the chunks at work, by index.
         lock: Held while several threads change it.
         reconciled: Rows in recorded parts and rows the source holds in the same instant.
@@ -46,6 +47,7 @@ class Ledger:
     longest_statement_s: float = 0.0
     position: Position | None = None
     warnings: list[str] = field(default_factory=list)
+    not_covered: list[str] = field(default_factory=list)
     is_validated: bool | None = None
     reconciled: tuple[int, int] | None = None
     schema_changed: bool | None = None
@@ -114,6 +116,7 @@ class Ledger:
             schema_changed=self.schema_changed,
             quality_passed=self.quality_passed,
             warnings=tuple(self.warnings),
+            not_covered=tuple(self.not_covered),
             kernel=self.kernel,
             failure=failure,
             skip_reason=self.skip_reason,

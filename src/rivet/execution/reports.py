@@ -61,6 +61,7 @@ def details_of(report: ExportReport) -> dict[str, Any]:
         "reconciled": list(report.reconciled) if report.reconciled else None,
         "position": asdict(report.position) if report.position else None,
         "warnings": list(report.warnings),
+        "not_covered": list(report.not_covered),
     }
 
 
@@ -132,6 +133,7 @@ def _restored(details: Mapping[str, Any]) -> dict[str, Any]:
         "reconciled": (int(reconciled[0]), int(reconciled[1])) if reconciled else None,
         "position": Position(**position) if position else None,
         "warnings": tuple(str(warning) for warning in details["warnings"]),
+        "not_covered": tuple(str(text) for text in details.get("not_covered", ())),
     }
 
 

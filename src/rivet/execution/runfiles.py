@@ -75,6 +75,7 @@ def summary_json(report: ExportReport) -> dict[str, Any]:
         "schema_changed": report.schema_changed,
         "quality_passed": report.quality_passed,
         "warnings": list(report.warnings),
+        "not_covered": list(report.not_covered),
         "skip_reason": report.skip_reason,
         "error_code": failure.code if failure else None,
         "error_message": failure.message if failure else None,

@@ -64,6 +64,7 @@ class TableFacts:
         indexed: Columns that are the first of an index, so that seeking by them is cheap.
         blocks: How many blocks the rows lie in, where they can be read by block; else None.
         quantiles: Values of a key's column in its order, about equally many rows apart, as text.
+        hidden: Tables behind the relation whose row-level security applies to the user.
     """
 
     estimated_rows: int | None = None
@@ -73,6 +74,7 @@ class TableFacts:
     indexed: tuple[str, ...] = ()
     blocks: int | None = None
     quantiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

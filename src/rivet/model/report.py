@@ -56,6 +56,7 @@ class ExportReport:
             read; None where that was not asked for or the source could not be counted.
         schema_changed: None where there was no earlier run to compare with.
         guarantee: Which rows an incremental run is certain to have taken; None for other modes.
+        not_covered: What the run cannot promise of the rows, in plain words.
         harm: Counters of the server by name, the difference over the run: everybody's work counts.
         snapshot_age_s: How long an instant was held; 0 where none was.
         instants: How many instants the parts were read in, those of a run taken up included.
@@ -83,6 +84,7 @@ class ExportReport:
     schema_changed: bool | None = None
     quality_passed: bool | None = None
     warnings: tuple[str, ...] = ()
+    not_covered: tuple[str, ...] = ()
     kernel: str | None = None
     failure: Failure | None = None
     skip_reason: str | None = None
@@ -112,6 +114,7 @@ class ExportReport:
             "skip_reason": self.skip_reason,
             "error_code": self.failure.code if self.failure else None,
             "parts": [part.name for part in self.files],
+            "not_covered": list(self.not_covered),
         }
 
 

@@ -61,6 +61,7 @@ def _rows(report: ExportReport) -> list[tuple[str, str | None]]:
         ("kernel", "interpreted (slow)" if report.kernel == "interpreted" else None),
         ("window", report.guarantee),
         ("consistency", _consistency(report)),
+        ("not covered", "\n".join(report.not_covered)),
         ("source did", ", ".join(f"{n.replace('_', ' ')} {c:,}" for n, c in report.harm if c)),
         ("retries", str(report.retries) if report.retries else None),
         ("set to NULL", ", ".join(f"{name} {count:,}" for name, count in report.nulled)),

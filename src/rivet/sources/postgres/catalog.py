@@ -26,7 +26,8 @@ _LOCKABLE: Final = frozenset("rp")
 
 _FIND: Final = """
     SELECT c.oid, n.nspname, c.relname, c.relkind::text,
-           has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'SELECT')
+           has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'SELECT'),
+           row_security_active(c.oid)
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = %(table)s
       AND CASE WHEN %(schema)s::text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)
@@ -137,6 +138,7 @@ class FoundTable:
     name: str
     kind: str
     is_lockable: bool
+    has_row_security: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +195,12 @@ def find_table(connection: psycopg.Connection[Any], relation: Relation) -> Found
         row = connection.execute(_FIND, {"schema": schema, "table": table}).fetchone()
         if row is None:
             continue
-        oid, found_schema, name, kind, may_use_schema, may_select = row
+        oid, found_schema, name, kind, may_use_schema, may_select, is_secured = row
         if not may_use_schema:
             msg = f"the user may not use schema '{visible(found_schema)}'"
             raise SourceAuthError(msg, hint="grant the user USAGE on the schema")
-        return FoundTable(oid, found_schema, name, kind, may_select and kind in _LOCKABLE)
+        is_lockable = may_select and kind in _LOCKABLE
+        return FoundTable(oid, found_schema, name, kind, is_lockable, is_secured)
     msg = f"there is no table '{visible(relation.label)}' in this database"
     hint = _near(connection, relation)
     code = "RIVET_SOURCE_TABLE_NOT_FOUND"

@@ -25,9 +25,16 @@ from rivet.redact import redact, visible
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+POLICY_CHECK: Final = "check_enable_rls"
+"""The server's function that refuses a statement which a policy would change."""
+
 _Fault = tuple[type[SourceError], str | None]
 
 _STATEMENT_HINT: Final = "check the names and the SQL of the export, then run it again"
+_POLICY_HINT: Final = (
+    "the role has row_security = off: read as a user whom no policy restricts, or let it see what "
+    "the policies show with ALTER ROLE ... SET row_security = on"
+)
 _VALUE_HINT: Final = "a value does not fit the cast or expression that reads it; change that one"
 _AGAIN_HINT: Final = "run it again; if it stays, look into the server's log"
 _LOG_HINT: Final = "look into the server's log for this session"
@@ -132,6 +139,8 @@ def source_error(
             sqlstate=state,
         )
     cls, hint = _fault(state)
+    if error.diag.source_function == POLICY_CHECK:
+        hint = _POLICY_HINT
     return cls(f"{action}: {detail}", hint=hint, sqlstate=state)
 
 

@@ -36,6 +36,7 @@ from rivet.sources.postgres.read import (
     from_item,
     select_statement,
 )
+from rivet.sources.postgres.visibility import hidden_behind_query, hidden_behind_table
 from rivet.sources.seek import question_sql, where
 from rivet.sources.slices import BlockSlicer, Pace, along_key
 from rivet.sources.sql import select, single_statement
@@ -102,14 +103,16 @@ class PostgresSession(TellsOfServer):
         """Read estimates and the primary key; a query has none."""
         from rivet.model.relation import TableFacts
 
-        if relation.table is None:
-            return TableFacts()
         with self._question(f"looking up {visible(relation.label)}") as connection:
+            if relation.table is None:
+                query = single_statement(relation.query or "", DIALECT)
+                return TableFacts(hidden=hidden_behind_query(connection, query))
             found = self._found.get(relation) or find_table(connection, relation)
             facts = table_facts(connection, found)
             facts = with_keys(connection, found, facts)
             blocks = blocks_of(connection, found)
-        self._facts[relation] = replace(facts, blocks=blocks)
+            hidden = hidden_behind_table(connection, found)
+        self._facts[relation] = replace(facts, blocks=blocks, hidden=hidden)
         return self._facts[relation]
 
     def columns(self, relation: Relation, rules: ColumnRules) -> tuple[Column, ...]:
