@@ -269,15 +269,14 @@ except StateError as error:
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives up root's rights, so it needs them")
 @pytest.mark.parametrize("closed", ["folder", "file", "state folder"])
 def test_a_state_that_cannot_be_written_is_told_at_once(closed: str) -> None:
-    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own folders are closed to others
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own are closed to others
+    folder.chmod(0o755 if closed == "folder" else 0o777)
     try:
-        folder.chmod(0o777)
         if closed != "folder":
             open_store(folder).close()
             state_file(folder).chmod(0o666 if closed == "state folder" else 0o644)
-            state_file(folder).parent.chmod(0o777 if closed == "file" else 0o755)
-        else:
-            folder.chmod(0o755)
+            state_file(folder).parent.chmod(0o700 if closed == "file" else 0o500)
+            os.chown(state_file(folder).parent, 65534, 65534)
         output, _ = python(AS_NOBODY, folder).communicate()
         assert output.strip() == "RIVET_STATE_NOT_WRITABLE True"
     finally:
