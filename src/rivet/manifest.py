@@ -61,6 +61,8 @@ class Extraction(_Wire):
             rows with equal `overlap_key`, the one of the later run counts.
         guarantee: In plain words, which rows are certain to be there.
         not_covered: In plain words, what cannot be promised of the rows.
+        source_row_count: Rows that the source holds of what was read, counted in the same instant;
+            null where nobody asked for it.
     """
 
     strategy: str = "full"
@@ -186,6 +188,7 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
     position: Position | None = None,
     window: Window | None = None,
     not_covered: tuple[str, ...] = (),
+    source_row_count: int | None = None,
 ) -> bytes:
     """Return the bytes of a run's manifest; the same records always give the same bytes.
 
@@ -199,6 +202,7 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
         position: The place in the source's history that was read, where the engine has one.
         window: What the run took, for modes that do not take everything.
         not_covered: What it cannot promise of the rows.
+        source_row_count: What the source was counted to hold of it, in the same instant.
 
     Returns:
         Pretty JSON in UTF-8, its keys in the order of `Manifest`, with a line feed at the end.
@@ -217,7 +221,9 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
             engine=plan.engine,
             schema=plan.relation.schema,
             table=plan.relation.table,
-            extraction=_extraction(plan, window).model_copy(update={"not_covered": not_covered}),
+            extraction=_extraction(plan, window).model_copy(
+                update={"not_covered": not_covered, "source_row_count": source_row_count}
+            ),
         ),
         destination=Target(kind=plan.destination_type, uri=plan.destination_uri),
         format=plan.output.format,

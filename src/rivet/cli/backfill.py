@@ -12,6 +12,7 @@ from rivet.cli.options import (
     ParamsOption,
     ProgressOption,
     ProgressStyle,
+    ReconcileOption,
     ValidateOption,
     parse_params,
 )
@@ -27,6 +28,7 @@ def backfill(  # noqa: PLR0913 - one per option
     param: ParamsOption = None,
     *,
     validate: ValidateOption = False,
+    reconcile: ReconcileOption = False,
     progress: ProgressOption = ProgressStyle.AUTO,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as one JSON document.")
@@ -46,7 +48,7 @@ def backfill(  # noqa: PLR0913 - one per option
 
     use_lean_allocator()
     loaded = backfill_config(load_config(config, params=parse_params(param)), export)
-    options = RunOptions(validate=validate, backfill=(start, end))
+    options = RunOptions(validate or reconcile, reconcile=reconcile, backfill=(start, end))
     names = tuple(item.name for item in loaded.exports)
     with screen(sys.stderr, names, style=progress.value, opening=None) as emit:
         ended = run_exports(loaded, options=options, emit=emit)

@@ -124,6 +124,7 @@ class Publication:
     position: Position | None
     window: Window | None = None
     not_covered: tuple[str, ...] = ()
+    source_row_count: int | None = None
 
 
 def publish(
@@ -148,6 +149,7 @@ def publish(
         position=publication.position,
         window=publication.window,
         not_covered=publication.not_covered,
+        source_row_count=publication.source_row_count,
     )
     for name in (run_manifest_name(plan.run_id), MANIFEST_NAME):
         destination.put_bytes(body, name)

@@ -19,13 +19,11 @@ from rivet.execution.prune import prune_after_run
 from rivet.execution.resume import refuse_other_plan, run_to_take_up, standing_parts
 from rivet.execution.sessions import open_sessions
 from rivet.execution.splitting import Splitter
-from rivet.execution.verdict import reconcile, schema_pairs, validate_published
+from rivet.execution.verdict import reconcile, refuse_unverifiable, schema_pairs, validate_published
 from rivet.execution.windowing import window_of
 from rivet.execution.workers import run_chunks
 from rivet.manifest import MANIFEST_NAME
 from rivet.model.arrow import schema_fingerprint
-from rivet.model.plan import Consistency
-from rivet.model.shape import ShapeKind
 from rivet.plan.strategies import chunks
 from rivet.redact import visible
 from rivet.sources import load_engine
@@ -222,8 +220,13 @@ def _hold(
 
     Returns:
         How many chunks are read at the same time.
+
+    Raises:
+        ReconcileUnverifiedError: They would be of several instants, and one count is asked for.
     """
     plan = job.plan
+    if context.options.reconcile:
+        refuse_unverifiable(job, chunk_count, ledger)
     if not chunk_count or not (job.is_many or chunk_count > 1 or sessions.borrowed):
         return 1
     workers = min(plan.workers, chunk_count)
@@ -236,8 +239,7 @@ def _hold(
         text = f"the server has connections for {room} of {workers} chunks at a time"
         warn(context, ledger, "connections", text)
         workers = room
-    is_apart = plan.consistency is Consistency.CHUNK and plan.shape.kind is not ShapeKind.BLOCKS
-    if is_apart:
+    if plan.is_apart:
         return workers
     may_renew = plan.shape.is_lasting
     try:
@@ -278,6 +280,7 @@ def _finish(job: Job, destination: Destination, context: RunContext, ledger: Led
             position=ledger.position,
             window=job.window,
             not_covered=tuple(ledger.not_covered),
+            source_row_count=ledger.reconciled[1] if ledger.reconciled else None,
         )
         state.check_running(plan.run_id)
         publish(plan, parts, publication, destination, context.emit)

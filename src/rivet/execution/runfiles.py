@@ -71,7 +71,7 @@ def summary_json(report: ExportReport) -> dict[str, Any]:
             else None
         ),
         "validated": report.is_validated,
-        "reconciliation": _reconciliation(report),
+        "reconciliation": report.reconciliation,
         "schema_changed": report.schema_changed,
         "quality_passed": report.quality_passed,
         "warnings": list(report.warnings),
@@ -80,17 +80,6 @@ def summary_json(report: ExportReport) -> dict[str, Any]:
         "error_code": failure.code if failure else None,
         "error_message": failure.message if failure else None,
         "hint": failure.hint if failure else None,
-    }
-
-
-def _reconciliation(report: ExportReport) -> dict[str, Any] | None:
-    if report.reconciled is None:
-        return None
-    exported, in_source = report.reconciled
-    return {
-        "source_count": in_source,
-        "exported_rows": exported,
-        "matched": exported == in_source,
     }
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rivet.execution.ledger import Ledger
     from rivet.execution.sessions import Sessions
     from rivet.model.part import LocalPart
+    from rivet.model.span import Span
 
 
 def validate_parts(parts: Iterator[LocalPart], format_name: str) -> Iterator[LocalPart]:
@@ -60,11 +61,36 @@ def validate_published(destination: Destination, export_name: str) -> None:
         raise ManifestMismatchError(msg, export=export_name)
 
 
-def reconcile(job: Job, sessions: Sessions, context: RunContext, ledger: Ledger) -> None:
-    """Count the source in the instant that was read and compare with the recorded parts.
+def refuse_unverifiable(job: Job, chunk_count: int, ledger: Ledger) -> None:
+    """Refuse `--reconcile`, before a row is read, where rows will be of several instants by choice.
 
-    Comes before anything is published. The count scans the relation once; its time counts as a
-    statement of the run.
+    Args:
+        job: The export.
+        chunk_count: How many chunks are to be read.
+        ledger: Knows of the parts of a run that was taken up.
+
+    Raises:
+        ReconcileUnverifiedError: One count cannot be compared with them.
+    """
+    plan = job.plan
+    if ledger.earlier_instants:
+        why = "the chunks that an earlier run had done are of another instant"
+        hint = "run it without --resume, or without --reconcile"
+    elif chunk_count > 1 and plan.is_apart:
+        why = "with `consistency: chunk` each chunk is read in an instant of its own"
+        hint = "set `consistency: export`, or run it without --reconcile"
+    else:
+        return
+    name = plan.export_name
+    msg = f"export '{name}': --reconcile could not be verified: {why}; nothing was read"
+    raise ReconcileUnverifiedError(msg, hint=hint, export=name)
+
+
+def reconcile(job: Job, sessions: Sessions, context: RunContext, ledger: Ledger) -> None:
+    """Count what was to be read, in the instant that was read, and compare with the parts.
+
+    That is the relation, or the window of a run that takes one. Comes before anything is published.
+    The count scans once; its time counts as a statement of the run.
 
     Raises:
         ReconcileMismatchError: The source holds another number of rows.
@@ -75,11 +101,7 @@ def reconcile(job: Job, sessions: Sessions, context: RunContext, ledger: Ledger)
     plan = job.plan
     begun = time.monotonic()
     try:
-        with sessions.open() as session:
-            if ledger.read_in != {sessions.instants} or not session.has_snapshot:
-                msg = "the session that read the rows is gone, and with it the instant it read"
-                raise SourceInterruptedError(msg)
-            in_source = session.count(plan.relation)
+        in_source = _count(job, sessions, ledger)
     except SourceError as error:
         raise _unverified(job, error) from error
     ledger.longest_statement_s = max(ledger.longest_statement_s, time.monotonic() - begun)
@@ -97,6 +119,25 @@ def reconcile(job: Job, sessions: Sessions, context: RunContext, ledger: Ledger)
             "reconciled; otherwise please report this as a bug"
         )
         raise ReconcileMismatchError(msg, hint=hint, export=plan.export_name)
+
+
+def _count(job: Job, sessions: Sessions, ledger: Ledger) -> int:
+    """Count the relation, or the window, in the instant that was read.
+
+    Raises:
+        SourceInterruptedError: That instant is lost.
+        SourceError: The source cannot be counted.
+    """
+    spans: tuple[tuple[Span, ...], ...] = ((),)
+    if job.window is not None:
+        spans = tuple((span,) for span in job.window.spans)
+    if not spans:
+        return 0  # a window that ends where it begins
+    with sessions.open() as session:
+        if ledger.read_in != {sessions.instants} or not session.has_snapshot:
+            msg = "the session that read the rows is gone, and with it the instant it read"
+            raise SourceInterruptedError(msg)
+        return sum(session.count(job.plan.relation, one) for one in spans)
 
 
 def _unverified(job: Job, cause: SourceError) -> RivetError:

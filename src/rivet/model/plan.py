@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from rivet.model.shape import WHOLE_SHAPE, Shape
+from rivet.model.shape import WHOLE_SHAPE, Shape, ShapeKind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -113,3 +113,8 @@ class ExportPlan:
     shape: Shape = WHOLE_SHAPE
     workers: int = 1
     consistency: Consistency = Consistency.EXPORT
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether each chunk is read in an instant of its own; blocks need one for all."""
+        return self.consistency is Consistency.CHUNK and self.shape.kind is not ShapeKind.BLOCKS

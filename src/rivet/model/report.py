@@ -53,7 +53,7 @@ class ExportReport:
         longest_statement_s: Longest time one statement ran on the server.
         is_validated: None where validation was not asked for.
         reconciled: Rows in the recorded parts and rows the source holds in the instant that was
-            read; None where that was not asked for or the source could not be counted.
+            read, of the same window; None where that was not asked for or could not be counted.
         schema_changed: None where there was no earlier run to compare with.
         guarantee: Which rows an incremental run is certain to have taken; None for other modes.
         not_covered: What the run cannot promise of the rows, in plain words.
@@ -98,6 +98,18 @@ class ExportReport:
         """Whether nothing went wrong: a success, or a skip on purpose."""
         return self.status in {"success", "skipped"}
 
+    @property
+    def reconciliation(self) -> dict[str, Any] | None:
+        """What `--reconcile` found, as JSON; None where it was not asked for or found nothing."""
+        if self.reconciled is None:
+            return None
+        exported, in_source = self.reconciled
+        return {
+            "source_count": in_source,
+            "exported_rows": exported,
+            "matched": exported == in_source,
+        }
+
     def to_json(self) -> dict[str, Any]:
         """Return the entry of `per_export` in the aggregate JSON."""
         return {
@@ -113,6 +125,7 @@ class ExportReport:
             "error_message": self.failure.message if self.failure else None,
             "skip_reason": self.skip_reason,
             "error_code": self.failure.code if self.failure else None,
+            "reconciliation": self.reconciliation,
             "parts": [part.name for part in self.files],
             "not_covered": list(self.not_covered),
         }

@@ -223,8 +223,12 @@ class Session(Protocol):
         """Whether the session still is in the instant of a read, so that a count sees its rows."""
         ...
 
-    def count(self, relation: Relation) -> int:
+    def count(self, relation: Relation, spans: Sequence[Span] = ()) -> int:
         """Count a relation's rows exactly, in this session's snapshot where it has one.
+
+        Args:
+            relation: What to count.
+            spans: Only rows that all of these hold; empty is every row.
 
         Raises:
             SourceQueryError: The count could not be read.

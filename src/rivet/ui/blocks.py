@@ -66,6 +66,7 @@ def _rows(report: ExportReport) -> list[tuple[str, str | None]]:
         ("retries", str(report.retries) if report.retries else None),
         ("set to NULL", ", ".join(f"{name} {count:,}" for name, count in report.nulled)),
         ("validated", _verdict(report.is_validated)),
+        ("reconcile", _reconciled(report)),
         ("schema", _changed(report.schema_changed)),
         ("quality", _verdict(report.quality_passed)),
         ("error", _error(report)),
@@ -92,6 +93,15 @@ def _compression(report: ExportReport) -> str | None:
 
 def _verdict(passed: bool | None) -> str | None:  # noqa: FBT001 - three-valued answer
     return None if passed is None else ("pass" if passed else "FAIL")
+
+
+def _reconciled(report: ExportReport) -> str | None:
+    if report.reconciled is None:
+        return None
+    exported, in_source = report.reconciled
+    if exported == in_source:
+        return f"MATCH ({exported:,}/{in_source:,})"
+    return f"MISMATCH (exported {exported:,} vs source {in_source:,})"
 
 
 def _changed(changed: bool | None) -> str | None:  # noqa: FBT001 - three-valued answer

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
+    from rivet.model.span import Span
 
 _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "threads": "1",
@@ -178,11 +179,14 @@ class DuckdbSession:
         """Whether the session is in the instant of its reads: it always is."""
         return True
 
-    def count(self, relation: Relation) -> int:
-        """Count the rows exactly."""
+    def count(self, relation: Relation, spans: Sequence[Span] = ()) -> int:
+        """Count the rows that all spans hold exactly."""
         with translated(f"counting {visible(relation.label)}"):
-            source = source_sql(self.connection, relation)
-            ((rows,),) = self.connection.execute(select(["count(*)"], source)).fetchall()
+            spelling = KeySpelling.of(columns_of(self.connection, relation))
+            condition = where(spans, spelling)
+            spelling.bind(self.connection)
+            statement = select(["count(*)"], source_sql(self.connection, relation)) + condition
+            ((rows,),) = self.connection.execute(statement).fetchall()
         return int(rows)
 
     def position(self) -> Position | None:

@@ -213,10 +213,12 @@ class MysqlSession:
         """Whether the transaction of a read is open."""
         return self._has_snapshot
 
-    def count(self, relation: Relation) -> int:
-        """Count a relation's rows; in the snapshot where a read holds one."""
+    def count(self, relation: Relation, spans: Sequence[Span] = ()) -> int:
+        """Count the rows that all spans hold; in the snapshot where a read holds one."""
         with self._question(f"counting {visible(relation.label)}") as connection:
-            ((rows,),) = ask(connection, select(["count(*)"], source_sql(relation)))
+            spelling = KeySpelling.of(connection, columns_of(connection, relation))
+            statement = select(["count(*)"], source_sql(relation)) + where(spans, spelling)
+            ((rows,),) = ask(connection, statement)
         return int(rows)
 
     def position(self) -> Position | None:

@@ -247,11 +247,12 @@ class PostgresSession(TellsOfServer):
         """Whether the transaction of the first read is open."""
         return self._has_snapshot
 
-    def count(self, relation: Relation) -> int:
-        """Count a relation's rows; in the snapshot once a read has opened it."""
+    def count(self, relation: Relation, spans: Sequence[Span] = ()) -> int:
+        """Count the rows that all spans hold; in the snapshot once a read has opened it."""
         with self._question(f"counting {visible(relation.label)}") as connection:
-            found = find_table(connection, relation) if relation.table is not None else None
-            statement = select(["count(*)"], from_item(relation, found))
+            natives, found = self._describe(connection, relation)
+            spelling = KeySpelling.of(connection, natives, has_blocks=found is not None)
+            statement = select(["count(*)"], from_item(relation, found)) + where(spans, spelling)
             row = connection.execute(statement.encode()).fetchone()
         return int(row[0]) if row else 0
 

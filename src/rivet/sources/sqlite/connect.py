@@ -16,7 +16,7 @@ from rivet.model.window import Horizon
 from rivet.sources.columns import refuse_changed
 from rivet.sources.files import check_file, database_path
 from rivet.sources.seek import ROW, question_sql, where
-from rivet.sources.sqlite.catalog import check_table, columns_of, facts_of, source_sql
+from rivet.sources.sqlite.catalog import columns_of, facts_of, source_sql
 from rivet.sources.sqlite.estimates import table_sizes
 from rivet.sources.sqlite.keys import KeySpelling, key_text
 from rivet.sources.sqlite.read import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
+    from rivet.model.span import Span
 
 _FOR_EVER_S: Final = 2_000_000.0
 
@@ -206,13 +207,13 @@ class SqliteSession:
         """Whether a read's transaction is open."""
         return self._holds_snapshot and self.connection.in_transaction
 
-    def count(self, relation: Relation) -> int:
-        """Count the rows exactly."""
+    def count(self, relation: Relation, spans: Sequence[Span] = ()) -> int:
+        """Count the rows that all spans hold exactly."""
         with translated(self.watch, doing=f"counting {relation.label}"), self.watch.running():
-            if relation.table is not None:
-                check_table(self.connection, relation)
-            sql = f"SELECT count(*) FROM {source_sql(relation)}"  # noqa: S608
-            (rows,) = self.connection.execute(sql).fetchone()
+            spelling = KeySpelling.of(columns_of(self.connection, relation))
+            condition = where(spans, spelling)
+            sql = f"SELECT count(*) FROM {source_sql(relation)} AS {ROW}{condition}"  # noqa: S608
+            (rows,) = self.connection.execute(sql, spelling.values).fetchone()
         return int(rows)
 
     def position(self) -> Position | None:
