@@ -96,6 +96,8 @@ class FieldSpec:
         invalid: Whether NaN, infinities and temporal values outside the Arrow type fail the read
             or become NULL and are counted. A decimal that is finite and does not fit always fails.
         element: Arrays only: the elements; its own `invalid` rules them.
+        is_converted: Texts: the server sends bytes that are no UTF-8 in place of a text that its
+            conversion to Unicode would change.
     """
 
     name: str
@@ -105,6 +107,7 @@ class FieldSpec:
     unit: Literal["us", "ns"] = "us"
     invalid: Literal["fail", "null"] = "fail"
     element: FieldSpec | None = None
+    is_converted: bool = False
 
     def __post_init__(self) -> None:
         if (self.decoder is Decoder.ARRAY) != (self.element is not None):

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["not_finished", "refusal"]
 
 _AS_TEXT: Final = "read the column as text: add it to `columns:` with the type `text`"
+_NO_CHARACTER: Final = (
+    "RIVET_FORMAT_UNMAPPED",
+    "holds a character of its character set that Unicode does not have",
+)
 _TEXTS: Final[dict[int, tuple[str, str, str]]] = {
     plain.NOT_FINITE: (
         "RIVET_FORMAT_NOT_FINITE",
@@ -80,6 +84,8 @@ def refusal(
     context = {"column": field.name if field else None, "row": str(row)}
     if status in _TEXTS:
         code, what, hint = _TEXTS[status]
+        if status == plain.BAD_TEXT and field and field.is_converted:
+            code, what = _NO_CHARACTER
         shown = (field.element or field).type_label if field else "the column's type"
         message = f"{where}: {what.format(type=shown, limit=max_value_bytes)}"
         hint = hint if field else _AS_TEXT

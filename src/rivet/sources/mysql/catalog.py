@@ -18,8 +18,9 @@ from rivet.errors import SourceQueryError
 from rivet.model.relation import Relation, TableFacts
 from rivet.redact import visible
 from rivet.sources.mysql import types
+from rivet.sources.mysql.charsets import has_gaps
 from rivet.sources.mysql.faults import error_number
-from rivet.sources.mysql.link import ask
+from rivet.sources.mysql.link import CHARACTER_SET, ask
 from rivet.sources.mysql.overrides import DIALECT
 from rivet.sources.mysql.types import NativeColumn, native_column
 from rivet.sources.sql import select, single_statement, subquery
@@ -81,7 +82,31 @@ def columns_of(connection: Connection[Any], relation: Relation) -> tuple[NativeC
     if not fields:
         msg = "the query gives no rows: it is not a SELECT"
         raise SourceQueryError(msg, hint="write one SELECT statement")
-    return _with_json(connection, fields)
+    return _with_gaps(connection, sql, _with_json(connection, fields))
+
+
+def _with_gaps(
+    connection: Connection[Any], sql: str, natives: tuple[NativeColumn, ...]
+) -> tuple[NativeColumn, ...]:
+    """Find the texts whose character set Unicode does not cover.
+
+    The server tells a column's own character set where results are not converted.
+    """
+    if not any(native.is_text for native in natives):
+        return natives
+    ask(connection, "SET SESSION character_set_results = NULL")
+    try:
+        fields = _prepared(connection, sql)
+    finally:
+        ask(connection, f"SET SESSION character_set_results = {CHARACTER_SET}")
+    own = [field.charsetnr for field in fields]
+    gaps = {one: has_gaps(connection, one) for one in dict.fromkeys(own)}
+    if len(own) != len(natives) or not any(gaps.values()):
+        return natives
+    return tuple(
+        replace(native, has_gaps=native.is_text and gaps[one])
+        for native, one in zip(natives, own, strict=True)
+    )
 
 
 def _prepared(connection: Connection[Any], sql: str) -> list[FieldDescriptorPacket]:

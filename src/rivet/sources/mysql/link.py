@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.sources.mysql.address import Parameters
 
-__all__ = ["Link", "ask", "cancel_query", "open_link"]
+__all__ = ["CHARACTER_SET", "Link", "ask", "cancel_query", "open_link"]
 
+CHARACTER_SET: Final = "utf8mb4"
+"""The one in which every text is sent."""
 _OLDEST_MYSQL: Final = (5, 7)
 _OLDEST_MARIADB: Final = (10, 5)
 _CANCEL_TIMEOUT_S: Final = 5.0
@@ -45,7 +47,7 @@ _PINNED: Final = {
     "time_zone": "+00:00",
     "sql_mode": _SQL_MODE,
     "sql_select_limit": _ALL_ROWS,
-    "character_set_results": "utf8mb4",
+    "character_set_results": CHARACTER_SET,
     "sql_auto_is_null": 0,
 }
 # Nothing of these changes a value, and not every server has all of them.
@@ -130,7 +132,7 @@ def _connect(
             # As bytes: the driver would encode a text as latin1.
             password=parameters.password.reveal().encode() if parameters.password else "",
             database=parameters.database,
-            charset="utf8mb4",
+            charset=CHARACTER_SET,
             autocommit=True,
             connect_timeout=max(1, round(settings.connect_timeout_s)),
             # Also for what the server says while it lets us in; `_unlimited` takes it away.

@@ -15,6 +15,7 @@ from rivet.redact import visible
 from rivet.sources.columns import choose_columns
 from rivet.sources.dialect import Dialect
 from rivet.sources.mysql import types
+from rivet.sources.mysql.charsets import checked, own_bytes
 from rivet.sources.mysql.types import map_column, policy_of
 from rivet.wire.fields import Decoder, FieldSpec
 
@@ -156,7 +157,7 @@ def _refusal(native: NativeColumn, wanted: LogicalType) -> str:
     return f"'{name}' from {native.spelling} to {wanted} (supported: {', '.join(shown)})"
 
 
-def field_spec(column: Column) -> FieldSpec:
+def field_spec(column: Column, native: NativeColumn) -> FieldSpec:
     """Return what the kernel is told of a planned column."""
     return FieldSpec(
         name=column.name,
@@ -165,6 +166,7 @@ def field_spec(column: Column) -> FieldSpec:
         scale=column.logical.scale or 0,
         unit="ns" if column.logical.unit is Unit.NANOSECOND else "us",
         invalid="null" if column.invalid is InvalidPolicy.NULL else "fail",
+        is_converted=native.has_gaps,
     )
 
 
@@ -177,19 +179,20 @@ def _decoder(column: Column) -> Decoder:
     return _DECODERS.get(kind, Decoder.TEXT)
 
 
-def is_selected_as_it_is(column: Column) -> bool:
+def is_selected_as_it_is(column: Column, native: NativeColumn) -> bool:
     """Whether a statement that gives the column unchanged gives what the decoder expects."""
-    return column.origin is None and _masked(column) is None and _computed(column) is None
+    is_renamed = column.origin is not None
+    return not is_renamed and _masked(column, native) is None and _computed(column, native) is None
 
 
-def expression(column: Column) -> str:
+def expression(column: Column, native: NativeColumn) -> str:
     """Return what stands for a planned column in the SELECT list."""
     name, plain = DIALECT.identifier(column.name), DIALECT.identifier(column.source_name)
-    chosen = _masked(column) or _computed(column) or plain
+    chosen = _masked(column, native) or _computed(column, native) or plain
     return plain if chosen == name else f"{chosen} AS {name}"
 
 
-def _masked(column: Column) -> str | None:
+def _masked(column: Column, native: NativeColumn) -> str | None:
     name = DIALECT.identifier(column.source_name)
     match column.mask:
         case None:
@@ -199,7 +202,8 @@ def _masked(column: Column) -> str | None:
         case Mask.REDACT:
             return f"IF({name} IS NULL, NULL, '{REDACTED}')"
         case Mask.HASH:
-            return f"SHA2({_hashed(column.native_code, name)}, 256)"
+            hashed = f"SHA2({_hashed(column.native_code, name)}, 256)"
+            return checked(name, hashed) if native.has_gaps else hashed
 
 
 def _hashed(code: int, name: str) -> str:
@@ -215,7 +219,7 @@ def _hashed(code: int, name: str) -> str:
     return f"CAST({name} AS CHAR)"
 
 
-def _computed(column: Column) -> str | None:
+def _computed(column: Column, native: NativeColumn) -> str | None:
     """Return the expression of a column whose own text is not what is wanted.
 
     The text of a FLOAT has six digits, fewer than the value; that of its double has all.
@@ -225,7 +229,9 @@ def _computed(column: Column) -> str | None:
     if column.native_code == types.FLOAT:
         return f"({name} * 1e0)"
     if kind is Kind.BINARY and column.native_code in _ANY_TEXT:
-        return f"CAST({name} AS BINARY)"
+        return own_bytes(name)
+    if native.has_gaps:
+        return checked(name)
     if kind is Kind.STRING and column.native_code == types.GEOMETRY:
         return f"ST_AsText({name})"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
@@ -24,7 +25,7 @@ from rivet.sources.stream import NO_LIMIT, WireStream
 from rivet.wire import kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
     from pymysql.connections import Connection
@@ -60,11 +61,28 @@ def select_statement(
     A query whose columns are all wanted as they are is sent as it was written: as a derived table
     the server might have to store its result before it sends the first row.
     """
+    pairs = paired(columns, natives)
     is_whole = [column.source_name for column in columns] == [native.name for native in natives]
     is_plain = is_whole and not condition
-    if relation.query is not None and is_plain and all(map(is_selected_as_it_is, columns)):
+    if relation.query is not None and is_plain and all(is_selected_as_it_is(*one) for one in pairs):
         return single_statement(relation.query, DIALECT)
-    return select([expression(column) for column in columns], source_sql(relation)) + condition
+    return select([expression(*one) for one in pairs], source_sql(relation)) + condition
+
+
+def paired(
+    columns: Iterable[Column], natives: Iterable[NativeColumn]
+) -> list[tuple[Column, NativeColumn]]:
+    """Return each planned column with what the server says of it now."""
+    found = {native.name: native for native in natives}
+    return [(column, found[column.source_name]) for column in columns]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a stream sends: columns as the server describes them, and the statement of a span."""
+
+    natives: tuple[NativeColumn, ...]
+    statement: Callable[[Span | None], str]
 
 
 class ResultStream(WireStream):
@@ -74,21 +92,22 @@ class ResultStream(WireStream):
         self,
         owner: ResultOwner,
         connection: Connection[Any],
-        statement: Callable[[Span | None], str],
+        selection: Selection,
         request: ReadRequest,
         statement_timeout_s: float,
         slicer: Slicer | None = None,
     ) -> None:
         columns = request.columns
+        self._pairs = paired(columns, selection.natives)
         decoder = kernel.load(module="mysqlrows").RowDecoder(
-            [field_spec(column) for column in columns],
+            [field_spec(*one) for one in self._pairs],
             arrow_schema(columns),
             request.max_value_bytes or NO_LIMIT,
         )
         super().__init__(request, decoder, slicer)
         self._owner = owner
         self._connection = connection
-        self._statement = statement
+        self._statement = selection.statement
         self._timeout_s = statement_timeout_s
         self._received = 0
         self._receiver: RowReceiver | None = None
@@ -101,7 +120,7 @@ class ResultStream(WireStream):
         driver: Any = self._connection
         fields = driver._result.fields  # noqa: SLF001 - see docs/adr/0014
         self._receiver = receive_from(driver, self._decoder)
-        _refuse_changed_result(natives_of(fields), self._request)
+        _refuse_changed_result(natives_of(fields), self._pairs, self._request.relation.label)
 
     @override
     def _fill(self) -> bool:
@@ -133,14 +152,16 @@ class ResultStream(WireStream):
         self._owner.leave(is_whole=False)
 
 
-def _refuse_changed_result(natives: tuple[NativeColumn, ...], request: ReadRequest) -> None:
+def _refuse_changed_result(
+    natives: tuple[NativeColumn, ...], pairs: list[tuple[Column, NativeColumn]], label: str
+) -> None:
     """Compare the result's own columns with the plan: a table may change until it is read."""
-    planned, label = request.columns, request.relation.label
+    planned = [column for column, _ in pairs]
     if [native.name for native in natives] != [column.name for column in planned]:
         refuse_changed({}, planned, label)
-    for native, column in zip(natives, planned, strict=True):
+    for native, (column, described) in zip(natives, pairs, strict=True):
         codes = {native.value_code}
         if native.value_code == types.TEXT:
             codes.add(types.JSON)  # as MariaDB keeps it
-        if is_selected_as_it_is(column) and column.native_code not in codes:
+        if is_selected_as_it_is(column, described) and column.native_code not in codes:
             refuse_changed({native.name: native.spelling}, (column,), label)

@@ -22,7 +22,7 @@ from rivet.sources.mysql.horizon import horizon_of
 from rivet.sources.mysql.keys import KeySpelling, keys_of
 from rivet.sources.mysql.link import ask, ask_texts, cancel_query
 from rivet.sources.mysql.overrides import DIALECT, plan_columns
-from rivet.sources.mysql.read import ResultStream, select_statement
+from rivet.sources.mysql.read import ResultStream, Selection, select_statement
 from rivet.sources.seek import question_sql, where
 from rivet.sources.slices import Pace, along_key
 from rivet.sources.sql import select, single_statement
@@ -125,7 +125,8 @@ class MysqlSession:
             return select_statement(request.columns, relation, natives, condition)
 
         timeout_s = self._settings.statement_timeout_s
-        return ResultStream(self, connection, statement, request, timeout_s, slicer)
+        selection = Selection(natives, statement)
+        return ResultStream(self, connection, selection, request, timeout_s, slicer)
 
     def _slicer(self, request: ReadRequest) -> Slicer | None:
         """Return how a table is read in slices; None where one statement has to do.

@@ -78,6 +78,7 @@ class NativeColumn:
         is_unsigned: Integers and decimals: no sign.
         is_binary: Strings: bytes and not text.
         nullable: Whether it may be NULL.
+        has_gaps: Texts: its character set has characters that Unicode does not have.
     """
 
     name: str
@@ -87,6 +88,7 @@ class NativeColumn:
     is_unsigned: bool = False
     is_binary: bool = False
     nullable: bool = True
+    has_gaps: bool = False
 
     @property
     def value_code(self) -> int:
@@ -94,6 +96,11 @@ class NativeColumn:
         if self.code in STRINGS:
             return BYTES if self.is_binary else TEXT
         return self.code
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its values are texts in a character set."""
+        return self.value_code in {TEXT, ENUM, SET}
 
     @property
     def precision(self) -> int:
