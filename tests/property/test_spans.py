@@ -225,6 +225,9 @@ def test_composite_keys_are_compared_in_order() -> None:
 
         text = column
 
+        def null_test(self, name: str, expression: str, *, is_null: bool) -> str:
+            raise NotImplementedError
+
         def value(self, name: str, text: str) -> str:
             return text
 

@@ -203,6 +203,7 @@ def chunk_rules(export: ExportConfig) -> ChunkRules:
         is_dense=export.chunk_dense,
         key=export.chunk_by_key,
         is_checkpointed=export.chunk_checkpoint,
+        goes_on=export.keyset_incremental,
     )
 
 

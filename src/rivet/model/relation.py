@@ -65,6 +65,7 @@ class TableFacts:
         blocks: How many blocks the rows lie in, where they can be read by block; else None.
         quantiles: Values of a key's column in its order, about equally many rows apart, as text.
         hidden: Tables behind the relation whose row-level security applies to the user.
+        nullable_keys: Columns of unique indexes that may hold NULL, or are not known to hold none.
     """
 
     estimated_rows: int | None = None
@@ -75,6 +76,7 @@ class TableFacts:
     blocks: int | None = None
     quantiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
+    nullable_keys: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

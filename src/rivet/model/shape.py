@@ -29,6 +29,7 @@ class ChunkRules:
         is_dense: Chunks of equal rows by `column`.
         key: Cut by this unique column.
         is_checkpointed: The user asked for finished chunks to be remembered.
+        goes_on: A run takes only what has a greater key than the last run's rows.
     """
 
     column: str | None = None
@@ -39,6 +40,7 @@ class ChunkRules:
     is_dense: bool = False
     key: str | None = None
     is_checkpointed: bool = False
+    goes_on: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:

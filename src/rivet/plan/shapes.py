@@ -51,10 +51,13 @@ def resolve_shape(
 
 
 def _by_key(rules: ChunkRules, name: str, facts: TableFacts) -> Shape:
-    if (name,) not in {key.columns for key in facts.keys}:
+    is_key = (name,) in {key.columns for key in facts.keys}
+    if not is_key and (rules.goes_on or (name,) not in facts.nullable_keys):
         msg = f"`chunk_by_key`: column '{visible(name)}' is no key to page by"
         fit = ", ".join(f"'{visible(k.columns[0])}'" for k in facts.keys if len(k.columns) == 1)
-        hint = "it must have a unique index of its own and be NOT NULL"
+        hint = "it must have a unique index of its own"
+        if rules.goes_on:
+            hint = f"{hint} and be NOT NULL, in every table that inherits, too"
         raise UnsupportedPlanError(msg, hint=f"{hint}; this table has: {fit}" if fit else hint)
     rows = _rows_per_chunk(rules, facts)
     return Shape(
@@ -62,8 +65,9 @@ def _by_key(rules: ChunkRules, name: str, facts: TableFacts) -> Shape:
         (name,),
         rows,
         count=rules.count,
+        may_hold_null=not is_key,
         is_indexed=True,
-        is_lasting=True,
+        is_lasting=is_key,
         is_about=rules.size is None,
     )
 

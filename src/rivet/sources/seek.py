@@ -24,6 +24,7 @@ __all__ = [
     "no_blocks",
     "no_column",
     "no_order",
+    "null_test",
     "question_sql",
     "where",
 ]
@@ -45,6 +46,13 @@ class Spelling(Protocol):
 
         Raises:
             PlanError: There is none of that name, or it has no order to cut by.
+        """
+        ...
+
+    def null_test(self, name: str, expression: str, *, is_null: bool) -> str:
+        """Return the condition that an expression over a column is NULL, or is not.
+
+        `null_test` of this module, unless the engine answers that by what it only believes.
         """
         ...
 
@@ -80,6 +88,11 @@ def no_order(name: str, native_type: str) -> UnsupportedPlanError:
     return UnsupportedPlanError(msg, hint=hint, column=name)
 
 
+def null_test(expression: str, *, is_null: bool) -> str:
+    """Return the condition that an expression is NULL, or is not, as SQL has it."""
+    return f"{expression} IS NULL" if is_null else f"{expression} IS NOT NULL"
+
+
 def where(spans: Sequence[Span], spelling: Spelling) -> str:
     """Return ` WHERE ...` for the rows that every span holds; empty for all rows."""
     text = condition(spans, spelling)
@@ -97,7 +110,7 @@ def _of_span(span: Span, spelling: Spelling) -> str:
         case SpanKind.ALL:
             return ""
         case SpanKind.NULLS:
-            return f"{_expression(spelling, span.columns[0], span.fallback)} IS NULL"
+            return _null_tests(spelling, span.columns, span.fallback, is_null=True)[0]
         case SpanKind.BLOCKS:
             lower = span.lower[0] if span.lower else None
             return spelling.blocks(lower, span.upper[0] if span.upper else None)
@@ -113,8 +126,7 @@ def _of_key(span: Span, spelling: Spelling) -> str:
         parts.append(_compared(span, span.upper, "<", spelling, takes=span.takes_upper))
     if not parts:
         # As every bounded span leaves NULL out, so must the open one.
-        names = _expressions(spelling, span.columns, span.fallback)
-        parts = [f"{name} IS NOT NULL" for name in names]
+        parts = _null_tests(spelling, span.columns, span.fallback, is_null=False)
     return " AND ".join(parts)
 
 
@@ -125,6 +137,15 @@ def _expression(spelling: Spelling, name: str, fallback: str | None) -> str:
 
 def _expressions(spelling: Spelling, columns: Sequence[str], fallback: str | None) -> list[str]:
     return [_expression(spelling, name, fallback) for name in columns]
+
+
+def _null_tests(
+    spelling: Spelling, columns: Sequence[str], fallback: str | None, *, is_null: bool
+) -> list[str]:
+    return [
+        spelling.null_test(name, _expression(spelling, name, fallback), is_null=is_null)
+        for name in columns
+    ]
 
 
 def _compared(
@@ -158,8 +179,7 @@ def question_sql(question: Question, source: str, spelling: Spelling) -> str:
     """Return the statement that answers a question; `source` stands behind FROM."""
     columns, spans = question.columns, question.spans
     if question.place is Place.NULL:
-        names = _expressions(spelling, columns, question.fallback)
-        tests = " OR ".join(f"{name} IS NULL" for name in names)
+        tests = " OR ".join(_null_tests(spelling, columns, question.fallback, is_null=True))
         rest = condition(spans, spelling)
         return f"SELECT 1 FROM {source} WHERE ({tests}){f' AND {rest}' if rest else ''} LIMIT 1"  # noqa: S608
     # Under names of their own: ORDER BY means an output column before one of the source.

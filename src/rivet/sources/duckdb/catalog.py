@@ -72,12 +72,15 @@ def columns_of(cursor: Any, relation: Relation) -> tuple[NativeColumn, ...]:  # 
         SourceQueryError: No such table.
     """
     if relation.table is None:
-        described = single_statement(relation.query or "", DIALECT)
+        described, is_kept = single_statement(relation.query or "", DIALECT), False
     else:
-        described = source_sql(cursor, relation)
+        schema, table, size = find_table(cursor, relation)
+        described, is_kept = DIALECT.qualified(schema, table), size is not None
     rows = cursor.execute(f"DESCRIBE {described}").fetchall()
+    # What a query or a view is said to hold is what its tables hold, be it on the side of an outer
+    # join where NULL stands for a row that is not there.
     return tuple(
-        NativeColumn(name, kind, nullable=is_nullable != "NO")
+        NativeColumn(name, kind, nullable=not is_kept or is_nullable != "NO")
         for name, kind, is_nullable, *_ in rows
     )
 
@@ -87,16 +90,29 @@ def facts_of(cursor: Any, relation: Relation) -> TableFacts:  # noqa: ANN401
     if relation.table is None:
         return TableFacts()
     schema, table, rows = find_table(cursor, relation)
-    found = cursor.execute(_KEYS, [schema, table]).fetchall()
-    natives = {one.name: one for one in columns_of(cursor, relation)}
-    keys = tuple(
-        Key(tuple(names), is_integer=len(names) == 1 and natives[names[0]].type in _WHOLE)
-        for names, _ in found
-        if not any(natives[name].nullable for name in names)
+    natives = {one.name.lower(): one for one in columns_of(cursor, relation)}
+    # A constraint spells its columns as whoever wrote it did.
+    found = [
+        (tuple(natives[name.lower()] for name in names), is_primary)
+        for names, is_primary in cursor.execute(_KEYS, [schema, table]).fetchall()
+    ]
+    named = {tuple(one.name for one in columns): columns for columns, _ in found}
+    nullable = tuple(
+        names for names, columns in named.items() if any(one.nullable for one in columns)
     )
-    key = next((tuple(names) for names, is_primary in found if is_primary), ())
-    indexed = tuple(dict.fromkeys(names[0] for names, _ in found))
-    return TableFacts(estimated_rows=rows, key=key, keys=keys, indexed=indexed)
+    keys = tuple(
+        Key(names, is_integer=len(names) == 1 and columns[0].type in _WHOLE)
+        for names, columns in named.items()
+        if names not in nullable
+    )
+    primary = [tuple(one.name for one in columns) for columns, is_primary in found if is_primary]
+    return TableFacts(
+        estimated_rows=rows,
+        key=primary[0] if primary else (),
+        keys=keys,
+        nullable_keys=nullable,
+        indexed=tuple(dict.fromkeys(names[0] for names in named)),
+    )
 
 
 def table_sizes(cursor: Any, relations: Sequence[Relation]) -> tuple[int | None, ...]:  # noqa: ANN401

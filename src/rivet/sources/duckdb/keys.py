@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from rivet.sources.duckdb.types import DIALECT
-from rivet.sources.seek import no_blocks, no_column, no_order
+from rivet.sources.seek import no_blocks, no_column, no_order, null_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,6 +46,10 @@ class KeySpelling:
         """Return the quoted column."""
         self._type(name)
         return DIALECT.identifier(name)
+
+    def null_test(self, name: str, expression: str, *, is_null: bool) -> str:  # noqa: ARG002
+        """Return the test of an expression for NULL."""
+        return null_test(expression, is_null=is_null)
 
     def text(self, name: str, expression: str) -> str:  # noqa: ARG002 - all types alike
         """Return the value as DuckDB's own text."""

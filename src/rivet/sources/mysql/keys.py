@@ -16,7 +16,7 @@ from rivet.redact import visible
 from rivet.sources.mysql import types
 from rivet.sources.mysql.link import ask
 from rivet.sources.mysql.overrides import DIALECT
-from rivet.sources.seek import no_blocks, no_column, no_order
+from rivet.sources.seek import no_blocks, no_column, no_order, null_test
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +94,10 @@ class KeySpelling:
         """Return the quoted column."""
         self._code(name)
         return DIALECT.identifier(name)
+
+    def null_test(self, name: str, expression: str, *, is_null: bool) -> str:  # noqa: ARG002
+        """Return the test of an expression for NULL."""
+        return null_test(expression, is_null=is_null)
 
     def text(self, name: str, expression: str) -> str:
         """Return the value as text; bytes in hex."""

@@ -15,6 +15,7 @@ from psycopg import errors, pq
 from rivet.errors import SourceAuthError, SourceQueryError
 from rivet.model.relation import Relation, TableFacts
 from rivet.redact import visible
+from rivet.sources.postgres.nullness import IS_BELIEVED, NEVER_NULL, WEAK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,12 +42,14 @@ _NAMES: Final = """
       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
     ORDER BY 1 LIMIT 5000"""
 
-_ATTRIBUTES: Final = """
-    SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull,
+_ATTRIBUTES: Final = f"""
+    WITH {WEAK}
+    SELECT a.attname, a.atttypid, a.atttypmod, NOT {NEVER_NULL},
            pg_catalog.format_type(a.atttypid, CASE WHEN a.atttypmod >= 0 THEN a.atttypmod END),
-           has_column_privilege(a.attrelid, a.attnum, 'SELECT')
-    FROM pg_catalog.pg_attribute a
-    WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+           has_column_privilege(a.attrelid, a.attnum, 'SELECT'), {IS_BELIEVED}
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+    WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY a.attnum"""  # noqa: S608
 
 _DOMAINS: Final = """
     SELECT a.attrelid::bigint, a.attnum::int, a.atttypid::bigint, a.atttypmod
@@ -67,7 +70,9 @@ _TYPES: Final = """
         JOIN pg_catalog.pg_type t ON t.oid IN (s.typbasetype, s.element::oid)
         JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
         LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid)
-    SELECT oid::bigint, typname, typtype::text, typbasetype::bigint, typtypmod, element
+    SELECT oid::bigint, typname, typtype::text, typbasetype::bigint, typtypmod, element,
+           CASE WHEN pg_catalog.pg_type_is_visible(oid)
+                THEN quote_ident(nspname) || '.' || quote_ident(typname) END
     FROM seen"""
 
 _SPELLINGS: Final = """
@@ -152,6 +157,8 @@ class NativeType:
         modifier: Its type modifier; -1 for none.
         type_kind: `pg_type.typtype` of that type: b, e (enum), c, r, m, p.
         is_array: The column holds arrays of that type.
+        written: The type as SQL, where its schema is on the search path, and so its operators are;
+            None for the server's own types.
     """
 
     spelling: str
@@ -160,16 +167,24 @@ class NativeType:
     modifier: int
     type_kind: str
     is_array: bool
+    written: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NativeColumn:
-    """One column as the catalog or the parser describes it."""
+    """One column as the catalog or the parser describes it.
+
+    Attributes:
+        nullable: It is not certain to hold no NULL.
+        may_read: The user may select it.
+        is_believed: The planner may take it to hold no NULL all the same.
+    """
 
     name: str
     type: NativeType
     nullable: bool
     may_read: bool = True
+    is_believed: bool = True
 
 
 def find_table(connection: psycopg.Connection[Any], relation: Relation) -> FoundTable:
@@ -227,14 +242,14 @@ def table_columns(
     Raises:
         SourceQueryError: The table has no columns.
     """
-    rows = connection.execute(_ATTRIBUTES, (table.oid,)).fetchall()
+    rows = connection.execute(_ATTRIBUTES, {"oid": table.oid}).fetchall()
     if not rows:
         msg = f"{visible(f'{table.schema}.{table.name}')} has no columns"
         raise SourceQueryError(msg, hint="export a query instead")
     spellings = [row[4] for row in rows]
     types = resolve_types(connection, [(row[1], row[2]) for row in rows], spellings)
     return tuple(
-        NativeColumn(row[0], native, nullable=row[3], may_read=row[5])
+        NativeColumn(row[0], native, nullable=row[3], may_read=row[5], is_believed=row[6])
         for row, native in zip(rows, types, strict=True)
     )
 
@@ -345,16 +360,17 @@ def resolve_types(
         else:
             is_nested = False
         name, type_kind = ("", "n") if is_nested else known[code][:2]
+        is_array, written = bool(element), known[code][5]
         resolved.append(
-            NativeType(spelling, code, name, base_modifier, type_kind, is_array=bool(element))
+            NativeType(spelling, code, name, base_modifier, type_kind, is_array, written)
         )
     return tuple(resolved)
 
 
 def _known_types(connection: psycopg.Connection[Any], oids: set[int]) -> dict[int, tuple[Any, ...]]:
-    """Return (name, kind, base, modifier, element) by OID, of these types and what they rest on."""
+    """Return what `_TYPES` gives by OID, of these types and what they rest on."""
     known: dict[int, tuple[Any, ...]] = {
-        oid: (_BASE_TYPES[oid], "b", 0, -1, 0) for oid in oids & _BASE_TYPES.keys()
+        oid: (_BASE_TYPES[oid], "b", 0, -1, 0, None) for oid in oids & _BASE_TYPES.keys()
     }
     if others := sorted(oids - known.keys()):
         rows = connection.execute(_TYPES, (others,)).fetchall()
@@ -364,7 +380,7 @@ def _known_types(connection: psycopg.Connection[Any], oids: set[int]) -> dict[in
 
 def _base(known: dict[int, tuple[Any, ...]], oid: int, modifier: int) -> tuple[int, int]:
     while known[oid][1] == "d":
-        _, _, base, domain_modifier, _ = known[oid]
+        base, domain_modifier = known[oid][2:4]
         oid, modifier = base, modifier if modifier >= 0 else domain_modifier
     return oid, modifier
 

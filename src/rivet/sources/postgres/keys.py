@@ -14,8 +14,10 @@ from psycopg import sql
 from rivet.errors import InternalError
 from rivet.model.relation import Key
 from rivet.sources.postgres import types
+from rivet.sources.postgres.catalog import resolve_types
+from rivet.sources.postgres.nullness import NEVER_NULL, WEAK
 from rivet.sources.postgres.read import DIALECT
-from rivet.sources.seek import no_column, no_order
+from rivet.sources.seek import no_column, no_order, null_test
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,20 +45,23 @@ _CASTS: Final = {
     types.BYTEA: "bytea",
 }
 _WHOLE: Final = frozenset({types.INT2, types.INT4, types.INT8})
+# Compared as text it would have another order; its own operators are where the type is.
+_CITEXT: Final = "citext"
 _TID_RANGES: Final = 140000
 
-_KEYS: Final = """
-    SELECT array_agg(a.attname::text ORDER BY k.place), bool_and(a.attnotnull),
-           i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL,
-           array_agg(a.atttypid::bigint ORDER BY k.place), i.indisprimary
+_KEYS: Final = f"""
+    WITH {WEAK}
+    SELECT array_agg(a.attname::text ORDER BY k.place), bool_and({NEVER_NULL}),
+           i.indisunique, array_agg(a.atttypid::bigint ORDER BY k.place)
     FROM pg_catalog.pg_index i
     JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
     JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree'
     CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k(number, place)
     JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-    WHERE i.indrelid = %s AND i.indisvalid AND k.place <= i.indnkeyatts
-    GROUP BY i.indexrelid, i.indisprimary, i.indisunique, i.indpred, i.indexprs
-    ORDER BY i.indisprimary DESC, count(*), i.indexrelid"""
+    WHERE i.indrelid = %(oid)s AND i.indisvalid AND k.place <= i.indnkeyatts
+      AND i.indpred IS NULL AND i.indexprs IS NULL
+    GROUP BY i.indexrelid, i.indisprimary, i.indisunique
+    ORDER BY i.indisprimary DESC, count(*), i.indexrelid"""  # noqa: S608
 _STATISTICS: Final = """
     SELECT attname::text, correlation, CASE WHEN attname = ANY (%s) THEN
         histogram_bounds::text::text[] END
@@ -64,9 +69,10 @@ _STATISTICS: Final = """
     WHERE schemaname = %s AND tablename = %s AND correlation IS NOT NULL
     ORDER BY inherited"""
 _BLOCKS: Final = """
-    SELECT max(pg_catalog.pg_relation_size(c.oid)) / current_setting('block_size')::bigint
+    SELECT max(pg_catalog.pg_relation_size(c.oid)) FILTER (WHERE c.relkind <> 'f')
+               / current_setting('block_size')::bigint, bool_or(c.relkind = 'f')
     FROM pg_catalog.pg_class c
-    WHERE c.relkind IN ('r', 'm') AND (c.oid = %(oid)s OR c.oid IN (
+    WHERE c.relkind IN ('r', 'm', 'f') AND (c.oid = %(oid)s OR c.oid IN (
         SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s) WHERE isleaf
       UNION
         SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = %(oid)s))"""
@@ -76,39 +82,71 @@ def with_keys(
     connection: psycopg.Connection[Any], table: FoundTable, facts: TableFacts
 ) -> TableFacts:
     """Return the facts with the table's keys, how their values spread, and what is indexed."""
-    rows = connection.execute(_KEYS, (table.oid,)).fetchall()
+    rows = connection.execute(_KEYS, {"oid": table.oid}).fetchall()
     single = [row[0][0] for row in rows if row[2] and len(row[0]) == 1]
     found = connection.execute(_STATISTICS, (single, table.schema, table.name)).fetchall()
     correlations: dict[str, float] = {row[0]: row[1] for row in found}
     quantiles = {row[0]: tuple(row[2]) for row in found if row[2]}
+    known = _known(connection, {code for row in rows for code in row[3]})
+    unique = [
+        (is_never_null, tuple(columns), [known[code] for code in codes])
+        for columns, is_never_null, is_unique, codes in rows
+        if is_unique and all(_cast(known[code]) for code in codes)
+    ]
     keys = tuple(
         Key(
-            tuple(columns),
-            is_integer=len(codes) == 1 and codes[0] in _WHOLE,
+            columns,
+            is_integer=len(found) == 1 and found[0].code in _WHOLE,
             correlation=correlations.get(columns[0]),
         )
-        for columns, is_never_null, is_unique, codes, _ in rows
-        if is_unique and is_never_null and all(code in _CASTS for code in codes)
+        for is_never_null, columns, found in unique
+        if is_never_null
     )
+    nullable = tuple(columns for is_never_null, columns, _ in unique if not is_never_null)
     indexed = tuple(dict.fromkeys(row[0][0] for row in rows))
-    return replace(facts, keys=keys, indexed=indexed, quantiles=quantiles)
+    return replace(facts, keys=keys, nullable_keys=nullable, indexed=indexed, quantiles=quantiles)
+
+
+def _known(connection: psycopg.Connection[Any], codes: set[int]) -> dict[int, NativeType]:
+    """Return the base types of the columns of keys: a domain orders as what it rests on."""
+    listed = sorted(codes)
+    found = resolve_types(connection, [(code, -1) for code in listed], [""] * len(listed))
+    return dict(zip(listed, found, strict=True))
+
+
+def _cast(native: NativeType) -> str | None:
+    """Return the type that a bound is cast to; None where there is no order to cut by."""
+    if native.is_array:
+        return None
+    if native.name == _CITEXT:
+        return native.written
+    cast = _CASTS.get(native.code)
+    return None if cast is None else f"pg_catalog.{cast}"
 
 
 def blocks_of(connection: psycopg.Connection[Any], table: FoundTable) -> int | None:
-    """Return how many blocks the largest file of a table has; None where ranges cannot be read."""
+    """Return how many blocks the largest file of a table has; None where ranges cannot be read.
+
+    The rows of a foreign part lie in the blocks of another server, in an instant of its own.
+    """
     if table.kind not in {"r", "p", "m"} or connection.info.server_version < _TID_RANGES:
         return None
     row = connection.execute(_BLOCKS, {"oid": table.oid}).fetchone()
-    return None if row is None or row[0] is None else int(row[0])
+    return None if row is None or row[0] is None or row[1] else int(row[0])
 
 
 @dataclass(frozen=True, slots=True)
 class KeySpelling:
-    """How conditions on one relation are written, see `sources/seek.py`."""
+    """How conditions on one relation are written, see `sources/seek.py`.
+
+    Attributes:
+        misjudged: Columns that the planner may wrongly take to hold no NULL.
+    """
 
     connection: psycopg.Connection[Any]
     types: Mapping[str, NativeType]
     has_blocks: bool
+    misjudged: frozenset[str]
     has_row_values: bool = True
 
     @classmethod
@@ -120,12 +158,20 @@ class KeySpelling:
         has_blocks: bool,
     ) -> KeySpelling:
         """Return the spelling for a relation with these columns."""
-        return cls(connection, {one.name: one.type for one in natives}, has_blocks)
+        misjudged = {one.name for one in natives if one.nullable and one.is_believed}
+        found = {one.name: one.type for one in natives}
+        return cls(connection, found, has_blocks, frozenset(misjudged))
 
     def column(self, name: str) -> str:
         """Return the quoted column."""
         self._cast(name)
         return DIALECT.identifier(name)
+
+    def null_test(self, name: str, expression: str, *, is_null: bool) -> str:
+        """Return the test, in words that the planner has no opinion on where it may be wrong."""
+        if name in self.misjudged:
+            return f"pg_catalog.num_nulls({expression}) = {int(is_null)}"
+        return null_test(expression, is_null=is_null)
 
     def text(self, name: str, expression: str) -> str:  # noqa: ARG002 - all types alike
         """Return the value as text, exact under the session's settings."""
@@ -134,7 +180,7 @@ class KeySpelling:
     def value(self, name: str, text: str) -> str:
         """Return the literal, rendered by the driver, of the column's own type."""
         literal = sql.Literal(text).as_string(self.connection)
-        return f"{literal}::pg_catalog.{self._cast(name)}"
+        return f"{literal}::{self._cast(name)}"
 
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Return a range of row places; the server reads only those blocks."""
@@ -149,7 +195,7 @@ class KeySpelling:
         native = self.types.get(name)
         if native is None:
             raise no_column(name, self.types)
-        cast = _CASTS.get(native.code)
-        if cast is None or native.is_array:
+        cast = _cast(native)
+        if cast is None:
             raise no_order(name, native.spelling)
         return cast

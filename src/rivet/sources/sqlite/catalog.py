@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rivet.errors import PlanError, SourceQueryError
 from rivet.model.relation import Key, Relation, TableFacts
@@ -90,16 +91,35 @@ def _temporary_view(connection: sqlite3.Connection, relation: Relation) -> Itera
 
 def _table_info(connection: sqlite3.Connection, schema: str, table: str) -> tuple[Declared, ...]:
     rows = connection.execute(f"PRAGMA {schema}.table_xinfo({quoted(table)})").fetchall()
+    alias = _rowid_alias(connection, schema, table, rows)
     return tuple(
         Declared(
             name=name,
             type=declared or "",
-            is_nullable=not is_not_null and not key_ordinal,
+            is_nullable=not is_not_null and name != alias,
             key_ordinal=key_ordinal,
         )
         for _, name, declared, is_not_null, _, key_ordinal, hidden in rows
         if hidden != _HIDDEN
     )
+
+
+def _rowid_alias(
+    connection: sqlite3.Connection, schema: str, table: str, rows: Sequence[tuple[Any, ...]]
+) -> str | None:
+    """Return the column that is the rowid, which is never NULL; None without one.
+
+    Any other column of a primary key may hold NULL, unless it says NOT NULL as well. That is so for
+    `INTEGER PRIMARY KEY DESC` too, which has an index of its own, as the rowid has not.
+
+    Source:
+        SQLite manual, "Rowid Tables" and "CREATE TABLE", ROWIDs and the INTEGER PRIMARY KEY.
+    """
+    primary = [row[1] for row in rows if row[5]]
+    if len(primary) != 1:
+        return None
+    indexes = connection.execute(f"PRAGMA {schema}.index_list({quoted(table)})").fetchall()
+    return None if any(origin == "pk" for *_, origin, _ in indexes) else str(primary[0])
 
 
 def check_table(connection: sqlite3.Connection, relation: Relation) -> None:
@@ -139,46 +159,44 @@ def facts_of(connection: sqlite3.Connection, relation: Relation) -> TableFacts:
         return TableFacts()
     declared = columns_of(connection, relation)
     key = sorted((one for one in declared if one.key_ordinal), key=lambda one: one.key_ordinal)
-    keys, indexed = _keys(connection, relation.table, declared)
-    return TableFacts(
+    return replace(
+        _keys(connection, relation.table, declared),
         estimated_rows=estimated_rows(connection, relation.table),
         key=tuple(one.name for one in key),
-        keys=keys,
-        indexed=indexed,
     )
 
 
-def _keys(
-    connection: sqlite3.Connection, table: str, declared: Sequence[Declared]
-) -> tuple[tuple[Key, ...], tuple[str, ...]]:
-    """Return a table's keys, the primary one first, and the columns that an index begins with.
-
-    A column of a primary key may hold NULL in SQLite unless it is the rowid or says NOT NULL.
-    """
-    types = {one.name: one.type.upper() for one in declared}
-    primary = [one for one in declared if one.key_ordinal]
+def _keys(connection: sqlite3.Connection, table: str, declared: Sequence[Declared]) -> TableFacts:
+    """Return a table's keys, the primary one first, and the columns that an index begins with."""
+    never_null = {one.name for one in declared if not one.is_nullable}
     found: dict[tuple[str, ...], bool] = {}
-    if [types[one.name] for one in primary] == ["INTEGER"]:
-        found[primary[0].name,] = True
+    alias = next((one.name for one in declared if one.key_ordinal and not one.is_nullable), None)
     names = [row[1:5] for row in connection.execute(f"PRAGMA main.index_list({quoted(table)})")]
-    never_null = _never_null(connection, table)
+    if alias is not None and "pk" not in {origin for _, _, origin, _ in names}:
+        found[alias,] = True
+    else:
+        alias = None
     for name, is_unique, _, is_partial in sorted(names, key=lambda row: row[2] != "pk"):
         info = connection.execute(f"PRAGMA main.index_xinfo({quoted(name)})").fetchall()
         columns = tuple(row[2] for row in info if row[5])
         if not columns or is_partial or None in columns:
             continue
-        found.setdefault(columns, bool(is_unique and never_null >= set(columns)))
+        found[columns] = bool(found.get(columns) or is_unique)
     keys = tuple(
-        Key(columns, is_integer=len(columns) == 1 and types.get(columns[0]) == "INTEGER")
-        for columns, is_key in found.items()
-        if is_key
+        # Any other column may hold any kind of value.
+        Key(columns, is_integer=columns == (alias,))
+        for columns, is_unique in found.items()
+        if is_unique and never_null >= set(columns)
     )
-    return keys, tuple(dict.fromkeys(columns[0] for columns in found))
-
-
-def _never_null(connection: sqlite3.Connection, table: str) -> set[str]:
-    rows = connection.execute(f"PRAGMA main.table_xinfo({quoted(table)})").fetchall()
-    return {name for _, name, _, is_not_null, *_ in rows if is_not_null}
+    return TableFacts(
+        keys=keys,
+        nullable_keys=tuple(
+            columns
+            for columns, is_unique in found.items()
+            if is_unique and not never_null >= set(columns)
+        ),
+        indexed=tuple(dict.fromkeys(columns[0] for columns in found)),
+    )
 
 
 def estimated_rows(connection: sqlite3.Connection, table: str) -> int | None:

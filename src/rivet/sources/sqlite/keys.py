@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from rivet.sources.seek import ROW, no_blocks, no_column
+from rivet.sources.seek import ROW, no_blocks, no_column, null_test
 from rivet.sources.sqlite.catalog import quoted
 
 _NOT_TEXT: Final = re.compile(r'["{]|-?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|Infinity)\Z')
@@ -60,6 +60,10 @@ class KeySpelling:
         if name not in self.names:
             raise no_column(name, sorted(self.names))
         return f"{ROW}.{quoted(name)}"
+
+    def null_test(self, name: str, expression: str, *, is_null: bool) -> str:  # noqa: ARG002
+        """Return the test of an expression for NULL."""
+        return null_test(expression, is_null=is_null)
 
     def text(self, name: str, expression: str) -> str:  # noqa: ARG002 - all types alike
         """Return the value: it is made text outside SQL."""
