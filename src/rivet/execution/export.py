@@ -234,12 +234,14 @@ def _hold(
     if workers > 1 and not load_engine(plan.engine).CAPABILITIES.shares_snapshot:
         warn(context, ledger, "parallel", f"{title} is read by one session: `parallel` has no use")
         workers = 1
-    room = sessions.room(workers)
+    room = sessions.gather(workers)
     if room < workers:
         text = f"the server has connections for {room} of {workers} chunks at a time"
+        text += f": {sessions.refusal}" if sessions.refusal else ""
         warn(context, ledger, "connections", text)
         workers = room
     if plan.is_apart:
+        sessions.spread()
         return workers
     may_renew = plan.shape.is_lasting
     try:

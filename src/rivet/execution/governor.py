@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rivet.execution.context import RunContext
     from rivet.execution.ledger import Ledger
     from rivet.execution.sessions import Sessions
-    from rivet.sources.base import Pressure
+    from rivet.sources.base import Pressure, Session
 
 INTERVAL_VARIABLE: Final = "RIVET_GOVERNOR_INTERVAL_MS"
 _INTERVAL_S: Final = 1.5
@@ -33,6 +33,7 @@ _SLOW_FACTOR: Final = 5.0
 _LAG_BYTES: Final = 64 * 1024 * 1024
 _LAG_S: Final = 10.0
 _UNREADABLE_LIMIT: Final = 3
+_END_S: Final = 1.0
 
 
 class Permits:
@@ -115,6 +116,7 @@ class Governor:
         self._context = context
         self._ledger = ledger
         self._stopped = threading.Event()
+        self._session: Session | None = None
         self._thread = threading.Thread(target=self._watch, name="rivet-governor", daemon=True)
         given = context.env.get(INTERVAL_VARIABLE, "")
         self._interval_s = int(given) / 1000 if given.isdigit() else _INTERVAL_S
@@ -130,12 +132,16 @@ class Governor:
         trace: TracebackType | None,
     ) -> None:
         self._stopped.set()
+        self._thread.join(_END_S)
+        if self._thread.is_alive() and self._session is not None:
+            self._session.cancel()  # it may wait for a connection that nobody gives
         self._thread.join()
 
     def _watch(self) -> None:
         judge, unreadable = Judge(), 0
         try:
             with self._sessions.apart() as session:
+                self._session = session
                 if not isinstance(session, ReportsPressure):
                     return
                 while not self._stopped.wait(self._interval_s):

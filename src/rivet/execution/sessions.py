@@ -7,17 +7,16 @@ on whether the chunks hold the same rows in every instant.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from rivet.config.resolve import resolve_source
-from rivet.errors import RivetError, SourceError, SourceInterruptedError
+from rivet.errors import RivetError, SourceError, SourceInterruptedError, SourceUnavailableError
 from rivet.sources import load_engine
-from rivet.sources.base import CountsConnections, LendsSnapshots
+from rivet.sources.base import CountsConnections, LendsSnapshots, TakesTurns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,6 +76,7 @@ class Sessions:
         opened: How many sessions were opened so far.
         instants: How many instants were begun so far.
         is_cancelled: Whoever reads is to end.
+        refusal: Why `gather` found fewer sessions than were wanted; None where it did not.
         borrowed: An instant that another session holds for all exports; None without one.
     """
 
@@ -104,6 +104,7 @@ class Sessions:
         self.opened = 0
         self.instants = 0
         self.is_cancelled = False
+        self.refusal: str | None = None
         self.borrowed: LentSnapshot | None = None
 
     @property
@@ -121,7 +122,7 @@ class Sessions:
 
         Args:
             relation: What will be read.
-            workers: Sessions that are lent at the same time.
+            workers: Sessions that are lent at the same time, as `gather` found them.
             may_renew: A session that replaces a lost one may begin an instant of its own.
 
         Raises:
@@ -130,10 +131,11 @@ class Sessions:
         with self._lock:
             if self.borrowed is not None:
                 return self._hold_borrowed(relation, self.borrowed)
-            has_anchor = workers > 1 and self._engine.CAPABILITIES.rejoins_snapshot
-            wanted = workers + has_anchor
-            while len(self._idle) < wanted:
+            while len(self._idle) < workers:
                 self._idle.append(self._connect())
+            # One that does nothing else, where there are enough, lets lost ones come back.
+            has_anchor = self._engine.CAPABILITIES.rejoins_snapshot and len(self._idle) > workers
+            has_anchor = has_anchor and workers > 1
             first, *others = self._idle
             position = first.begin(relation, others)
             self._relation, self._may_renew = relation, may_renew
@@ -154,19 +156,48 @@ class Sessions:
         self._shared = Instant(self.instants, borrowed.position)
         return self._shared
 
-    def room(self, workers: int) -> int:
-        """Return how many of `workers` sessions the server has connections for; at least 1.
+    def gather(self, workers: int) -> int:
+        """Make sure of a session for each of `workers` threads, as far as the source has any.
+
+        Each is held until it reads, so that none waits for what another one has: a pooler would
+        let it wait for ever. What refused the next one is in `refusal`.
+
+        Returns:
+            For how many threads there are sessions; at least 1.
 
         Raises:
-            SourceError: The server cannot be asked.
+            SourceError: The source cannot be asked, or has not a single session.
         """
+        self.refusal = None
         with self.open() as session:
-            if workers == 1 or not isinstance(session, CountsConnections):
-                return workers
-            free = session.free_connections() - _CONNECTIONS_LEFT
-        has_anchor = self._engine.CAPABILITIES.rejoins_snapshot
-        # One is open already.
-        return max(min(workers, free + 1 - has_anchor), 1)
+            if workers == 1:
+                return 1
+            wanted = workers + self._engine.CAPABILITIES.rejoins_snapshot
+            if isinstance(session, CountsConnections):
+                # One is open already.
+                free = session.free_connections() - _CONNECTIONS_LEFT
+                wanted = max(min(wanted, free + 1), 1)
+            if isinstance(session, TakesTurns):
+                session.occupy(self._settings.connect_timeout_s)
+        with self._lock, suppress(SourceUnavailableError):
+            while len(self._idle) < wanted:
+                self._idle.append(self._occupying())
+        return min(len(self._idle), workers)
+
+    def _occupying(self) -> Session:
+        try:
+            session = self._connect()
+            if isinstance(session, TakesTurns):
+                session.occupy(self._settings.connect_timeout_s)
+        except SourceUnavailableError as error:
+            self.refusal = error.message
+            raise
+        return session
+
+    def spread(self) -> None:
+        """Let every session that was gathered read in instants of its own."""
+        for session in self._idle:
+            session.release()
 
     @contextmanager
     def open(self) -> Iterator[Session]:
@@ -314,5 +345,5 @@ class Sessions:
 
 def _close_quietly(session: Session) -> None:
     # The session failed or is done: a second error while closing it must not hide the first.
-    with contextlib.suppress(RivetError):
+    with suppress(RivetError):
         session.__exit__(None, None, None)

@@ -358,6 +358,19 @@ class NoticesProxies(Protocol):
 
 
 @runtime_checkable
+class TakesTurns(Protocol):
+    """Sessions whose connection a pooler may lend to others between transactions."""
+
+    def occupy(self, wait_s: float) -> None:
+        """Make sure of a connection until the next question or read has used it, or `release`.
+
+        Raises:
+            SourceUnavailableError: None became free within that many seconds; the session is over.
+        """
+        ...
+
+
+@runtime_checkable
 class EstimatesSizes(Protocol):
     """Sessions that can tell at once, and roughly, how large tables are: to begin with the largest.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -37,6 +38,7 @@ from rivet.sources.postgres.read import (
     select_statement,
 )
 from rivet.sources.postgres.visibility import hidden_behind_query, hidden_behind_table
+from rivet.sources.postgres.waiting import LONG_WAIT_S, execute_within
 from rivet.sources.seek import question_sql, where
 from rivet.sources.slices import BlockSlicer, Pace, along_key
 from rivet.sources.sql import select, single_statement
@@ -83,6 +85,8 @@ class PostgresSession(TellsOfServer):
         self._found: dict[Relation, FoundTable] = {}
         self._facts: dict[Relation, TableFacts] = {}
         self._locked: list[tuple[str, str]] = []
+        self._is_occupied = False
+        self._given_up = threading.Event()
         self._version = connection.info.server_version
         self._checks_client = self._version >= _HAS_CLIENT_CHECK
 
@@ -227,6 +231,12 @@ class PostgresSession(TellsOfServer):
         """Enter the snapshot of another session, see `LendsSnapshots`."""
         self.enter(relation, snapshot.token, self._lockable(relation))
 
+    def occupy(self, wait_s: float) -> None:
+        """Begin the transaction of the next question or read, see `TakesTurns`."""
+        with self._guarded("waiting for a connection"):
+            self._begin(wait_s)
+            self._is_occupied = True
+
     def release(self) -> None:
         """Leave the snapshot; the next read opens another."""
         self.abandon()
@@ -258,6 +268,7 @@ class PostgresSession(TellsOfServer):
 
     def cancel(self) -> None:
         """Cancel what runs on the server; does nothing where nothing runs or it is gone."""
+        self._given_up.set()
         with suppress(psycopg.Error):
             self._connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
 
@@ -335,9 +346,13 @@ class PostgresSession(TellsOfServer):
             self._roll_back()
         return [(found.schema, found.name)] if found.is_lockable else []
 
-    def _begin(self) -> None:
+    def _begin(self, wait_s: float = LONG_WAIT_S) -> None:
+        if self._is_occupied:
+            self._is_occupied = False
+            return
+        self._given_up.clear()
         try:
-            self._connection.execute(self._beginning().encode())
+            execute_within(self._connection, self._beginning(), wait_s, self._given_up.is_set)
         except psycopg.errors.InvalidParameterValue:
             # The server's operating system cannot watch client connections.
             if not self._checks_client:
@@ -360,6 +375,7 @@ class PostgresSession(TellsOfServer):
         return f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {statements}"
 
     def _roll_back(self) -> None:
+        self._is_occupied = False
         if self._connection.info.transaction_status is not TransactionStatus.IDLE:
             with suppress(psycopg.Error):
                 self._connection.execute("ROLLBACK")
