@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -14,9 +17,13 @@ from rivet.sources.postgres.faults import connect_error
 from rivet.sources.postgres.session import PostgresSession
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rivet.model.source import SessionSettings, SourceAddress
 
 _OLDEST: Final = 120000
+_CLIENT_SETTINGS: Final = ("PGTZ", "PGDATESTYLE")
+_ENVIRONMENT: Final = threading.Lock()
 
 
 def connect(address: SourceAddress, settings: SessionSettings) -> PostgresSession:
@@ -34,9 +41,10 @@ def connect(address: SourceAddress, settings: SessionSettings) -> PostgresSessio
     parameters = connection_parameters(address, settings)
     where = _place(parameters)
     try:
-        connection = psycopg.connect(
-            make_conninfo("", **parameters), autocommit=True, prepare_threshold=None
-        )
+        with _settings_of_the_role():
+            connection = psycopg.connect(
+                make_conninfo("", **parameters), autocommit=True, prepare_threshold=None
+            )
     except psycopg.ProgrammingError as error:
         msg = f"the connection settings are not valid: {visible(redact(str(error).strip()))}"
         raise ConfigError(msg) from error
@@ -48,6 +56,25 @@ def connect(address: SourceAddress, settings: SessionSettings) -> PostgresSessio
         msg = f"{where} runs PostgreSQL {version}; Rivet reads version 12 and newer"
         raise SourceError(msg)
     return PostgresSession(connection, settings)
+
+
+@contextmanager
+def _settings_of_the_role() -> Iterator[None]:
+    """Keep libpq from giving the zone and the date style of this process to the server.
+
+    What they mean is in the role, in the URL or under `source.session`: the same configuration
+    must not read other values on another machine. `PGOPTIONS` stays, as it is what `options` of a
+    URL is. Does nothing where neither is set.
+    """
+    if not any(name in os.environ for name in _CLIENT_SETTINGS):
+        yield
+        return
+    with _ENVIRONMENT:
+        kept = {name: os.environ.pop(name, None) for name in _CLIENT_SETTINGS}
+        try:
+            yield
+        finally:
+            os.environ.update({name: value for name, value in kept.items() if value is not None})
 
 
 def _place(parameters: dict[str, str]) -> str:

@@ -34,7 +34,9 @@ def horizon_of(connection: psycopg.Connection[Any], *, is_zoned: bool) -> Horizo
     Source:
         PostgreSQL manual, "pg_stat_activity" and "pg_prepared_xacts".
     """
-    form = "({})::text" if is_zoned else "(({}) AT TIME ZONE " + _ZONE + ")::text"
+    # No cast to text: that follows the session's zone and date style.
+    zone, offset = ("'UTC'", "+00") if is_zoned else (_ZONE, "")
+    form = f"to_char(({{}}) AT TIME ZONE {zone}, 'YYYY-MM-DD HH24:MI:SS.US') || '{offset}'"
     now, oldest = form.format("clock.now"), form.format("open.began")
     row = connection.execute(
         f"SELECT {now}, {oldest}, open.seen FROM"  # noqa: S608 - texts of this module

@@ -6,6 +6,7 @@ renders it on the live connection, and a cast says its type.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,12 +16,13 @@ from rivet.errors import InternalError
 from rivet.model.relation import Key
 from rivet.sources.postgres import types
 from rivet.sources.postgres.catalog import resolve_types
+from rivet.sources.postgres.moments import key_text
 from rivet.sources.postgres.nullness import NEVER_NULL, WEAK
 from rivet.sources.postgres.read import DIALECT
 from rivet.sources.seek import no_column, no_order, null_test
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import psycopg
 
@@ -44,6 +46,13 @@ _CASTS: Final = {
     types.TIMESTAMPTZ: "timestamptz",
     types.BYTEA: "bytea",
 }
+_SENT: Final = {
+    types.DATE: "date_send",
+    types.TIMESTAMP: "timestamp_send",
+    types.TIMESTAMPTZ: "timestamptz_send",
+    types.BYTEA: "byteasend",
+}
+_ZONED: Final = re.compile(r"[+-]\d\d(:?\d\d)*( BC)?\Z|[Zz]\Z|infinity|UTC")
 _WHOLE: Final = frozenset({types.INT2, types.INT4, types.INT8})
 # Compared as text it would have another order; its own operators are where the type is.
 _CITEXT: Final = "citext"
@@ -63,9 +72,16 @@ _KEYS: Final = f"""
     GROUP BY i.indexrelid, i.indisprimary, i.indisunique
     ORDER BY i.indisprimary DESC, count(*), i.indexrelid"""  # noqa: S608
 _STATISTICS: Final = """
-    SELECT attname::text, correlation, CASE WHEN attname = ANY (%s) THEN
-        histogram_bounds::text::text[] END
-    FROM pg_catalog.pg_stats
+    SELECT attname::text, correlation, CASE WHEN attname = ANY (%s) THEN (ARRAY[
+        pg_catalog.set_config('TimeZone', 'UTC', true),
+        pg_catalog.set_config('DateStyle', 'ISO', true),
+        pg_catalog.set_config('bytea_output', 'hex', true), histogram_bounds::text,
+        pg_catalog.set_config('TimeZone', was.zone, true),
+        pg_catalog.set_config('DateStyle', was.dates, true),
+        pg_catalog.set_config('bytea_output', was.bytes, true)])[4]::text[] END
+    FROM pg_catalog.pg_stats, (
+        SELECT current_setting('TimeZone') AS zone, current_setting('DateStyle') AS dates,
+               current_setting('bytea_output') AS bytes OFFSET 0) AS was
     WHERE schemaname = %s AND tablename = %s AND correlation IS NOT NULL
     ORDER BY inherited"""
 _BLOCKS: Final = """
@@ -173,14 +189,30 @@ class KeySpelling:
             return f"pg_catalog.num_nulls({expression}) = {int(is_null)}"
         return null_test(expression, is_null=is_null)
 
-    def text(self, name: str, expression: str) -> str:  # noqa: ARG002 - all types alike
-        """Return the value as text, exact under the session's settings."""
+    def text(self, name: str, expression: str) -> str:
+        """Return the value as text; of moments and bytes their bytes, which follow no setting."""
+        if send := _SENT.get(self.types[name].code):
+            return f"pg_catalog.encode(pg_catalog.{send}({expression}), 'hex')"
         return f"{expression}::text"
 
+    def texts(self, names: Sequence[str], row: Sequence[Any]) -> tuple[str, ...]:
+        """Return the key texts of a row of `text`."""
+        return tuple(
+            key_text(self.types[name].code, str(value))
+            for name, value in zip(names, row, strict=True)
+        )
+
     def value(self, name: str, text: str) -> str:
-        """Return the literal, rendered by the driver, of the column's own type."""
+        """Return the literal, rendered by the driver, of the column's own type.
+
+        A year comes first and has four digits, so that no DateStyle takes it for a day; an instant
+        without its zone is one of UTC, whatever the session's is.
+        """
+        cast = self._cast(name)
+        if cast.endswith("timestamptz") and not _ZONED.search(text):
+            text = f"{text.removesuffix(' BC')}+00{' BC' if text.endswith(' BC') else ''}"
         literal = sql.Literal(text).as_string(self.connection)
-        return f"{literal}::{self._cast(name)}"
+        return f"{literal}::{cast}"
 
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Return a range of row places; the server reads only those blocks."""

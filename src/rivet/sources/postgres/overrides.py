@@ -67,7 +67,8 @@ class WireForm:
     """How a column is selected and what then stands on the wire.
 
     Attributes:
-        cast: SQL type to cast to; None selects the column as it is.
+        cast: SQL type to turn it into; None selects the column as it is. `text` and `text[]` are
+            the database's own text, see `printed`.
         code: OID of the type on the wire; of the element for an array.
         is_array: Arrays of that type.
     """
@@ -83,8 +84,7 @@ def wire_form(column: Column) -> WireForm:
         return WireForm("text", types.TEXT)
     if column.logical.kind is Kind.LIST and column.logical.element is not None:
         if column.is_text_cast:
-            # By way of the array's own text: `inet::text` adds a mask that `inet` does not show.
-            return WireForm("text::text[]", types.TEXT, is_array=True)
+            return WireForm("text[]", types.TEXT, is_array=True)
         cast, code = _form(column.native_code, column.logical.element)
         return WireForm(f"{cast}[]" if cast else None, code, is_array=True)
     if column.is_text_cast:
@@ -144,10 +144,7 @@ def _overridden(
 
 
 def _text_override(native: NativeColumn, column: Column) -> Column:
-    """Turn a column to text: as it stands where the wire form is text already, else by a cast.
-
-    `char(n)` is never cast, because the cast to text drops its padding.
-    """
+    """Turn a column to text: as it stands where the wire form is text already, else printed."""
     kind = native.type
     is_text_already = not kind.is_array and (kind.code in _WIRE_TEXT or kind.type_kind == "e")
     return replace(

@@ -28,7 +28,7 @@ from rivet.wire import kernel
 from rivet.wire.fields import Decoder, FieldSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     import psycopg
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rivet.model.relation import ReadRequest, Relation
     from rivet.model.span import Span
     from rivet.sources.postgres.catalog import FoundTable
+    from rivet.sources.postgres.printed import Printing
     from rivet.sources.slices import Slicer
 
 DIALECT: Final = Dialect(has_dollar_quotes=True, has_escape_strings=True, has_nested_comments=True)
@@ -85,13 +86,14 @@ def copy_statement(
     relation: Relation,
     source: str,
     names: list[str],
+    printed: Mapping[str, Printing],
     condition: str = "",
 ) -> str:
     """Return the COPY of a relation's columns, of the rows that a condition leaves.
 
     A query all of whose columns (`names`) are wanted as they are is sent as it was written.
     """
-    body = select_statement(columns, relation, source, names, condition)
+    body = select_statement(columns, relation, source, names, printed, condition)
     return f"COPY (\n{body}\n) TO STDOUT (FORMAT binary)"
 
 
@@ -100,56 +102,68 @@ def select_statement(
     relation: Relation,
     source: str,
     names: list[str],
+    printed: Mapping[str, Printing],
     condition: str = "",
 ) -> str:
     """Return the SELECT of `copy_statement`; it may end in a line comment."""
-    expressions = [_expression(column) for column in columns]
+    expressions = [_expression(column, printed) for column in columns]
     plain = [DIALECT.identifier(name) for name in names]
     if relation.query is not None and expressions == plain and not condition:
         return single_statement(relation.query, DIALECT)
+    if any(printed[column.source_name].settings for column in columns):
+        # What the user wrote is evaluated before settings change: OFFSET keeps it by itself.
+        inner = [DIALECT.identifier(column.source_name) for column in columns]
+        return select(expressions, subquery(f"{select(inner, source)}{condition} OFFSET 0"))
     return select(expressions, source) + condition
 
 
-def _expression(column: Column) -> str:
+def _expression(column: Column, printed: Mapping[str, Printing]) -> str:
     name, plain = DIALECT.identifier(column.name), DIALECT.identifier(column.source_name)
-    chosen = _masked(column, plain) or _selected(column, plain)
+    printing = printed[column.source_name]
+    chosen = _masked(column, plain, printing) or _selected(column, plain, printing)
     return plain if chosen == name else f"{chosen} AS {name}"
 
 
-def _selected(column: Column, name: str) -> str:
-    cast = wire_form(column).cast
-    if cast is None:
-        return name
-    if cast == "bytea":
-        # A cast to bytea reads backslashes as escapes; this gives the stored bytes.
-        encoding = "pg_catalog.getdatabaseencoding()"
-        return f"pg_catalog.convert_to({name}::text, {encoding})"
-    if cast == "text" and column.native_code == types.INET and column.logical.kind is Kind.STRING:
-        return _text_of(column, name)
-    return f"{name}::{cast}"
+def _selected(column: Column, name: str, printing: Printing) -> str:
+    match wire_form(column).cast:
+        case None:
+            chosen = name
+        case "text":
+            chosen = _text_of(column, name, printing)
+        case "text[]":
+            chosen = printing.texts(name)
+        case "bytea":
+            # A cast to bytea reads backslashes as escapes; this gives the stored bytes.
+            encoding = "pg_catalog.getdatabaseencoding()"
+            chosen = f"pg_catalog.convert_to({name}::text, {encoding})"
+        case "timestamptz":
+            chosen = f"({name}::timestamp AT TIME ZONE 'UTC')"
+        case "timestamp" if column.native_code == types.TIMESTAMPTZ:
+            chosen = f"({name} AT TIME ZONE 'UTC')"
+        case cast:
+            chosen = f"{name}::{cast}"
+    return chosen
 
 
-def _text_of(column: Column, name: str) -> str:
-    """Return a value's own text: a cast adds a mask to `inet` and drops the padding of `char`."""
-    if column.native_code in {types.INET, types.BPCHAR}:
-        return f"CASE WHEN {name} IS NOT NULL THEN pg_catalog.format('%s', {name}) END"
-    return f"{name}::text"
+def _text_of(column: Column, name: str, printing: Printing) -> str:
+    """Return a value's text: `true` and `false` as SQL spells them, else what the type prints."""
+    return f"{name}::text" if column.native_code == types.BOOL else printing.text(name)
 
 
-def _masked(column: Column, name: str) -> str | None:
+def _masked(column: Column, name: str, printing: Printing) -> str | None:
     """Return what stands for a masked column; the plain values do not leave the server."""
     match column.mask:
         case None:
             return None
         case Mask.NULL:
             # Of the type that the decoder expects, which an array's cast has already.
-            return f"CASE WHEN false THEN {_selected(column, name)} END"
+            return f"CASE WHEN false THEN {_selected(column, name, printing)} END"
         case Mask.REDACT:
-            return f"CASE WHEN {name} IS NOT NULL THEN '{REDACTED}'::text END"
+            return f"CASE WHEN {name} IS DISTINCT FROM NULL THEN '{REDACTED}'::text END"
         case Mask.HASH:
             data = name
             if column.native_code != types.BYTEA or column.native_type.endswith("[]"):
-                data = f"pg_catalog.convert_to({_text_of(column, name)}, 'UTF8')"
+                data = f"pg_catalog.convert_to({_text_of(column, name, printing)}, 'UTF8')"
             return f"pg_catalog.encode(pg_catalog.sha256({data}), 'hex')"
 
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from rivet.errors import PlanError, SourceQueryError
 from rivet.model.source import LentSnapshot, Position
-from rivet.model.span import SpanKind
+from rivet.model.span import Place, SpanKind
 from rivet.redact import visible
 from rivet.sources.postgres.about import TellsOfServer
 from rivet.sources.postgres.catalog import (
@@ -30,6 +30,7 @@ from rivet.sources.postgres.cursor import CursorStream
 from rivet.sources.postgres.faults import translated
 from rivet.sources.postgres.keys import KeySpelling, blocks_of, with_keys
 from rivet.sources.postgres.overrides import plan_columns
+from rivet.sources.postgres.printed import printings, set_chosen
 from rivet.sources.postgres.read import (
     DIALECT,
     CopyStream,
@@ -55,11 +56,6 @@ if TYPE_CHECKING:
     from rivet.sources.slices import Slicer
 
 _PINNED: Final = (
-    "TimeZone = 'UTC'",
-    "DateStyle = 'ISO'",
-    "IntervalStyle = 'iso_8601'",
-    "bytea_output = 'hex'",
-    "extra_float_digits = 1",
     "client_encoding = 'UTF8'",
     "idle_in_transaction_session_timeout = 0",
 )
@@ -76,6 +72,9 @@ class PostgresSession(TellsOfServer):
 
     The transaction of the first read stays open until the session ends, so that later reads and
     counts see the same instant. Only `cancel` may be called from another thread.
+
+    What queries and views mean by a setting is the role's affair or the user's (`source.session`):
+    only encoding and time limits are Rivet's, see docs/adr/0023.
     """
 
     def __init__(self, connection: psycopg.Connection[Any], settings: SessionSettings) -> None:
@@ -143,18 +142,20 @@ class PostgresSession(TellsOfServer):
             refuse_changed_columns(natives, request)
             source = from_item(relation, found)
             spelling = KeySpelling.of(self._connection, natives, has_blocks=found is not None)
+            wanted = {column.source_name for column in request.columns}
+            printed = printings(self._connection, natives, wanted)
             slicer = self._slicer(request, found)
         names = [native.name for native in natives]
 
         def statement(span: Span | None) -> str:
             spans = request.spans if span is None else (*request.spans, span)
             condition = where(spans, spelling)
-            return copy_statement(request.columns, relation, source, names, condition)
+            return copy_statement(request.columns, relation, source, names, printed, condition)
 
         timeout_s = self._settings.statement_timeout_s
         if request.fetch_rows and relation.query is not None:
             condition = where(request.spans, spelling)
-            select = select_statement(request.columns, relation, source, names, condition)
+            select = select_statement(request.columns, relation, source, names, printed, condition)
             return CursorStream(self, self._connection, select, request, timeout_s)
         return CopyStream(self, self._connection, statement, request, timeout_s, slicer)
 
@@ -183,7 +184,9 @@ class PostgresSession(TellsOfServer):
             spelling = KeySpelling.of(connection, natives, has_blocks=found is not None)
             statement = question_sql(question, from_item(relation, found), spelling)
             rows = connection.execute(statement.encode()).fetchall()
-        return [tuple(str(value) for value in row) for row in rows]
+        if question.place is Place.NULL:
+            return [("1",) for _ in rows]
+        return [spelling.texts(question.columns, row) for row in rows]
 
     def begin(self, relation: Relation, others: Sequence[PostgresSession] = ()) -> Position | None:
         """Enter a snapshot and hand it to other sessions, see `Session.begin`.
@@ -360,6 +363,8 @@ class PostgresSession(TellsOfServer):
             self._checks_client = False
             self._roll_back()
             self._connection.execute(self._beginning().encode())
+        if self._settings.variables:
+            set_chosen(self._connection, self._settings.variables)
 
     def _beginning(self) -> str:
         settings = [
