@@ -33,26 +33,49 @@ if TYPE_CHECKING:
 _NEAR_NAMES: Final = 3
 _LONGEST_TEXT: Final = 2**32 - 1
 _NO_TABLE: Final = frozenset({ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR})
+_NO_COLUMN: Final = frozenset({ER.BAD_FIELD_ERROR, ER.COLUMNACCESS_DENIED_ERROR})
 
 _NAMES: Final = """
     SELECT IF(TABLE_SCHEMA = DATABASE(), TABLE_NAME, CONCAT(TABLE_SCHEMA, '.', TABLE_NAME))
     FROM information_schema.TABLES
     WHERE TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')
     ORDER BY 1 LIMIT 5000"""
-_SIZE: Final = """
-    SELECT TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES
-    WHERE TABLE_SCHEMA = COALESCE(%s, DATABASE()) AND TABLE_NAME = %s"""
-_KEY: Final = """
-    SELECT COLUMN_NAME FROM information_schema.STATISTICS
-    WHERE TABLE_SCHEMA = COALESCE(%s, DATABASE()) AND TABLE_NAME = %s AND INDEX_NAME = 'PRIMARY'
-    ORDER BY SEQ_IN_INDEX"""
+
+
+def same_name(column: str, value: str) -> str:
+    """Return the condition that a catalog's name is a value, as the server itself compares names.
+
+    The catalog's own collation takes `t` for `T` and `e` for `é`, which can be tables of their own.
+    """
+    exact = f"CAST({column} AS BINARY) = CAST({value} AS BINARY)"
+    lower = f"CAST(LOWER({column}) AS BINARY) = CAST(LOWER({value}) AS BINARY)"
+    return f"({column} = {value} AND IF(@@lower_case_table_names, {lower}, {exact}))"
+
+
+PLACE: Final = " AND ".join(
+    (
+        same_name("TABLE_SCHEMA", "COALESCE(%(schema)s, DATABASE())"),
+        same_name("TABLE_NAME", "%(table)s"),
+    )
+)
+"""The condition that a row of the catalog is about the table of `place_of`."""
+
+_SIZE: Final = f"""
+    SELECT TABLE_ROWS, DATA_LENGTH, ENGINE FROM information_schema.TABLES
+    WHERE {PLACE}"""  # noqa: S608 - constants of this file
 _SIZES: Final = """
     SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_SCHEMA = DATABASE(), DATA_LENGTH
     FROM information_schema.TABLES WHERE TABLE_TYPE <> 'VIEW' AND TABLE_NAME IN %s"""
 # MariaDB keeps JSON as text with this check, which is all that tells it from other text.
-_CHECKS: Final = """
+_CHECKS: Final = f"""
     SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
-    WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s"""
+    WHERE {same_name("CONSTRAINT_SCHEMA", "%(schema)s")}
+      AND {same_name("TABLE_NAME", "%(table)s")}"""  # noqa: S608 - constants of this file
+
+
+def place_of(relation: Relation) -> dict[str, str | None]:
+    """Return the values of `PLACE` for a table."""
+    return {"schema": relation.schema, "table": relation.table}
 
 
 def source_sql(relation: Relation) -> str:
@@ -109,6 +132,26 @@ def _with_gaps(
     )
 
 
+def hidden_columns(
+    connection: Connection[Any], relation: Relation, names: Sequence[str]
+) -> tuple[NativeColumn, ...]:
+    """Describe columns of a table by their names, also those that a star does not stand for.
+
+    Returns:
+        In the order given; nothing where one of them is not there or may not be read.
+    """
+    if not names:
+        return ()
+    listed = [DIALECT.identifier(name) for name in names]
+    try:
+        fields = _prepared(connection, select(listed, source_sql(relation)))
+    except MySQLError as error:
+        if error_number(error) not in _NO_COLUMN:
+            raise
+        return ()
+    return _with_json(connection, fields)
+
+
 def _prepared(connection: Connection[Any], sql: str) -> list[FieldDescriptorPacket]:
     """Let the server prepare a statement and return its columns; the statement is let go of.
 
@@ -155,7 +198,8 @@ def _with_json(
             continue
         origin = (field.db, field.org_table)
         if origin not in checks:
-            rows = ask(connection, _CHECKS, (field.db.decode(), field.org_table))
+            names = {"schema": field.db.decode(), "table": field.org_table}
+            rows = ask(connection, _CHECKS, names)
             checks[origin] = {clause for (clause,) in rows}
         if f"json_valid({DIALECT.identifier(field.org_name)})" in checks[origin]:
             natives[place] = replace(native, code=types.JSON)
@@ -174,18 +218,15 @@ def _not_found(connection: Connection[Any], relation: Relation) -> SourceQueryEr
     return SourceQueryError(msg, hint=hint, code=code, table=table)
 
 
-def table_facts(connection: Connection[Any], relation: Relation) -> TableFacts:
-    """Read a table's estimates and primary key; a query has none."""
-    if relation.table is None:
-        return TableFacts()
-    place = (relation.schema, relation.table)
-    size = ask(connection, _SIZE, place)
-    rows, size_bytes = size[0] if size else (None, None)
-    return TableFacts(
+def table_facts(connection: Connection[Any], relation: Relation) -> tuple[TableFacts, str | None]:
+    """Read a table's estimates and the name of its storage engine, which a view has not."""
+    found = ask(connection, _SIZE, place_of(relation))
+    rows, size_bytes, engine = found[0] if found else (None, None, None)
+    facts = TableFacts(
         estimated_rows=None if rows is None else int(rows),
         estimated_bytes=None if size_bytes is None else int(size_bytes),
-        key=tuple(str(name) for (name,) in ask(connection, _KEY, place)),
     )
+    return facts, engine
 
 
 def table_sizes(

@@ -7,88 +7,105 @@ bytes are written from their own digits.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from rivet.errors import InternalError
 from rivet.model.relation import Key
 from rivet.redact import visible
 from rivet.sources.mysql import types
+from rivet.sources.mysql.catalog import PLACE, hidden_columns, place_of
 from rivet.sources.mysql.link import ask
 from rivet.sources.mysql.overrides import DIALECT
 from rivet.sources.seek import no_blocks, no_column, no_order, null_test
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pymysql.connections import Connection
 
-    from rivet.model.relation import Relation
+    from rivet.model.relation import Relation, TableFacts
+    from rivet.model.span import Span
+    from rivet.sources.mysql.keytexts import Charset
     from rivet.sources.mysql.types import NativeColumn
 
 _NUMBERS: Final = types.INTEGERS | types.DECIMALS | {types.YEAR}
-_QUOTED: Final = types.DATES | {types.TIME, types.TEXT, types.UUID}
-_WHOLE_TYPES: Final = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
-_UNORDERED_TYPES: Final = frozenset({"enum", "set", "bit", "float", "double", "json"})
+_QUOTED: Final = types.DATES | {types.TIME, types.TEXT, types.UUID, types.INET}
+_SEEKABLE: Final = _NUMBERS | _QUOTED | {types.BYTES}
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*\Z")
 
-_KEYS: Final = """
-    SELECT s.INDEX_NAME, s.COLUMN_NAME, s.NON_UNIQUE, s.NULLABLE, s.SUB_PART, c.DATA_TYPE,
-           t.ENGINE
-    FROM information_schema.STATISTICS s
-    JOIN information_schema.TABLES t
-      ON t.TABLE_SCHEMA = s.TABLE_SCHEMA AND t.TABLE_NAME = s.TABLE_NAME
-    LEFT JOIN information_schema.COLUMNS c
-      ON c.TABLE_SCHEMA = s.TABLE_SCHEMA AND c.TABLE_NAME = s.TABLE_NAME
-     AND c.COLUMN_NAME = s.COLUMN_NAME
-    WHERE s.TABLE_SCHEMA = COALESCE(%s, DATABASE()) AND s.TABLE_NAME = %s
-      AND s.INDEX_TYPE = 'BTREE'
-    ORDER BY s.INDEX_NAME <> 'PRIMARY', s.INDEX_NAME, s.SEQ_IN_INDEX"""
+_INDEXES: Final = f"""
+    SELECT INDEX_NAME, COLUMN_NAME, NON_UNIQUE, NULLABLE, SUB_PART
+    FROM information_schema.STATISTICS
+    WHERE {PLACE} AND INDEX_TYPE = 'BTREE'
+    ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"""  # noqa: S608
 
 
-def keys_of(
-    connection: Connection[Any], relation: Relation
-) -> tuple[tuple[Key, ...], tuple[str, ...]]:
-    """Return a table's keys, the primary one first, and the columns that an index begins with."""
+def with_keys(
+    connection: Connection[Any], relation: Relation, facts: TableFacts, engine: str | None
+) -> TableFacts:
+    """Add a table's keys to what is known of it, and the columns that an index begins with.
+
+    A key counts where rows can be sought by it. Its columns need not be among those that a star
+    stands for: servers hide the keys that they make themselves.
+    """
     indexes: dict[str, list[tuple[Any, ...]]] = {}
-    for name, *row in ask(connection, _KEYS, (relation.schema, relation.table)):
+    for name, *row in ask(connection, _INDEXES, place_of(relation)):
         indexes.setdefault(name, []).append(tuple(row))
-    keys = tuple(
+    candidates = {name: _names(rows) for name, rows in indexes.items() if all(map(_is_plain, rows))}
+    listed = dict.fromkeys(name for columns in candidates.values() for name in columns)
+    natives = {one.name: one for one in hidden_columns(connection, relation, tuple(listed))}
+    keys = [
         Key(
-            tuple(str(row[0]) for row in rows),
-            is_integer=len(rows) == 1 and str(rows[0][4]).lower() in _WHOLE_TYPES,
-            is_clustered=name == "PRIMARY" and str(rows[0][5]).lower() == "innodb",
+            columns,
+            is_integer=len(columns) == 1 and natives[columns[0]].code in types.INTEGERS,
+            is_clustered=name == "PRIMARY" and (engine or "").lower() == "innodb",
         )
-        for name, rows in indexes.items()
-        if all(_is_seekable(row) for row in rows)
-    )
+        for name, columns in candidates.items()
+        if all(_is_seekable(natives.get(one)) for one in columns)
+    ]
     indexed = [str(rows[0][0]) for rows in indexes.values() if rows[0][0] is not None]
-    return keys, tuple(dict.fromkeys(indexed))
+    primary = _names(indexes.get("PRIMARY", ()))
+    return replace(facts, key=primary, keys=tuple(keys), indexed=tuple(dict.fromkeys(indexed)))
 
 
-def _is_seekable(row: tuple[Any, ...]) -> bool:
-    column, non_unique, nullable, sub_part, data_type, _ = row
-    is_plain = column is not None and sub_part is None and nullable != "YES"
-    return is_plain and not int(non_unique) and str(data_type).lower() not in _UNORDERED_TYPES
+def columns_in(spans: Iterable[Span]) -> tuple[str, ...]:
+    """Return the columns that spans compare."""
+    names = [name for span in spans for name in (*span.columns, span.fallback) if name is not None]
+    return tuple(dict.fromkeys(names))
+
+
+def _names(rows: Iterable[tuple[Any, ...]]) -> tuple[str, ...]:
+    return tuple(str(row[0]) for row in rows)
+
+
+def _is_plain(row: tuple[Any, ...]) -> bool:
+    column, non_unique, nullable, sub_part = row
+    return column is not None and sub_part is None and nullable != "YES" and not int(non_unique)
+
+
+def _is_seekable(native: NativeColumn | None) -> bool:
+    return native is not None and native.value_code in _SEEKABLE
 
 
 @dataclass(frozen=True, slots=True)
 class KeySpelling:
     """How conditions on one relation are written, see `sources/seek.py`.
 
-    A literal is weaker than a column where collations meet, so a column is always compared by its
-    own collation, which is also the one it is ordered by.
+    Texts are compared by the column's own collation, which is also the one they are ordered by.
+
+    Attributes:
+        connection: Renders texts.
+        natives: The columns by name.
+        charsets: Character sets of the text columns that are asked for.
+        has_row_values: No index would serve them.
     """
 
     connection: Connection[Any]
     natives: Mapping[str, NativeColumn]
-    has_row_values: bool = False  # no index would serve them
-
-    @classmethod
-    def of(cls, connection: Connection[Any], natives: tuple[NativeColumn, ...]) -> KeySpelling:
-        """Return the spelling for a relation with these columns."""
-        return cls(connection, {one.name: one for one in natives})
+    charsets: Mapping[str, Charset] = field(default_factory=dict)
+    has_row_values: bool = False
 
     def column(self, name: str) -> str:
         """Return the quoted column."""
@@ -101,9 +118,12 @@ class KeySpelling:
 
     def text(self, name: str, expression: str) -> str:
         """Return the value as text; bytes in hex."""
-        if self._code(name) == types.BYTES:
+        code = self._code(name)
+        if code == types.BYTES:
             return f"HEX({expression})"
-        return expression if self._code(name) == types.TEXT else f"CAST({expression} AS CHAR)"
+        if code == types.TEXT:
+            return self.charsets[name].text(expression)
+        return f"CAST({expression} AS CHAR)"
 
     def value(self, name: str, text: str) -> str:
         """Return the literal: a quoted number would be compared as a double."""
@@ -112,6 +132,8 @@ class KeySpelling:
             return text
         if code == types.BYTES and _HEX.match(text):
             return f"x'{text}'"
+        if code == types.TEXT:
+            return self.charsets[name].value(self.connection, text)
         if code in _QUOTED:
             return str(self.connection.escape(text))
         msg = f"a bound of column '{visible(name)}' is not of its type"
@@ -125,6 +147,6 @@ class KeySpelling:
         native = self.natives.get(name)
         if native is None:
             raise no_column(name, self.natives)
-        if native.value_code not in _NUMBERS | _QUOTED | {types.BYTES}:
+        if native.value_code not in _SEEKABLE:
             raise no_order(name, native.spelling)
         return native.value_code

@@ -22,7 +22,7 @@ from rivet.sources.mysql.address import connection_parameters, tls_context
 from rivet.sources.mysql.faults import connect_error, error_number, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from ssl import SSLContext
 
     from pymysql.connections import Connection
@@ -270,7 +270,9 @@ def _proxy(connection: Connection[Any]) -> str | None:
     return None if int(own_id) == connection.thread_id() else "a proxy"
 
 
-def ask(connection: Connection[Any], sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+def ask(
+    connection: Connection[Any], sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[tuple[Any, ...]]:
     """Run a small statement with bound values and return its rows."""
     with connection.cursor() as cursor:
         cursor.execute(sql, values or None)

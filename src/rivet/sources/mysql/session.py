@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pymysql.constants import ER
 from pymysql.err import MySQLError
 
 from rivet.errors import InternalError, SourceQueryError
+from rivet.model.relation import TableFacts
 from rivet.model.source import Position
 from rivet.model.span import Span, SpanKind
 from rivet.redact import visible
 from rivet.sources.columns import refuse_changed
+from rivet.sources.mysql import types
 from rivet.sources.mysql.align import align
-from rivet.sources.mysql.catalog import columns_of, source_sql, table_facts, table_sizes
+from rivet.sources.mysql.catalog import (
+    columns_of,
+    hidden_columns,
+    source_sql,
+    table_facts,
+    table_sizes,
+)
 from rivet.sources.mysql.faults import error_number, translated
 from rivet.sources.mysql.health import harm_of, pressure_of
 from rivet.sources.mysql.horizon import horizon_of
-from rivet.sources.mysql.keys import KeySpelling, keys_of
+from rivet.sources.mysql.keys import KeySpelling, columns_in, with_keys
+from rivet.sources.mysql.keytexts import charsets_of
 from rivet.sources.mysql.link import ask, ask_texts, cancel_query
 from rivet.sources.mysql.overrides import DIALECT, plan_columns
 from rivet.sources.mysql.read import ResultStream, Selection, select_statement
@@ -28,17 +36,19 @@ from rivet.sources.slices import Pace, along_key
 from rivet.sources.sql import select, single_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from pymysql.connections import Connection
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
+    from rivet.model.relation import Question, ReadRequest, Relation
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.model.window import Horizon
     from rivet.sources.base import Pressure
+    from rivet.sources.mysql.keytexts import Charset
     from rivet.sources.mysql.link import Link
+    from rivet.sources.mysql.types import NativeColumn
     from rivet.sources.slices import Slicer
 
 _NOT_TOLD: Final = frozenset({ER.UNKNOWN_SYSTEM_VARIABLE, ER.SPECIFIC_ACCESS_DENIED_ERROR})
@@ -60,6 +70,7 @@ class MysqlSession:
         self._holds_snapshot = False
         self._is_reading = False
         self._facts: dict[Relation, TableFacts] = {}
+        self._charsets: dict[Relation, dict[str, Charset]] = {}
 
     @property
     def _connection(self) -> Connection[Any]:
@@ -83,11 +94,10 @@ class MysqlSession:
     def facts(self, relation: Relation) -> TableFacts:
         """Read estimates and the primary key; a query has none."""
         with self._question(f"looking up {visible(relation.label)}") as connection:
-            facts = table_facts(connection, relation)
             if relation.table is None:
-                return facts
-            keys, indexed = keys_of(connection, relation)
-        self._facts[relation] = replace(facts, keys=keys, indexed=indexed)
+                return TableFacts()
+            facts, engine = table_facts(connection, relation)
+            self._facts[relation] = with_keys(connection, relation, facts, engine)
         return self._facts[relation]
 
     def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
@@ -114,8 +124,11 @@ class MysqlSession:
             natives = columns_of(connection, relation)
             now = {native.name: native.spelling for native in natives}
             refuse_changed(now, request.columns, relation.label)
-            spelling = KeySpelling.of(connection, natives)
             slicer = self._slicer(request)
+            # Slices are bounded by the columns of the clustered key, if by none of the request.
+            facts = self._facts.get(relation)
+            keys = [name for key in facts.keys for name in key.columns] if facts else []
+            spelling = self._spelling(relation, natives, (*columns_in(request.spans), *keys))
         self._holds_snapshot = self._holds_snapshot or request.holds_snapshot
         self._is_reading = True
 
@@ -149,9 +162,28 @@ class MysqlSession:
         """Say where the values of a key lie, see `SeeksKeys`."""
         relation = question.relation
         with self._question(f"looking for keys of {visible(relation.label)}") as connection:
-            spelling = KeySpelling.of(connection, columns_of(connection, relation))
+            names = (*question.columns, *columns_in(question.spans), question.fallback)
+            spelling = self._spelling(relation, columns_of(connection, relation), names)
             statement = question_sql(question, source_sql(relation), spelling)
             return ask_texts(connection, statement)
+
+    def _spelling(
+        self, relation: Relation, natives: tuple[NativeColumn, ...], names: Iterable[str | None]
+    ) -> KeySpelling:
+        """Return how conditions on columns are written: hidden ones too, texts by their charset."""
+        known = {native.name: native for native in natives}
+        wanted = {name for name in names if name is not None}
+        folded = {name.casefold() for name in known}
+        hidden = sorted(name for name in wanted if name.casefold() not in folded)
+        if hidden and relation.table is not None:
+            known |= {one.name: one for one in hidden_columns(self._connection, relation, hidden)}
+        texts = {name for name in wanted if name in known and known[name].value_code == types.TEXT}
+        charsets = self._charsets.setdefault(relation, {})
+        if unknown := sorted(texts - charsets.keys()):
+            quoted = [DIALECT.identifier(name) for name in unknown]
+            found = charsets_of(self._connection, source_sql(relation), quoted)
+            charsets.update(zip(unknown, found, strict=True))
+        return KeySpelling(self._connection, known, charsets)
 
     def begin(self, relation: Relation, others: Sequence[MysqlSession] = ()) -> Position | None:
         """Enter a snapshot, together with other sessions, see `Session.begin`.
@@ -217,7 +249,8 @@ class MysqlSession:
     def count(self, relation: Relation, spans: Sequence[Span] = ()) -> int:
         """Count the rows that all spans hold; in the snapshot where a read holds one."""
         with self._question(f"counting {visible(relation.label)}") as connection:
-            spelling = KeySpelling.of(connection, columns_of(connection, relation))
+            natives = columns_of(connection, relation) if spans else ()
+            spelling = self._spelling(relation, natives, columns_in(spans))
             statement = select(["count(*)"], source_sql(relation)) + where(spans, spelling)
             ((rows,),) = ask(connection, statement)
         return int(rows)
