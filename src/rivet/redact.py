@@ -17,6 +17,7 @@ from typing_extensions import override
 
 MASK: Final = "***"
 _MINIMUM_SECRET: Final = 3
+_LONGEST_FOREIGN: Final = 4000
 
 _UNBROKEN = re.compile(r"[^\s'\"<>]+")
 _KEY_VALUE = re.compile(
@@ -24,7 +25,8 @@ _KEY_VALUE = re.compile(
     r"(?P<value>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s,;&)}]+)",
     re.IGNORECASE,
 )
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Control characters, and those that turn the direction of text or break its lines.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 _lock = threading.Lock()
 _known: set[str] = set()
@@ -125,8 +127,17 @@ def redact_json(text: str) -> str:
     return text if masked == body else json.dumps(masked, ensure_ascii=False)
 
 
+def brief(text: str) -> str:
+    """Cut a text of foreign origin to a few kilobytes and say how much was cut.
+
+    Redact it first: a piece of a secret is not known for one.
+    """
+    cut = len(text) - _LONGEST_FOREIGN
+    return text if cut <= 0 else f"{text[:_LONGEST_FOREIGN]}... ({cut:,} characters more)"
+
+
 def visible(text: str) -> str:
-    r"""Replace control characters by `\u{hh}` text, except tab and line feed.
+    r"""Replace control and bidirectional characters by `\u{hh}` text, except tab and line feed.
 
     For every string of foreign origin (database errors, child output) before it meets a terminal.
     """

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rivet.redact import MASK, Secret, redact, redact_json, visible
+from rivet.redact import MASK, Secret, brief, redact, redact_json, visible
 
 NASTY = ["p@ss/w?rd#1", "a:b@c", "100%sure", "q'uo\"te", "sp ace", "ünïcödé", "{curly}", "$(sub)"]
 
@@ -64,3 +64,12 @@ def test_masked_json_is_json_without_the_secret(secret):
 def test_a_mask_at_the_end_of_a_json_string_keeps_its_quote():
     text = json.dumps({"message": "rejected password=topsecret", "rows": 1})
     assert json.loads(redact_json(text)) == {"message": f"rejected password={MASK}", "rows": 1}
+
+
+def test_a_long_text_is_cut_and_says_so():
+    assert brief("x" * 4000) == "x" * 4000
+    assert brief("x" * 9_000_000) == f"{'x' * 4000}... (8,996,000 characters more)"
+
+
+def test_what_turns_the_direction_of_text_is_visible():
+    assert visible("a\u202eb\u2066c\u200f") == "a\\u{202e}b\\u{2066}c\\u{200f}"

@@ -126,7 +126,7 @@ def _hint(text: str, offset: int | None) -> str | None:
     line = _line_at(text, offset) if offset is not None else ""
     if _has_tab_indent(line) or (offset is None and any(map(_has_tab_indent, text.splitlines()))):
         return "YAML does not allow TAB characters for indentation: use spaces"
-    if re.search(r":\s*\{[^}]*\}\s*[^\s#,}\]]", line):
+    if re.search(r":\s*\{[^{}]*\}\s*[^\s#,}\]]", line):
         return "put quotes around a value that begins with { or holds {...}"
     if re.search(r"(?:[:\-]|^)\s+[@`%]", line):
         return "put quotes around a value that begins with @, ` or %"

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
-_SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*\Z", re.ASCII)
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)\Z", re.ASCII)
 _POWERS: Final = {
     word: 1024**power
     for power, words in enumerate(
@@ -26,7 +26,7 @@ def parse_size(text: str) -> int:
     Raises:
         ValueError: It is no size, or below one byte; the message says what is expected.
     """
-    match = _SIZE.match(text)
+    match = _SIZE.match(text.strip())
     factor = _POWERS.get(match[2].lower()) if match else None
     if match is None or factor is None:
         msg = "must be a size such as 512MB, 1.5GB, 64KB or a number of bytes"

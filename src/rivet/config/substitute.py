@@ -15,7 +15,7 @@ from rivet.errors import ConfigError, SecretNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_REFERENCE: Final = re.compile(r"\$\{([^}\n]*)\}")
+_REFERENCE: Final = re.compile(r"\$\{([^{}\n]*)\}")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SHORTEST_MASKED: Final = 3
 # Private planes: no document needs them, and YAML takes them for letters.

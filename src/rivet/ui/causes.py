@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 200
 _ALIKE: Final = 3
-_WITH_DIGIT: Final = re.compile(r"[^\W_]*\d[^\W_]*")
+_WORD: Final = re.compile(r"[^\W_]+")
+_DIGIT: Final = re.compile(r"\d")
 
 
 def cause(report: ExportReport) -> str:
@@ -37,7 +38,11 @@ def common_cause(exports: Sequence[ExportReport]) -> tuple[ExportReport, int] | 
     alike: defaultdict[str, list[ExportReport]] = defaultdict(list)
     for export in exports:
         if export.status == "failed" and export.failure is not None:
-            masked = _WITH_DIGIT.sub("#", named.sub("#", export.failure.message))
+            masked = _WORD.sub(_without_digits, named.sub("#", export.failure.message))
             alike[f"{export.failure.code} {' '.join(masked.split())}"].append(export)
     most = max(alike.values(), key=len, default=[])
     return (most[0], len(most)) if len(most) >= _ALIKE else None
+
+
+def _without_digits(word: re.Match[str]) -> str:
+    return "#" if _DIGIT.search(word[0]) else word[0]

@@ -15,7 +15,7 @@ from rivet.errors import (
     SourceQueryError,
     SourceUnavailableError,
 )
-from rivet.redact import redact, visible
+from rivet.redact import brief, redact, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ _BY_WORDS: Final = {
     "Out of Range": "OutOfRangeException",
     "Invalid Input": "ConversionException",
 }
-_QUOTED: Final = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|(?<=: ).*value.*$")
+_QUOTED: Final = re.compile(r"'[^']*'?|\"[^\"]*\"?")
 _HOLDER: Final = re.compile(r"PID (\d+)")
 
 
@@ -74,8 +74,9 @@ def _source_error(name: str, text: str, action: str) -> SourceError:
     found = next((fault for fault in _BY_CLASS if fault[0] == name), None)
     cls, hint = found[1:] if found else (SourceError, "check the database file")
     if hint == _VALUE_HINT:
-        first = _QUOTED.sub("'...'", first)
-    return cls(f"{action}: {visible(redact(first))}", hint=hint)
+        head, colon, rest = _QUOTED.sub("'...'", first).partition(": ")
+        first = f"{head}: '...'" if colon and "value" in rest else f"{head}{colon}{rest}"
+    return cls(f"{action}: {visible(brief(redact(first)))}", hint=hint)
 
 
 def open_error(error: Exception, path: Path) -> SourceError:

@@ -22,7 +22,7 @@ from rivet.errors import (
     SourceUnavailableError,
     StalePlanError,
 )
-from rivet.redact import redact, visible
+from rivet.redact import brief, redact, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ _BY_NUMBER: Final[dict[int, _Fault]] = {
 }
 _TIMED_OUT: Final = frozenset({1969, 3024})
 # An error about a value quotes it, and the text of others holds the piece of SQL that is wrong.
-_QUOTED: Final = re.compile(r"'(?:[^']|'')*'|`[^`]*`(?= at row)")
+_QUOTED: Final = re.compile(r"'[^']*'?|`[^`]*`(?= at row)")
 _VALUE_NUMBERS: Final = frozenset({1292, 1366, 1367, 1411, 1525, 1690, 3140, 3141, 4038})
 
 
@@ -181,4 +181,4 @@ def _parts(error: MySQLError) -> tuple[int, str]:
     if number in _VALUE_NUMBERS:
         text = _QUOTED.sub("'...'", text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return number, visible(redact("; ".join(lines))) or type(error).__name__
+    return number, visible(brief(redact("; ".join(lines)))) or type(error).__name__

@@ -20,7 +20,7 @@ from rivet.errors import (
     SourceStatementTimeoutError,
     SourceUnavailableError,
 )
-from rivet.redact import redact, visible
+from rivet.redact import brief, redact, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ _REFUSED: Final[tuple[tuple[re.Pattern[str], _Fault], ...]] = tuple(
     )
 )
 # A data exception quotes the value it choked on.
-_QUOTED: Final = re.compile(r'"[^"]*"|(?<=: ).+$')
+_QUOTED: Final = re.compile(r'"[^"]*"?')
 _UNREACHABLE_HINT: Final = "check host and port, and that the server is running"
 
 
@@ -168,6 +168,7 @@ def _primary(error: psycopg.Error) -> str:
     """Return the server's primary message on one line; details may hold cell values."""
     text = error.diag.message_primary or str(error)
     if (error.sqlstate or "").startswith("22"):
-        text = _QUOTED.sub('"..."', text)
+        head, colon, rest = _QUOTED.sub('"..."', text.strip()).partition(": ")
+        text = f'{head}: "..."' if colon else head + rest
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return visible(redact("; ".join(dict.fromkeys(lines)))) or type(error).__name__
+    return visible(brief(redact("; ".join(dict.fromkeys(lines))))) or type(error).__name__

@@ -19,7 +19,7 @@ from rivet.errors import (
     SourceStatementTimeoutError,
     SourceUnavailableError,
 )
-from rivet.redact import visible
+from rivet.redact import brief, redact, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,7 +117,7 @@ def _translate(error: sqlite3.Error, watch: Watch, doing: str) -> RivetError:
         cls, says, hint = ERRORS[primary]
         return cls(f"{doing}: the database {watch.path} {says}", hint=hint)
     return SourceQueryError(
-        f"{doing}: SQLite refused the statement: {visible(str(error))}",
+        f"{doing}: SQLite refused the statement: {visible(brief(redact(str(error))))}",
         hint="try the statement with the sqlite3 shell on the same file",
     )
 

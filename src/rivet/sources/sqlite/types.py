@@ -24,9 +24,6 @@ HAS_OWN_POLICY: Final = 2
 
 UNTYPED: Final = "untyped"
 
-_DECLARED = re.compile(
-    r"^(?P<name>[^()]*?)\s*(?:\(\s*(?P<args>[^)]*)\)\s*(?P<rest>.*))?$", re.DOTALL
-)
 _INTEGER = re.compile(r"\b(?:tiny|small|medium|big)?int(?:eger)?[1248]?\b|\b(?:small|big)?serial\b")
 _STRING = re.compile(r"char|clob|text|string")
 _FLOAT = re.compile(r"real|floa|doub")
@@ -82,17 +79,17 @@ def map_declared(declared: str, unbounded_numeric: LogicalType | None = None) ->
     Source:
         SQLite manual, "Datatypes In SQLite", 3.1 Determination Of Column Affinity.
     """
-    match = _DECLARED.match(declared.strip())
-    if match is None:
+    head, parenthesis, tail = declared.partition("(")
+    args, closing, rest = tail.partition(")")
+    if ")" in head or (parenthesis and not closing):
         return _text(f"SQLite gives the declared type {declared} no meaning")
-    words = f"{match['name'] or ''} {match['rest'] or ''}".lower().split()
-    name = " ".join(words)
+    name = " ".join(f"{head} {rest}".lower().split())
     if not name:
         return _text("no declared type: name one in columns: for another type than text")
     if found := _NAMED.get(name):
         return _exact(found)
     if name in _DECIMAL_NAMES:
-        return _decimal(match["args"], unbounded_numeric)
+        return _decimal(args.strip() if parenthesis else None, unbounded_numeric)
     return _by_affinity(name) or _text(f"declared type {declared} is unknown")
 
 
