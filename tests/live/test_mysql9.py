@@ -53,7 +53,7 @@ def test_settings_that_could_change_a_value_are_pinned(mysql9):
     with opened(mysql9.url, statement_timeout_s=7.5, lock_timeout_s=11) as session:
         wanted = {
             "time_zone": "+00:00",
-            "sql_mode": "NO_ENGINE_SUBSTITUTION",
+            "sql_mode": "PIPES_AS_CONCAT,ANSI_QUOTES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION",
             "sql_select_limit": "18446744073709551615",
             "character_set_results": "utf8mb4",
             "transaction_isolation": "REPEATABLE-READ",

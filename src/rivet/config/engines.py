@@ -69,6 +69,8 @@ _KEPT_ON_MYSQL: Final = frozenset(
         "max_statement_time",
         "net_read_timeout",
         "net_write_timeout",
+        "sql_auto_is_null",
+        "sql_select_limit",
         "transaction_isolation",
         "transaction_read_only",
         "tx_isolation",

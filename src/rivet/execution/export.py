@@ -28,6 +28,7 @@ from rivet.plan.strategies import chunks
 from rivet.redact import visible
 from rivet.sources import load_engine
 from rivet.sources.base import CountsHarm, NoticesProxies
+from rivet.sources.meaning import TellsSettings
 from rivet.state.locks import export_lock
 
 if TYPE_CHECKING:
@@ -86,11 +87,11 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
                 export, context, ledger, session=session, destination=destination, tuning=tuning
             )
             harm = _harm_of(session) if job.is_many else {}
-            note = session.proxy_note() if isinstance(session, NoticesProxies) else None
+            notes = _notes_of(session, job)
             job = replace(job, window=window_of(export, job, session, context))
             planned = _planned(job, row, session, context)
         _note_window(job, context, ledger)
-        _note((("proxy", note), ("resume", taken_up.note), ("plan", job.note)), context, ledger)
+        _note((*notes, ("resume", taken_up.note), ("plan", job.note)), context, ledger)
         ledger.job = job
         note_kernel(job, context, ledger)
         _refuse(job, row, destination, context, ledger)
@@ -113,6 +114,13 @@ def _note(remarks: Sequence[tuple[str, str | None]], context: RunContext, ledger
     for rule, text in remarks:
         if text is not None:
             warn(context, ledger, rule, text)
+
+
+def _notes_of(session: Session, job: Job) -> tuple[tuple[str, str | None], ...]:
+    proxy = session.proxy_note() if isinstance(session, NoticesProxies) else None
+    relation = job.plan.relation
+    settings = session.settings_note(relation) if isinstance(session, TellsSettings) else None
+    return (("proxy", proxy), ("settings", settings))
 
 
 def _note_window(job: Job, context: RunContext, ledger: Ledger) -> None:

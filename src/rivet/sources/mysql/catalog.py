@@ -20,8 +20,9 @@ from rivet.redact import visible
 from rivet.sources.mysql import types
 from rivet.sources.mysql.charsets import has_gaps
 from rivet.sources.mysql.faults import error_number
-from rivet.sources.mysql.link import CHARACTER_SET, ask
-from rivet.sources.mysql.overrides import DIALECT
+from rivet.sources.mysql.link import ask
+from rivet.sources.mysql.overrides import DIALECT, dialect_of
+from rivet.sources.mysql.settings import CHARACTER_SET
 from rivet.sources.mysql.types import NativeColumn, native_column
 from rivet.sources.sql import select, single_statement, subquery
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pymysql.connections import Connection
+
+    from rivet.sources.dialect import Dialect
 
 _NEAR_NAMES: Final = 3
 _LONGEST_TEXT: Final = 2**32 - 1
@@ -63,6 +66,9 @@ PLACE: Final = " AND ".join(
 _SIZE: Final = f"""
     SELECT TABLE_ROWS, DATA_LENGTH, ENGINE FROM information_schema.TABLES
     WHERE {PLACE}"""  # noqa: S608 - constants of this file
+_TYPE: Final = f"""
+    SELECT TABLE_TYPE FROM information_schema.TABLES
+    WHERE {PLACE}"""  # noqa: S608 - constants of this file
 _SIZES: Final = """
     SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_SCHEMA = DATABASE(), DATA_LENGTH
     FROM information_schema.TABLES WHERE TABLE_TYPE <> 'VIEW' AND TABLE_NAME IN %s"""
@@ -78,11 +84,11 @@ def place_of(relation: Relation) -> dict[str, str | None]:
     return {"schema": relation.schema, "table": relation.table}
 
 
-def source_sql(relation: Relation) -> str:
+def source_sql(relation: Relation, dialect: Dialect = DIALECT) -> str:
     """Return what stands behind FROM: the table by its quoted name, or the query."""
     if relation.table is not None:
-        return DIALECT.qualified(relation.schema, relation.table)
-    return subquery(single_statement(relation.query or "", DIALECT))
+        return dialect.qualified(relation.schema, relation.table)
+    return subquery(single_statement(relation.query or "", dialect))
 
 
 def columns_of(connection: Connection[Any], relation: Relation) -> tuple[NativeColumn, ...]:
@@ -93,7 +99,7 @@ def columns_of(connection: Connection[Any], relation: Relation) -> tuple[NativeC
         pymysql.Error: As the server refuses the statement.
     """
     if relation.table is None:
-        sql = single_statement(relation.query or "", DIALECT)
+        sql = single_statement(relation.query or "", dialect_of(connection))
     else:
         sql = select(["*"], source_sql(relation))
     try:
@@ -216,6 +222,11 @@ def _not_found(connection: Connection[Any], relation: Relation) -> SourceQueryEr
     msg = f"no table or view '{visible(table)}' that this user may see"
     code = "RIVET_SOURCE_TABLE_NOT_FOUND"
     return SourceQueryError(msg, hint=hint, code=code, table=table)
+
+
+def is_view(connection: Connection[Any], relation: Relation) -> bool:
+    """Whether a relation is a view; it is not, where the catalog shows the user no such table."""
+    return any(str(one) == "VIEW" for (one,) in ask(connection, _TYPE, place_of(relation)))
 
 
 def table_facts(connection: Connection[Any], relation: Relation) -> tuple[TableFacts, str | None]:

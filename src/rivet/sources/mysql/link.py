@@ -1,7 +1,7 @@
 """One connection with Rivet's settings in force, and what is known of the server behind it.
 
-A server's own settings must not change a value that is read: everything that could is pinned, and
-what exact values depend on is read back, for a proxy may swallow a SET.
+What exact values depend on is pinned and read back, for a proxy may swallow a SET; what gives a
+user's SQL its meaning stays the server's, see `settings.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rivet.errors import SourceAuthError, SourceError
 from rivet.redact import visible
 from rivet.sources.mysql.address import connection_parameters, tls_context
 from rivet.sources.mysql.faults import connect_error, error_number, translated
+from rivet.sources.mysql.settings import CHARACTER_SET, ServerSettings, choose, pin, read_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,26 +31,13 @@ if TYPE_CHECKING:
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.sources.mysql.address import Parameters
 
-__all__ = ["CHARACTER_SET", "Link", "ask", "cancel_query", "open_link"]
+__all__ = ["Link", "ask", "cancel_query", "open_link"]
 
-CHARACTER_SET: Final = "utf8mb4"
-"""The one in which every text is sent."""
 _OLDEST_MYSQL: Final = (5, 7)
 _OLDEST_MARIADB: Final = (10, 5)
 _CANCEL_TIMEOUT_S: Final = 5.0
 _YEAR_S: Final = 31_536_000
 _SLOW_READER_S: Final = 3600
-_ALL_ROWS: Final = 18_446_744_073_709_551_615
-_SQL_MODE: Final = "NO_ENGINE_SUBSTITUTION"
-
-# Read back in this order; `sql_select_limit` of a server would cut every result short in silence.
-_PINNED: Final = {
-    "time_zone": "+00:00",
-    "sql_mode": _SQL_MODE,
-    "sql_select_limit": _ALL_ROWS,
-    "character_set_results": CHARACTER_SET,
-    "sql_auto_is_null": 0,
-}
 # Nothing of these changes a value, and not every server has all of them.
 _WANTED: Final[dict[str, float]] = {
     "sql_big_selects": 1,
@@ -71,12 +59,14 @@ class Link:
         is_mariadb: MariaDB, and not MySQL.
         version: Such as (10, 11, 6).
         proxy: What stands between Rivet and the server, if anything was noticed.
+        settings: What the server's own settings were, and the session's zone.
     """
 
     connection: Connection[Any]
     is_mariadb: bool
     version: tuple[int, ...]
     proxy: str | None = None
+    settings: ServerSettings | None = None
 
     @property
     def title(self) -> str:
@@ -111,9 +101,8 @@ def open_link(address: SourceAddress, settings: SessionSettings) -> Link:
     try:
         link = _identified(connection, parameters.place)
         with translated(f"preparing a session on {parameters.place}"):
-            _pin(link, settings)
-            _read_back(link, parameters.place)
-            return replace(link, proxy=_proxy(connection))
+            found = _pin(link, settings, parameters.place)
+            return replace(link, proxy=_proxy(connection), settings=found)
     except BaseException:
         _drop(connection)
         raise
@@ -209,8 +198,8 @@ def _identified(connection: Connection[Any], place: str) -> Link:
     return link
 
 
-def _pin(link: Link, settings: SessionSettings) -> None:
-    """Put Rivet's settings in force, in one statement where the server has all of them."""
+def _pin(link: Link, settings: SessionSettings, place: str) -> ServerSettings:
+    """Put Rivet's settings in force, then the user's own, and check those that values rest on."""
     limit = settings.statement_timeout_s
     lock_s = max(1, round(settings.lock_timeout_s)) if settings.lock_timeout_s else _YEAR_S
     wanted = dict(_WANTED)
@@ -218,8 +207,11 @@ def _pin(link: Link, settings: SessionSettings) -> None:
         wanted["max_statement_time"] = float(limit)
     else:
         wanted["max_execution_time"] = round(limit * 1000)
-    needed = {**_PINNED, "lock_wait_timeout": lock_s}
-    _set(link.connection, needed)
+
+    def run(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return ask(link.connection, sql, values)
+
+    pin(run, settings.variables, is_mariadb=link.is_mariadb, lock_s=lock_s)
     ask(link.connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     try:
         _set(link.connection, wanted)
@@ -232,6 +224,8 @@ def _pin(link: Link, settings: SessionSettings) -> None:
             except MySQLError as one:
                 if error_number(one) not in _LACKING:
                     raise
+    choose(run, settings.variables, place)
+    return read_back(run, settings.variables, place, is_mariadb=link.is_mariadb)
 
 
 _LACKING: Final = frozenset(
@@ -243,15 +237,6 @@ def _set(connection: Connection[Any], values: dict[str, Any]) -> None:
     """Set session variables; the names are constants of this file."""
     listed = ", ".join(f"SESSION {name} = %s" for name in values)
     ask(connection, f"SET {listed}", list(values.values()))
-
-
-def _read_back(link: Link, place: str) -> None:
-    listed = ", ".join(f"@@SESSION.{name}" for name in _PINNED)
-    ((*found,),) = ask(link.connection, f"SELECT {listed}")
-    for (name, value), now in zip(_PINNED.items(), found, strict=True):
-        if str(now).lower() != str(value).lower():
-            msg = f"{place} did not take the setting {name}, on which exact values depend"
-            raise SourceError(msg, hint="connect to the server itself, not through a proxy")
 
 
 def _proxy(connection: Connection[Any]) -> str | None:

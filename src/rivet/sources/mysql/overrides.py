@@ -7,7 +7,9 @@ each value. What would round, cut or guess is refused.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from pymysql.constants import SERVER_STATUS
 
 from rivet.model.columns import REDACTED, Mask
 from rivet.model.types import Fidelity, InvalidPolicy, Kind, LogicalType, Unit
@@ -22,10 +24,13 @@ from rivet.wire.fields import Decoder, FieldSpec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pymysql.connections import Connection
+
     from rivet.model.columns import Column, ColumnRules
     from rivet.sources.mysql.types import NativeColumn
 
 DIALECT: Final = Dialect(quote="`", has_backslash_escapes=True, has_hash_comments=True)
+_WITHOUT_ESCAPES: Final = Dialect(quote="`", has_hash_comments=True)
 
 _WHOLE_NUMBERS: Final = frozenset({Kind.INT16, Kind.INT32, Kind.INT64, Kind.DECIMAL})
 _EXACT_IN_DOUBLE: Final = frozenset({types.TINY, types.SHORT, types.INT24, types.LONG})
@@ -82,6 +87,12 @@ _BIT_DECODERS: Final = {
     Kind.UINT64: Decoder.BIT_INT8,
     Kind.BINARY: Decoder.BYTES,
 }
+
+
+def dialect_of(connection: Connection[Any]) -> Dialect:
+    """Return how a user's statement is written, which a session's `sql_mode` decides."""
+    flag = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
+    return _WITHOUT_ESCAPES if connection.server_status & flag else DIALECT
 
 
 def plan_columns(natives: Iterable[NativeColumn], rules: ColumnRules) -> tuple[Column, ...]:
@@ -202,8 +213,19 @@ def _masked(column: Column, native: NativeColumn) -> str | None:
         case Mask.REDACT:
             return f"IF({name} IS NULL, NULL, '{REDACTED}')"
         case Mask.HASH:
-            hashed = f"SHA2({_hashed(column.native_code, name)}, 256)"
+            text = utc_text(name) if native.is_shifted else _hashed(column.native_code, name)
+            hashed = f"SHA2({text}, 256)"
             return checked(name, hashed) if native.has_gaps else hashed
+
+
+def utc_text(name: str) -> str:
+    """Return a TIMESTAMP as text in UTC, whatever zone the session is in and in its doubled hour.
+
+    The number zero stands for the zero date only.
+    """
+    seconds = f"UNIX_TIMESTAMP({name})"
+    moment = f"DATE_ADD('1970-01-01 00:00:00', INTERVAL {seconds} SECOND)"
+    return f"IF({seconds} = 0, CAST({name} AS CHAR), CAST({moment} AS CHAR))"
 
 
 def _hashed(code: int, name: str) -> str:
@@ -228,6 +250,8 @@ def _computed(column: Column, native: NativeColumn) -> str | None:
     kind = column.logical.kind
     if column.native_code == types.FLOAT:
         return f"({name} * 1e0)"
+    if native.is_shifted:
+        return utc_text(name)
     if kind is Kind.BINARY and column.native_code in _ANY_TEXT:
         return own_bytes(name)
     if native.has_gaps:

@@ -14,7 +14,6 @@ from rivet.sources.mysql import types
 from rivet.sources.mysql.catalog import natives_of, source_sql
 from rivet.sources.mysql.faults import translated
 from rivet.sources.mysql.overrides import (
-    DIALECT,
     expression,
     field_spec,
     is_selected_as_it_is,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from rivet.model.columns import Column
     from rivet.model.relation import ReadRequest, Relation
     from rivet.model.span import Span
+    from rivet.sources.dialect import Dialect
     from rivet.sources.mysql.receive import RowReceiver
     from rivet.sources.mysql.types import NativeColumn
     from rivet.sources.slices import Slicer
@@ -54,6 +54,7 @@ def select_statement(
     columns: tuple[Column, ...],
     relation: Relation,
     natives: tuple[NativeColumn, ...],
+    dialect: Dialect,
     condition: str = "",
 ) -> str:
     """Return the SELECT of a relation's columns, of the rows that a condition leaves.
@@ -65,8 +66,9 @@ def select_statement(
     is_whole = [column.source_name for column in columns] == [native.name for native in natives]
     is_plain = is_whole and not condition
     if relation.query is not None and is_plain and all(is_selected_as_it_is(*one) for one in pairs):
-        return single_statement(relation.query, DIALECT)
-    return select([expression(*one) for one in pairs], source_sql(relation)) + condition
+        return single_statement(relation.query, dialect)
+    source = source_sql(relation, dialect)
+    return select([expression(*one) for one in pairs], source) + condition
 
 
 def paired(

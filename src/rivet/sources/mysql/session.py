@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pymysql.constants import ER
 from pymysql.err import MySQLError
 
-from rivet.errors import InternalError, SourceQueryError
+from rivet.errors import InternalError, SourceQueryError, UnsupportedPlanError
 from rivet.model.relation import TableFacts
 from rivet.model.source import Position
 from rivet.model.span import Span, SpanKind
@@ -19,6 +20,7 @@ from rivet.sources.mysql.align import align
 from rivet.sources.mysql.catalog import (
     columns_of,
     hidden_columns,
+    is_view,
     source_sql,
     table_facts,
     table_sizes,
@@ -29,7 +31,7 @@ from rivet.sources.mysql.horizon import horizon_of
 from rivet.sources.mysql.keys import KeySpelling, columns_in, with_keys
 from rivet.sources.mysql.keytexts import charsets_of
 from rivet.sources.mysql.link import ask, ask_texts, cancel_query
-from rivet.sources.mysql.overrides import DIALECT, plan_columns
+from rivet.sources.mysql.overrides import DIALECT, dialect_of, plan_columns
 from rivet.sources.mysql.read import ResultStream, Selection, select_statement
 from rivet.sources.seek import question_sql, where
 from rivet.sources.slices import Pace, along_key
@@ -121,12 +123,12 @@ class MysqlSession:
             if not self._has_snapshot:
                 connection.query("START TRANSACTION READ ONLY")
                 self._has_snapshot = True
-            natives = columns_of(connection, relation)
+            natives = self._shown(columns_of(connection, relation))
             now = {native.name: native.spelling for native in natives}
             refuse_changed(now, request.columns, relation.label)
-            slicer = self._slicer(request)
+            slicer = self._slicer(request, natives)
             # Slices are bounded by the columns of the clustered key, if by none of the request.
-            facts = self._facts.get(relation)
+            facts = self._facts.get(relation) if slicer else None
             keys = [name for key in facts.keys for name in key.columns] if facts else []
             spelling = self._spelling(relation, natives, (*columns_in(request.spans), *keys))
         self._holds_snapshot = self._holds_snapshot or request.holds_snapshot
@@ -135,13 +137,45 @@ class MysqlSession:
         def statement(span: Span | None) -> str:
             spans = request.spans if span is None else (*request.spans, span)
             condition = where(spans, spelling)
-            return select_statement(request.columns, relation, natives, condition)
+            dialect = dialect_of(connection)
+            return select_statement(request.columns, relation, natives, dialect, condition)
 
         timeout_s = self._settings.statement_timeout_s
         selection = Selection(natives, statement)
         return ResultStream(self, connection, selection, request, timeout_s, slicer)
 
-    def _slicer(self, request: ReadRequest) -> Slicer | None:
+    def _shown(self, natives: tuple[NativeColumn, ...]) -> tuple[NativeColumn, ...]:
+        """Return columns with a mark on those that the session shows in another zone than UTC."""
+        settings = self._link.settings
+        if settings is None or settings.is_utc:
+            return natives
+        return tuple(replace(one, is_shifted=one.code == types.TIMESTAMP) for one in natives)
+
+    def _refuse_shifted(self, natives: Iterable[NativeColumn]) -> None:
+        """Refuse to choose rows by what the session shows in another zone.
+
+        Raises:
+            UnsupportedPlanError: The bounds of a TIMESTAMP are moments of UTC.
+        """
+        settings = self._link.settings
+        shifted = sorted(one.name for one in natives if one.code == types.TIMESTAMP)
+        if settings is not None and not settings.is_utc and shifted:
+            name = shifted[0]
+            msg = f"rows cannot be chosen by '{visible(name)}' in a session in {settings.zone}"
+            hint = "remove `time_zone` from `source.session`, or choose another type of column"
+            raise UnsupportedPlanError(msg, hint=hint, column=name)
+
+    def settings_note(self, relation: Relation) -> str | None:
+        """Return what a query or a view means otherwise than to others, see `TellsSettings`."""
+        if self._link.settings is None:
+            return None
+        note = self._link.settings.note(visible(relation.label))
+        if note is None or relation.table is None:
+            return note
+        with self._question(f"looking up {visible(relation.label)}") as connection:
+            return note if is_view(connection, relation) else None
+
+    def _slicer(self, request: ReadRequest, natives: tuple[NativeColumn, ...]) -> Slicer | None:
         """Return how a table is read in slices; None where one statement has to do.
 
         Along the index of the chunk's key, or along the key by which the rows lie in the file.
@@ -156,6 +190,8 @@ class MysqlSession:
             if clustered is None:
                 return None
             span = Span(SpanKind.KEY, clustered.columns)
+        if any(native.is_shifted and native.name in span.columns for native in natives):
+            return None
         return along_key(self.look, request.relation, facts, span, pace)
 
     def look(self, question: Question) -> list[tuple[str, ...]]:
@@ -164,7 +200,8 @@ class MysqlSession:
         with self._question(f"looking for keys of {visible(relation.label)}") as connection:
             names = (*question.columns, *columns_in(question.spans), question.fallback)
             spelling = self._spelling(relation, columns_of(connection, relation), names)
-            statement = question_sql(question, source_sql(relation), spelling)
+            source = source_sql(relation, dialect_of(connection))
+            statement = question_sql(question, source, spelling)
             return ask_texts(connection, statement)
 
     def _spelling(
@@ -177,11 +214,13 @@ class MysqlSession:
         hidden = sorted(name for name in wanted if name.casefold() not in folded)
         if hidden and relation.table is not None:
             known |= {one.name: one for one in hidden_columns(self._connection, relation, hidden)}
+        self._refuse_shifted(known[name] for name in wanted if name in known)
         texts = {name for name in wanted if name in known and known[name].value_code == types.TEXT}
         charsets = self._charsets.setdefault(relation, {})
         if unknown := sorted(texts - charsets.keys()):
             quoted = [DIALECT.identifier(name) for name in unknown]
-            found = charsets_of(self._connection, source_sql(relation), quoted)
+            source = source_sql(relation, dialect_of(self._connection))
+            found = charsets_of(self._connection, source, quoted)
             charsets.update(zip(unknown, found, strict=True))
         return KeySpelling(self._connection, known, charsets)
 
@@ -195,7 +234,8 @@ class MysqlSession:
             position = self.position()
             sessions = (self, *others)
             align([session._connection for session in sessions])  # noqa: SLF001 - its own kind
-            touch = f"SELECT 1 FROM {source_sql(relation)} LIMIT 0"  # noqa: S608
+            source = source_sql(relation, dialect_of(self._connection))
+            touch = f"SELECT 1 FROM {source} LIMIT 0"  # noqa: S608
             for session in sessions:
                 ask(session._connection, touch)  # noqa: SLF001
                 session._has_snapshot = session._holds_snapshot = True  # noqa: SLF001
@@ -234,7 +274,7 @@ class MysqlSession:
     def scalar(self, sql: str) -> str | None:
         """Run a query of one row and one column and return its text; bytes as lower hex."""
         with self._question("running a query") as connection:
-            rows = ask_texts(connection, single_statement(sql, DIALECT))
+            rows = ask_texts(connection, single_statement(sql, dialect_of(connection)))
         if len(rows) != 1 or len(rows[0]) != 1:
             msg = "the query must give one row of one column"
             raise SourceQueryError(msg, hint="select one value, such as SELECT max(id) FROM t")
@@ -251,7 +291,8 @@ class MysqlSession:
         with self._question(f"counting {visible(relation.label)}") as connection:
             natives = columns_of(connection, relation) if spans else ()
             spelling = self._spelling(relation, natives, columns_in(spans))
-            statement = select(["count(*)"], source_sql(relation)) + where(spans, spelling)
+            source = source_sql(relation, dialect_of(connection))
+            statement = select(["count(*)"], source) + where(spans, spelling)
             ((rows,),) = ask(connection, statement)
         return int(rows)
 

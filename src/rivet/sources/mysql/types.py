@@ -78,6 +78,7 @@ class NativeColumn:
         is_unsigned: Integers and decimals: no sign.
         is_binary: Strings: bytes and not text.
         nullable: Whether it may be NULL.
+        is_shifted: TIMESTAMP: the session shows it in another zone than UTC.
         has_gaps: Texts: its character set has characters that Unicode does not have.
     """
 
@@ -89,6 +90,7 @@ class NativeColumn:
     is_binary: bool = False
     nullable: bool = True
     has_gaps: bool = False
+    is_shifted: bool = False
 
     @property
     def value_code(self) -> int:
