@@ -4,7 +4,8 @@
     python scripts/render_docs.py --check    exit 1 and name the pages that are stale
 
 The pages: `cli` from the command tree, `config` from the JSON Schema, `errors` from the error tree,
-`types-<engine>` from the conformance cases, so that only what is tested is promised.
+`types-<engine>` from the conformance cases, `guarantees` from the lines that tests/worlds runs, so
+that only what is tested is promised.
 """
 
 from __future__ import annotations
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[1]
 REFERENCE: Final = ROOT / "docs" / "reference"
 REPORT: Final = ROOT / "tests" / "conformance" / "report.json"
+GUARANTEES: Final = ROOT / "tests" / "worlds" / "guarantees.yaml"
+_TITLES: Final = {
+    "every engine": "Every engine",
+    "postgresql": "PostgreSQL",
+    "mysql": "MySQL and MariaDB",
+    "sqlite": "SQLite",
+    "duckdb": "DuckDB",
+}
 _MADE: Final = "<!-- made by `make docs`; edits are lost -->\n"
 _CODE: Final = re.compile(r"RIVET(_[A-Z0-9]+)+")
 
@@ -33,6 +42,7 @@ def pages() -> dict[str, Callable[[], str]]:
     from rivet.sources import ENGINES
 
     fixed = {"cli.md": cli_page, "config.md": config_page, "errors.md": errors_page}
+    fixed["guarantees.md"] = guarantees_page
     return fixed | {f"types-{engine}.md": partial(types_page, engine) for engine in ENGINES}
 
 
@@ -275,6 +285,36 @@ def types_page(engine: str) -> str:
         text += "\n## Overrides\n\nThese were tried; an override that is not exact is refused.\n\n"
         text += table(["Native type", "As"], [[f"`{a}`", f"`{b}`"] for a, b in proven])
     return text
+
+
+def guarantees_page() -> str:
+    """Tabulate what is guaranteed per engine, mode and setting, and what a run then prints."""
+    from ruamel.yaml import YAML
+
+    lines = YAML(typ="safe").load(GUARANTEES)
+    text = f"# Guarantees\n\n{_MADE}\n"
+    text += "Every line is a test: the run prints these words, and the rows are there.\n"
+    for engine in dict.fromkeys(line["engine"] for line in lines):
+        own = [line for line in lines if line["engine"] == engine]
+        rows = [
+            (
+                f"`{line['mode']}`" if line["mode"] != "any" else "any",
+                line["setting"],
+                line["guarantee"],
+                line["condition"],
+                "; ".join(_said(*one) for one in line["says"].items()),
+            )
+            for line in own
+        ]
+        head = ["Mode", "Setting", "Guaranteed", "Condition", "Printed"]
+        text += f"\n## {_TITLES.get(engine, engine)}\n\n" + table(head, rows)
+    return text
+
+
+def _said(name: str, words: str) -> str:
+    if name == "error":
+        return f"refused: `{words}`"
+    return words if name == "warning" else f"{name}: {words}"
 
 
 def is_stale(name: str) -> bool:

@@ -11,4 +11,5 @@ pytest_plugins = [
     "support.reference",
     "support.side_by_side",
     "support.typereport",
+    "support.worlds.making",
 ]

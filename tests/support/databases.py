@@ -64,15 +64,19 @@ class PostgresServer:
     home: Path | None = None
 
     @contextmanager
-    def fresh_database(self) -> Iterator[PostgresDatabase]:
-        """Make a database for the block and drop it afterwards, whoever is still connected."""
+    def fresh_database(self, options: str = "") -> Iterator[PostgresDatabase]:
+        """Make a database for the block and drop it afterwards, whoever is still connected.
+
+        `options` are those of CREATE DATABASE, such as an encoding.
+        """
         name = f"test_{uuid.uuid4().hex[:12]}"
         identifier = sql.Identifier(name)
         role = sql.Identifier(clusters.ROLE if self.home else self._own_role())
         with psycopg.connect(_on(self.admin_url, "postgres"), autocommit=True) as connection:
             if self.home:
                 self._ensure_role(connection)
-            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(identifier, role))
+            create = sql.SQL("CREATE DATABASE {} OWNER {} ").format(identifier, role)
+            connection.execute(create + sql.SQL(options))  # type: ignore[arg-type]
         try:
             yield PostgresDatabase(
                 _on(self.url, name), _on(self.admin_url, name), name, self.version, self.home

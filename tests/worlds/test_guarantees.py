@@ -1,0 +1,59 @@
+"""Each line of docs/reference/guarantees.md: what the run prints, and that the rows are there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from rivet.ui import blocks
+from scripts.render_docs import GUARANTEES
+from support.worlds.strategies import Case, same
+from support.worlds.world import WORLDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.worlds.world import World
+
+LINES: list[dict[str, Any]] = YAML(typ="safe").load(GUARANTEES)
+
+
+def _printed(report: Any) -> dict[str, str]:
+    """Return the lines of the block a run prints; times are left out."""
+    found = {name: text for name, text in blocks._rows(report) if text}
+    if "consistency" in found:
+        found["consistency"] = found["consistency"].partition(", held")[0]
+    return found
+
+
+def _name(line: dict[str, Any]) -> str:
+    return f"{line['engine']}-{line['mode']}-{line['setting']}"
+
+
+@pytest.mark.parametrize("line", LINES, ids=_name)
+def test_a_run_says_what_is_guaranteed(
+    world_named: Callable[[str], World], line: dict[str, Any], tmp_path: Path
+) -> None:
+    if line["world"] not in WORLDS:
+        pytest.skip("there is no such server here")
+    world = world_named(line["world"])
+    case = Case(world, tmp_path, line["export"])
+    before = world.rows_of_source()
+    report = case.run(**line.get("options", {}))
+    says = dict(line["says"])
+    if (code := says.pop("error", None)) is not None:
+        assert report.failure is not None
+        assert report.failure.code == code
+        assert not (tmp_path / "out" / "manifest.json").exists()
+        return
+    assert report.is_success, report.failure
+    warning = says.pop("warning", None)
+    assert warning is None or warning in report.warnings, report.warnings
+    printed = _printed(report)
+    assert {name: printed.get(name) for name in says} == says
+    for name in line.get("silent", ()):
+        assert not (report.warnings if name == "warning" else printed.get(name))
+    assert same(case.published(), before) == ""
