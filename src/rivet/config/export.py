@@ -209,6 +209,12 @@ class ExportConfig(Section):
     parallel: Whole = Field(default=1, description="Chunks read at the same time.")
     chunk_checkpoint: Flag = Field(default=False, description="Remember finished chunks.")
     chunk_max_attempts: Positive | None = Field(default=None, description="Attempts per chunk.")
+    query_is_stable: Flag = Field(
+        default=False,
+        description="Cut a query or view into chunks although it may give other rows each time it "
+        "is evaluated (LIMIT, window functions, random values): where it does, rows are lost or "
+        "doubled.",
+    )
     time_column: Text | None = Field(default=None, description="Time column; for time_window.")
     time_column_type: Literal["timestamp", "unix"] = Field(
         default="timestamp", description="Whether time_column holds timestamps or seconds."

@@ -11,6 +11,7 @@ from rivet.errors import InternalError, RivetError, SourceError, SourceQueryErro
 from rivet.execution.chunkrun import ChunkRunner, judge
 from rivet.execution.commit import Publication, publish, refuse_foreign_prefix
 from rivet.execution.cutting import cut
+from rivet.execution.doubts import less_certain
 from rivet.execution.governor import Governor, Permits
 from rivet.execution.noted import not_covered, warn
 from rivet.execution.opening import begin_run, note_kernel
@@ -88,7 +89,9 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
             )
             harm = _harm_of(session) if job.is_many else {}
             notes = _notes_of(session, job)
-            job = replace(job, window=window_of(export, job, session, context))
+            job = less_certain(
+                replace(job, window=window_of(export, job, session, context)), session
+            )
             planned = _planned(job, row, session, context)
         _note_window(job, context, ledger)
         _note((*notes, ("resume", taken_up.note), ("plan", job.note)), context, ledger)

@@ -11,6 +11,7 @@ from rivet.config.resolve import (
     resolve_query_file,
 )
 from rivet.destinations import load_destination, open_destination
+from rivet.execution.doubts import undoubted
 from rivet.execution.job import Job
 from rivet.execution.retry import RetryPolicy
 from rivet.formats import load_format
@@ -120,6 +121,7 @@ def prepare(
     mode = Mode(export.mode)
     batch_bytes = _batch_bytes(tuning, output, context.max_memory_mb)
     shape, rules_text = _shape(export, relation, facts, columns)
+    shape = undoubted(shape, export, relation, facts, session)
     plan = ExportPlan(
         export_name=export.name,
         run_id=ledger.run_id,

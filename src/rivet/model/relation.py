@@ -35,6 +35,19 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why a relation may give other rows each time it is evaluated.
+
+    Attributes:
+        why: A clause that begins with what does so, such as `the query samples rows`.
+        is_clock: Only because time goes by between two evaluations.
+    """
+
+    why: str
+    is_clock: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """Columns that no two rows share and that are never NULL, by an index that is in force.
 

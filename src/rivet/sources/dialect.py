@@ -21,6 +21,10 @@ class Dialect:
         has_nested_comments: A block comment may hold another.
         has_backslash_escapes: Every string takes backslash escapes.
         has_hash_comments: `#` begins a line comment, and `--` only where a blank follows.
+        has_run_comments: Comments that begin with `/*!` are run.
+        has_brackets: Identifiers may be written in brackets.
+        has_variables: `@name` is a variable of the session, which a statement may set as it goes.
+        picks_in_groups: With GROUP BY, a column may show the value of any row of its group.
     """
 
     quote: str = '"'
@@ -29,6 +33,10 @@ class Dialect:
     has_nested_comments: bool = False
     has_backslash_escapes: bool = False
     has_hash_comments: bool = False
+    has_run_comments: bool = False
+    has_brackets: bool = False
+    has_variables: bool = False
+    picks_in_groups: bool = False
 
     def identifier(self, name: str) -> str:
         """Return the identifier quoted, so that every character stands for itself.

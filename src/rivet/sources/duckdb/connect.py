@@ -21,8 +21,10 @@ from rivet.sources.duckdb.catalog import columns_of, facts_of, find_table, sourc
 from rivet.sources.duckdb.faults import open_error, translated
 from rivet.sources.duckdb.keys import KeySpelling
 from rivet.sources.duckdb.read import ArrowStream
+from rivet.sources.duckdb.repeats import CatalogDefinitions
 from rivet.sources.duckdb.types import DIALECT, expression, plan_columns
 from rivet.sources.files import check_file, database_path
+from rivet.sources.repeats import doubt_of
 from rivet.sources.seek import question_sql, where
 from rivet.sources.sql import select, single_statement
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
+    from rivet.model.relation import Doubt, Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
     from rivet.model.span import Span
 
@@ -143,6 +145,11 @@ class DuckdbSession:
             spelling.bind(self.connection)
             rows = self.connection.execute(statement).fetchall()
         return [tuple(str(value) for value in row) for row in rows]
+
+    def doubt(self, relation: Relation) -> Doubt | None:
+        """Return why a relation's rows may differ each time, see `JudgesRepeats`."""
+        with translated(f"looking up what {visible(relation.label)} reads"):
+            return doubt_of(relation, DIALECT, CatalogDefinitions(self.connection))
 
     def horizon(self, *, is_zoned: bool) -> Horizon:  # noqa: ARG002 - nobody writes
         """Return the clock: nobody writes to a file that is open for reading."""

@@ -29,8 +29,15 @@ if TYPE_CHECKING:
     from rivet.model.columns import Column, ColumnRules
     from rivet.sources.mysql.types import NativeColumn
 
-DIALECT: Final = Dialect(quote="`", has_backslash_escapes=True, has_hash_comments=True)
-_WITHOUT_ESCAPES: Final = Dialect(quote="`", has_hash_comments=True)
+DIALECT: Final = Dialect(
+    quote="`",
+    has_backslash_escapes=True,
+    has_hash_comments=True,
+    has_run_comments=True,
+    has_variables=True,
+    picks_in_groups=True,
+)
+_WITHOUT_ESCAPES: Final = replace(DIALECT, has_backslash_escapes=False)
 
 _WHOLE_NUMBERS: Final = frozenset({Kind.INT16, Kind.INT32, Kind.INT64, Kind.DECIMAL})
 _EXACT_IN_DOUBLE: Final = frozenset({types.TINY, types.SHORT, types.INT24, types.LONG})

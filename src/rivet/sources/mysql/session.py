@@ -33,6 +33,8 @@ from rivet.sources.mysql.keytexts import charsets_of
 from rivet.sources.mysql.link import ask, ask_texts, cancel_query
 from rivet.sources.mysql.overrides import DIALECT, dialect_of, plan_columns
 from rivet.sources.mysql.read import ResultStream, Selection, select_statement
+from rivet.sources.mysql.repeats import CatalogDefinitions
+from rivet.sources.repeats import doubt_of
 from rivet.sources.seek import question_sql, where
 from rivet.sources.slices import Pace, along_key
 from rivet.sources.sql import select, single_statement
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from pymysql.connections import Connection
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.model.relation import Question, ReadRequest, Relation
+    from rivet.model.relation import Doubt, Question, ReadRequest, Relation
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.model.window import Horizon
     from rivet.sources.base import Pressure
@@ -203,6 +205,11 @@ class MysqlSession:
             source = source_sql(relation, dialect_of(connection))
             statement = question_sql(question, source, spelling)
             return ask_texts(connection, statement)
+
+    def doubt(self, relation: Relation) -> Doubt | None:
+        """Return why a relation's rows may differ each time, see `JudgesRepeats`."""
+        with self._question(f"looking up what {visible(relation.label)} reads") as connection:
+            return doubt_of(relation, dialect_of(connection), CatalogDefinitions(connection))
 
     def _spelling(
         self, relation: Relation, natives: tuple[NativeColumn, ...], names: Iterable[str | None]

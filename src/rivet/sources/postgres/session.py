@@ -38,8 +38,10 @@ from rivet.sources.postgres.read import (
     from_item,
     select_statement,
 )
+from rivet.sources.postgres.repeats import CatalogDefinitions
 from rivet.sources.postgres.visibility import hidden_behind_query, hidden_behind_table
 from rivet.sources.postgres.waiting import LONG_WAIT_S, execute_within
+from rivet.sources.repeats import doubt_of
 from rivet.sources.seek import question_sql, where
 from rivet.sources.slices import BlockSlicer, Pace, along_key
 from rivet.sources.sql import select, single_statement
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
+    from rivet.model.relation import Doubt, Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import SessionSettings
     from rivet.model.span import Span
     from rivet.sources.postgres.catalog import NativeColumn
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 _PINNED: Final = (
     "client_encoding = 'UTF8'",
     "idle_in_transaction_session_timeout = 0",
+    # A scan that begins where another one is gives rows in an order of its own each time.
+    "synchronize_seqscans = off",
 )
 _HAS_TRANSACTION_TIMEOUT: Final = 170000
 _HAS_CLIENT_CHECK: Final = 140000
@@ -187,6 +191,11 @@ class PostgresSession(TellsOfServer):
         if question.place is Place.NULL:
             return [("1",) for _ in rows]
         return [spelling.texts(question.columns, row) for row in rows]
+
+    def doubt(self, relation: Relation) -> Doubt | None:
+        """Return why a relation's rows may differ each time, see `JudgesRepeats`."""
+        with self._question(f"looking up what {visible(relation.label)} reads") as connection:
+            return doubt_of(relation, DIALECT, CatalogDefinitions(connection))
 
     def begin(self, relation: Relation, others: Sequence[PostgresSession] = ()) -> Position | None:
         """Enter a snapshot and hand it to other sessions, see `Session.begin`.

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rivet.errors import PlanError, SourceQueryError
 from rivet.model.relation import Key, Relation, TableFacts
+from rivet.sources.dialect import Dialect
+from rivet.sources.sql import single_statement
 from rivet.sources.sqlite.types import Declared
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
+DIALECT: Final = Dialect(has_brackets=True, picks_in_groups=True)
 _HIDDEN: Final = 1
 _DOUBLED = re.compile(r"^(?P<base>.*):\d+$", re.DOTALL)
 _VIEW: Final = "rivet_described_query"
@@ -38,7 +41,7 @@ def source_sql(relation: Relation) -> str:
     """Return what stands in a FROM clause for the relation."""
     if relation.query is not None:
         # The line feed ends a comment at the end of the query.
-        return f"(\n{relation.query}\n)"
+        return f"(\n{single_statement(relation.query, DIALECT)}\n)"
     return f"main.{quoted(relation.table or '')}"
 
 

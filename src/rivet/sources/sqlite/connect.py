@@ -15,8 +15,10 @@ from rivet.errors import InternalError, SourceQueryError
 from rivet.model.window import Horizon
 from rivet.sources.columns import refuse_changed
 from rivet.sources.files import check_file, database_path
+from rivet.sources.repeats import doubt_of
 from rivet.sources.seek import ROW, question_sql, where
-from rivet.sources.sqlite.catalog import columns_of, facts_of, source_sql
+from rivet.sources.sql import single_statement
+from rivet.sources.sqlite.catalog import DIALECT, columns_of, facts_of, source_sql
 from rivet.sources.sqlite.estimates import table_sizes
 from rivet.sources.sqlite.keys import KeySpelling, key_text
 from rivet.sources.sqlite.read import (
@@ -25,6 +27,7 @@ from rivet.sources.sqlite.read import (
     select_sql,
     text_hash,
 )
+from rivet.sources.sqlite.repeats import CatalogDefinitions
 from rivet.sources.sqlite.translate import translated
 from rivet.sources.sqlite.types import UNTYPED, describe
 from rivet.sources.sqlite.watch import Watch
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
+    from rivet.model.relation import Doubt, Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
     from rivet.model.span import Span
 
@@ -168,6 +171,12 @@ class SqliteSession:
                 rows = self.connection.execute(sql, spelling.values).fetchall()
         return [tuple(key_text(value) for value in row) for row in rows]
 
+    def doubt(self, relation: Relation) -> Doubt | None:
+        """Return why a relation's rows may differ each time, see `JudgesRepeats`."""
+        doing = f"looking up what {relation.label} reads"
+        with translated(self.watch, doing=doing), self.watch.running():
+            return doubt_of(relation, DIALECT, CatalogDefinitions(self.connection))
+
     def horizon(self, *, is_zoned: bool) -> Horizon:  # noqa: ARG002 - its clock is in UTC
         """Return the clock; a file does not tell who writes to it."""
         sql = "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"
@@ -195,7 +204,7 @@ class SqliteSession:
     def scalar(self, sql: str) -> str | None:
         """Run a query of one row and one column; reals as their shortest exact text."""
         with translated(self.watch, doing="running a query"), self.watch.running():
-            row = self.connection.execute(sql).fetchone()
+            row = self.connection.execute(single_statement(sql, DIALECT)).fetchone()
         if row is None or len(row) != 1:
             msg = "a query that must give one row and one column gave none or more"
             raise SourceQueryError(msg, hint="select one value, such as SELECT max(id) FROM t")
