@@ -161,7 +161,9 @@ def test_a_backfill_leaves_the_live_cursor_alone(rivet, events):
 def test_a_cursor_of_another_type_is_not_mixed_with_the_old_one(rivet, events):
     events.add((1, "2024-05-01 00:00:00"))
     rivet("run", "-c", events.config).expect(0)
-    events.keys = {"cursor_column": "ts"}
+    events.execute("DROP TABLE events")
+    stamp = STAMPS[events.engine.name]
+    events.execute(f"CREATE TABLE events (id {stamp}, ts {stamp}, name varchar(20))")
     done = rivet("run", "-c", events.config).expect(1)
     assert "number" in done.stderr
     assert "rivet state reset -e events" in done.stderr

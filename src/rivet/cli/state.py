@@ -49,6 +49,27 @@ def reset_state(
     sys.stdout.write(forget_progress(loaded, export, os.environ) + "\n")
 
 
+@app.command("accept")
+def accept_state(
+    config: ConfigOption,
+    export: Annotated[str, typer.Option("--export", "-e", help="The export.", show_default=False)],
+    param: ParamsOption = None,
+) -> None:
+    """Let the stored progress of an incremental export belong to its settings of now.
+
+    For a table, database, cursor, path or format that was changed on purpose: the next run goes on
+    from the stored progress instead of being refused. The decision is kept in the state.
+
+    Example: rivet state accept -c rivet.yaml -e orders
+    """
+    from rivet.config.load import load_config
+    from rivet.execution.owning import accept_progress
+
+    loaded = load_config(config, params=parse_params(param))
+    for line in accept_progress(loaded, export, os.environ):
+        sys.stdout.write(line + "\n")
+
+
 @app.callback()
 def _group() -> None:
     return

@@ -15,6 +15,7 @@ from rivet.execution.doubts import less_certain
 from rivet.execution.governor import Governor, Permits
 from rivet.execution.noted import not_covered, warn
 from rivet.execution.opening import begin_run, note_kernel
+from rivet.execution.owning import keep_owner, owned, refuse_other_source
 from rivet.execution.prepare import open_export_destination, prepare
 from rivet.execution.prune import prune_after_run
 from rivet.execution.resume import refuse_other_plan, run_to_take_up, standing_parts
@@ -89,9 +90,7 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
             )
             harm = _harm_of(session) if job.is_many else {}
             notes = _notes_of(session, job)
-            job = less_certain(
-                replace(job, window=window_of(export, job, session, context)), session
-            )
+            job = _going_on(job, row, session, context, ledger)
             planned = _planned(job, row, session, context)
         _note_window(job, context, ledger)
         _note((*notes, ("resume", taken_up.note), ("plan", job.note)), context, ledger)
@@ -158,6 +157,17 @@ def _prune(export: ExportConfig, context: RunContext, ledger: Ledger) -> None:
         prune_after_run(export, ledger.run_id, context)
     except RivetError as error:
         warn(context, ledger, "prune", f"old runs were not removed: {error.message}")
+
+
+def _going_on(
+    job: Job, row: RunRow | None, session: Session, context: RunContext, ledger: Ledger
+) -> Job:
+    """Return the job with its window, once what it goes on from is known to be its own."""
+    job = owned(job, session, context, ledger)
+    if row is not None:
+        refuse_other_source(row, job, session)
+    job = replace(job, window=window_of(job.export, job, session, context))
+    return less_certain(job, session)
 
 
 def _planned(
@@ -284,6 +294,7 @@ def _finish(job: Job, destination: Destination, context: RunContext, ledger: Led
         warn(context, ledger, "nulled", f"column '{column}': {count:,} values became NULL")
     if not parts and (plan.output.skip_empty or _is_nothing_new(job, destination)):
         ledger.skip_reason = "no rows" if plan.output.skip_empty else "no new rows"
+        keep_owner(job, context)
         return "skipped"
     if job.is_listable:
         publication = Publication(
@@ -302,8 +313,9 @@ def _finish(job: Job, destination: Destination, context: RunContext, ledger: Led
             validate_published(destination, plan.export_name)
     if context.options.validate:
         ledger.is_validated = True
+    keep_owner(job, context)
     position = job.window.position if job.window is not None else None
     if position is not None and parts and not context.options.backfill:
-        state.set_watermark(plan.export_name, position, parts[-1])
+        state.set_watermark(plan.export_name, position, parts[-1], job.owner)
     state.save_schema(plan.export_name, schema_pairs(job.schema))
     return "success"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rivet.config.resolve import quality_rules
+from rivet.model.plan import Consistency
 from rivet.model.relation import ReadRequest
 from rivet.model.shape import ShapeKind
 from rivet.model.span import WHOLE, Span
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rivet.execution.quality import QualityGate
     from rivet.execution.retry import RetryPolicy
     from rivet.formats.base import Format
+    from rivet.model.owner import Owner
     from rivet.model.plan import ExportPlan
     from rivet.model.window import Window
 
@@ -37,6 +39,7 @@ class Job:
         is_adaptive: The pressure of the source decides how many chunks are read at a time.
         least_workers: The fewest that it may leave.
         window: What this run takes; None for modes that take everything.
+        owner: What its progress belongs to; None where it will have none.
         note: What the user should know of a choice that the plan made for them.
     """
 
@@ -52,11 +55,20 @@ class Job:
     window: Window | None = None
     is_adaptive: bool = False
     least_workers: int = 1
+    owner: Owner | None = None
 
     @property
     def is_many(self) -> bool:
         """Whether the export is cut into chunks, be it only one in the end."""
         return self.plan.shape.kind is not ShapeKind.WHOLE
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether its chunks hold the same rows in another instant, so that it can be taken up."""
+        # A window would be another one by then, and with it the watermark.
+        return self.window is None and (
+            self.plan.shape.is_lasting or self.plan.consistency is Consistency.CHUNK
+        )
 
     def request(self, span: Span = WHOLE, *, holds_snapshot: bool = False) -> ReadRequest:
         """Return the read of one chunk.

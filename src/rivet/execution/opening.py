@@ -12,7 +12,7 @@ from rivet.events import ExportStarted, PlanResolved, ProgressInit, SchemaChange
 from rivet.execution.noted import warn
 from rivet.execution.verdict import schema_pairs
 from rivet.model.arrow import schema_fingerprint
-from rivet.model.plan import Consistency, DriftPolicy
+from rivet.model.plan import DriftPolicy
 from rivet.model.run import RunRecord
 from rivet.model.version import __version__
 from rivet.plan.build import schema_difference
@@ -106,9 +106,8 @@ def _plan_json(job: Job) -> str:
             "table": plan.relation.table,
             "schema_fingerprint": schema_fingerprint(job.enricher.schema),
             "row_hash": plan.output.row_hash,
-            # A window would be another one by then, and with it the watermark.
-            "is_lasting": job.window is None
-            and (plan.shape.is_lasting or plan.consistency is Consistency.CHUNK),
+            "is_lasting": job.is_lasting,
+            "owner": None if job.owner is None else job.owner.to_json(),
         }
     )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rivet.model.chunk import Chunk, Claim
+    from rivet.model.owner import Owner
     from rivet.model.part import RecordedPart, StoredPart
     from rivet.model.run import AggregateRecord, RunOutcome, RunRecord, RunRow
     from rivet.model.source import Position
@@ -316,25 +317,42 @@ class StateStore:
 
     # What an export remembers
 
-    def set_watermark(self, export_name: str, position: Position, recorded: RecordedPart) -> None:
-        """Move an export's watermark to a position its recorded part covers.
+    def set_watermark(
+        self,
+        export_name: str,
+        position: Position,
+        recorded: RecordedPart,
+        owner: Owner | None = None,
+    ) -> None:
+        """Move an export's watermark to a position its recorded part covers, and say whose it is.
 
         Raises:
             RefusedError: The run was superseded.
             InternalError: The part is not recorded, or its run is over.
         """
         with self.database.write() as db:
-            watermarks.advance(db, export_name, position, recorded, self._clock())
+            now = self._clock()
+            watermarks.advance(db, export_name, position, recorded, now, owner=owner)
 
     def watermark(self, export_name: str) -> Position | None:
         """Return an export's watermark; None where it has none."""
         with self.database.read() as db:
             return watermarks.find(db, export_name)
 
+    def owner(self, export_name: str) -> Owner | None:
+        """Return whose an export's watermark is; None where it does not say, or there is none."""
+        with self.database.read() as db:
+            return watermarks.owner_of(db, export_name)
+
+    def give_watermark(self, export_name: str, owner: Owner, action: str) -> None:
+        """Let a watermark belong to somebody, whoever had it; the action is kept for audits."""
+        with self.database.write() as db:
+            watermarks.give(db, export_name, owner, action, self._clock())
+
     def forget_watermark(self, export_name: str) -> bool:
         """Remove an export's watermark, so that its next run begins anew; False without one."""
         with self.database.write() as db:
-            return watermarks.forget(db, export_name)
+            return watermarks.forget(db, export_name, self._clock())
 
     def save_schema(self, export_name: str, columns: Sequence[tuple[str, str]]) -> None:
         """Remember an export's columns as (name, Arrow type), in file order."""

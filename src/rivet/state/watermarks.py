@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING
 
 from rivet.errors import InternalError
+from rivet.model.owner import Owner
 from rivet.model.source import Position
+from rivet.model.version import __version__
 from rivet.state.runs import hold_running
 
 if TYPE_CHECKING:
@@ -18,11 +21,25 @@ if TYPE_CHECKING:
 
 
 def advance(
-    db: Statements, export_name: str, position: Position, recorded: RecordedPart, now: datetime
+    db: Statements,
+    export_name: str,
+    position: Position,
+    recorded: RecordedPart,
+    now: datetime,
+    *,
+    owner: Owner | None = None,
 ) -> None:
     """Move the watermark of an export to a position that a recorded part of its run covers.
 
     Whether the position lies ahead of the last one is the engine's to say, not asked here.
+
+    Args:
+        db: A transaction that writes.
+        export_name: The export.
+        position: Where its next run goes on.
+        recorded: A part of the run.
+        now: The time.
+        owner: What the position belongs to.
 
     Raises:
         RefusedError: The run was superseded.
@@ -39,7 +56,7 @@ def advance(
     if known is None:
         msg = f"the watermark of '{export_name}' cannot move: its part is not recorded"
         raise InternalError(msg)
-    put(db, export_name, position, now, recorded=recorded)
+    put(db, export_name, position, now, recorded=recorded, owner=owner)
 
 
 def put(
@@ -49,16 +66,19 @@ def put(
     now: datetime,
     *,
     recorded: RecordedPart | None,
+    owner: Owner | None = None,
 ) -> None:
     """Write a watermark; without a part only where it is taken over from another program."""
     db.change(
         "INSERT INTO pyrivet.watermarks (export_name, engine, kind, position_text,"
-        " is_approximate, run_id, part_id, updated_at)"
+        " is_approximate, run_id, part_id, owner_json, updated_at)"
         " VALUES (:export_name, :engine, :kind, :position_text, :is_approximate, :run_id,"
-        " :part_id, :now) ON CONFLICT (export_name) DO UPDATE SET engine = excluded.engine,"
-        " kind = excluded.kind, position_text = excluded.position_text,"
+        " :part_id, :owner_json, :now) ON CONFLICT (export_name) DO UPDATE"
+        " SET engine = excluded.engine, kind = excluded.kind,"
+        " position_text = excluded.position_text,"
         " is_approximate = excluded.is_approximate, run_id = excluded.run_id,"
-        " part_id = excluded.part_id, updated_at = excluded.updated_at",
+        " part_id = excluded.part_id, owner_json = excluded.owner_json,"
+        " updated_at = excluded.updated_at",
         export_name=export_name,
         engine=position.engine,
         kind=position.kind,
@@ -66,6 +86,52 @@ def put(
         is_approximate=int(position.is_approximate),
         run_id=None if recorded is None else recorded.run_id,
         part_id=None if recorded is None else recorded.part_id,
+        owner_json=None if owner is None else owner.to_json(),
+        now=now,
+    )
+
+
+def owner_of(db: Statements, export_name: str) -> Owner | None:
+    """Return whose the watermark of an export is; None where it does not say, or there is none."""
+    row = db.one(
+        "SELECT owner_json FROM pyrivet.watermarks WHERE export_name = :export_name",
+        export_name=export_name,
+    )
+    if row is None or row["owner_json"] is None:
+        return None
+    return Owner.from_json(row["owner_json"])
+
+
+def give(db: Statements, export_name: str, owner: Owner, action: str, now: datetime) -> None:
+    """Let the watermark of an export belong to somebody, whoever had it; with an audit row."""
+    before = owner_of(db, export_name)
+    db.change(
+        "UPDATE pyrivet.watermarks SET owner_json = :owner_json WHERE export_name = :export_name",
+        export_name=export_name,
+        owner_json=owner.to_json(),
+    )
+    audit(db, export_name, action, before, owner, now)
+
+
+def audit(
+    db: Statements,
+    export_name: str,
+    action: str,
+    before: Owner | None,
+    after: Owner | None,
+    now: datetime,
+) -> None:
+    """Note what was decided about the progress of an export, and how it was before."""
+    db.change(
+        "INSERT INTO pyrivet.audits (export_name, action, before_json, after_json, rivet_version,"
+        " host, recorded_at) VALUES (:export_name, :action, :before_json, :after_json, :version,"
+        " :host, :now)",
+        export_name=export_name,
+        action=action,
+        before_json=None if before is None else before.to_json(),
+        after_json=None if after is None else after.to_json(),
+        version=__version__,
+        host=socket.gethostname(),
         now=now,
     )
 
@@ -82,11 +148,15 @@ def find(db: Statements, export_name: str) -> Position | None:
     return Position(row["engine"], row["kind"], row["position_text"], bool(row["is_approximate"]))
 
 
-def forget(db: Statements, export_name: str) -> bool:
-    """Remove an export's watermark; False where it had none."""
-    return bool(
+def forget(db: Statements, export_name: str, now: datetime) -> bool:
+    """Remove an export's watermark, with an audit row; False where it had none."""
+    before = owner_of(db, export_name)
+    is_gone = bool(
         db.change("DELETE FROM pyrivet.watermarks WHERE export_name = :name", name=export_name)
     )
+    if is_gone:
+        audit(db, export_name, "reset", before, None, now)
+    return is_gone
 
 
 def save_schema(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rivet.model.columns import Column, ColumnRules
+    from rivet.model.owner import SourceIdentity
     from rivet.model.relation import Doubt, Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
     from rivet.model.span import Span
@@ -199,6 +200,19 @@ class DuckdbSession:
     def position(self) -> Position | None:
         """Return None: a DuckDB file has no history to have a place in."""
         return None
+
+    def identity(self, relation: Relation) -> SourceIdentity:
+        """Return the file and the table in it, see `TellsIdentity`."""
+        from rivet.model.owner import SourceIdentity
+        from rivet.sources.identity import query_name
+
+        if relation.query is not None:
+            name = query_name(relation.query)
+        else:
+            with translated(f"describing {visible(relation.label)}"):
+                schema, table, _ = find_table(self.connection, relation)
+            name = f"{schema}.{table}"
+        return SourceIdentity(str(self.path.resolve()), name)
 
     def cancel(self) -> None:
         """Stop the running statement; callable from any thread."""

@@ -28,6 +28,7 @@ from rivet.sources.mysql.catalog import (
 from rivet.sources.mysql.faults import error_number, translated
 from rivet.sources.mysql.health import harm_of, pressure_of
 from rivet.sources.mysql.horizon import horizon_of
+from rivet.sources.mysql.identity import identity_of, succeeds
 from rivet.sources.mysql.keys import KeySpelling, columns_in, with_keys
 from rivet.sources.mysql.keytexts import charsets_of
 from rivet.sources.mysql.link import ask, ask_texts, cancel_query
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from pymysql.connections import Connection
 
     from rivet.model.columns import Column, ColumnRules
+    from rivet.model.owner import SourceIdentity
     from rivet.model.relation import Doubt, Question, ReadRequest, Relation
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.model.window import Horizon
@@ -247,6 +249,18 @@ class MysqlSession:
                 ask(session._connection, touch)  # noqa: SLF001
                 session._has_snapshot = session._holds_snapshot = True  # noqa: SLF001
         return position
+
+    def identity(self, relation: Relation) -> SourceIdentity:
+        """Return the server, the database and the table, see `TellsIdentity`."""
+        with self._question("asking which server it is") as connection:
+            return identity_of(connection, relation, is_mariadb=self._link.is_mariadb)
+
+    def succeeds(self, history: str) -> bool:
+        """Whether the server has all that another one had done, see `TakesPlaces`."""
+        if self._link.is_mariadb:
+            return False
+        with self._question("asking for the log position") as connection:
+            return succeeds(connection, history)
 
     def horizon(self, *, is_zoned: bool) -> Horizon:
         """Return the clock and the oldest open transaction, see `Session.horizon`."""

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
+    from rivet.model.owner import SourceIdentity
     from rivet.model.relation import Relation
     from rivet.model.window import Horizon
     from rivet.sources.base import Pressure
+    from rivet.sources.postgres.catalog import FoundTable
 
 _FREE: Final = """
     SELECT current_setting('max_connections')::int
@@ -38,6 +40,7 @@ class TellsOfServer(ABC):
 
     _connection: psycopg.Connection[Any]
     _has_snapshot: bool
+    _found: dict[Relation, FoundTable]
 
     @abstractmethod
     def _question(self, action: str) -> AbstractContextManager[psycopg.Connection[Any]]:
@@ -47,6 +50,22 @@ class TellsOfServer(ABC):
         """Read the bytes of tables from the catalog; waits for no lock, see `EstimatesSizes`."""
         with self._question("looking up sizes") as connection:
             return table_sizes(connection, relations)
+
+    def identity(self, relation: Relation) -> SourceIdentity:
+        """Return the cluster, the database and the table, see `TellsIdentity`."""
+        from rivet.sources.postgres.catalog import find_table
+        from rivet.sources.postgres.identity import identity_of, unnamed_identity_of
+
+        with self._question("asking which database it is") as connection:
+            found = self._found.get(relation)
+            if found is None and relation.table is not None:
+                found = find_table(connection, relation)
+            # A refusal would end a snapshot.
+            told = None if self._has_snapshot else identity_of(connection, relation, found)
+        if told is None:
+            with self._question("asking which database it is") as connection:
+                told = unnamed_identity_of(connection, relation, found)
+        return told
 
     def horizon(self, *, is_zoned: bool) -> Horizon:
         """Return the clock and the oldest open transaction, see `Session.horizon`."""

@@ -145,6 +145,12 @@ def check_table(connection: sqlite3.Connection, relation: Relation) -> None:
     raise SourceQueryError(msg, hint=hint, code=code, table=relation.table)
 
 
+def name_of(connection: sqlite3.Connection, relation: Relation) -> str:
+    """Return a table's name as the catalog spells it; names are the same in any letter case."""
+    wanted = (relation.table or "").lower()
+    return next((name for name in _names(connection) if name.lower() == wanted), wanted)
+
+
 def _names(connection: sqlite3.Connection) -> list[str]:
     sql = "SELECT name FROM main.sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
     return [name for (name,) in connection.execute(sql)]

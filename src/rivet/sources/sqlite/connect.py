@@ -18,7 +18,7 @@ from rivet.sources.files import check_file, database_path
 from rivet.sources.repeats import doubt_of
 from rivet.sources.seek import ROW, question_sql, where
 from rivet.sources.sql import single_statement
-from rivet.sources.sqlite.catalog import DIALECT, columns_of, facts_of, source_sql
+from rivet.sources.sqlite.catalog import DIALECT, columns_of, facts_of, name_of, source_sql
 from rivet.sources.sqlite.estimates import table_sizes
 from rivet.sources.sqlite.keys import KeySpelling, key_text
 from rivet.sources.sqlite.read import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rivet.model.columns import Column, ColumnRules
+    from rivet.model.owner import SourceIdentity
     from rivet.model.relation import Doubt, Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
     from rivet.model.span import Span
@@ -228,6 +229,18 @@ class SqliteSession:
     def position(self) -> Position | None:
         """Return None: a SQLite file has no history to have a place in."""
         return None
+
+    def identity(self, relation: Relation) -> SourceIdentity:
+        """Return the file and the table in it, see `TellsIdentity`."""
+        from rivet.model.owner import SourceIdentity
+        from rivet.sources.identity import query_name
+
+        if relation.query is not None:
+            name = query_name(relation.query)
+        else:
+            with translated(self.watch, doing=f"describing {relation.label}"):
+                name = f"main.{name_of(self.connection, relation)}"
+        return SourceIdentity(str(self.watch.path.resolve()), name)
 
     def cancel(self) -> None:
         """Stop the running statement; callable from any thread."""
