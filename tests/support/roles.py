@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rivet import ExportReport
     from support.databases import MariaDatabase, PostgresDatabase
 
-PASSWORD = "reader"
+PASSWORD = "p4ss-0f-tests"
 
 
 def url_as(url: str, role: str, password: str = PASSWORD) -> str:

@@ -11,6 +11,7 @@ from rivet.config.resolve import (
     resolve_query_file,
 )
 from rivet.destinations import load_destination, open_destination
+from rivet.errors import SourceAuthError
 from rivet.execution.doubts import undoubted
 from rivet.execution.job import Job
 from rivet.execution.retry import RetryPolicy
@@ -31,6 +32,7 @@ from rivet.plan.build import (
     table_relation,
 )
 from rivet.plan.shapes import resolve_shape
+from rivet.redact import visible
 from rivet.sources import canonical_engine
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ def prepare(
     output = output_plan(export)
     columns = session.columns(relation, rules)
     facts = session.facts(relation)
+    _refuse_denied(export, relation, facts)
     schema = arrow_schema(columns)
     enricher = Enricher(schema, output, exported_at=ledger.started_at)
     file_format = load_format(output.format)
@@ -172,6 +175,18 @@ def prepare(
     )
     job.gate()
     return job
+
+
+def _refuse_denied(export: ExportConfig, relation: Relation, facts: TableFacts) -> None:
+    """Refuse to cut or bound by columns that the user may not read."""
+    settle = export.settle.column if export.settle else None
+    cut_by = (export.chunk_column, export.chunk_by_key, export.time_column)
+    bound_by = (export.cursor_column, export.cursor_fallback_column, settle)
+    if denied := [one for one in dict.fromkeys(cut_by + bound_by) if one in facts.denied]:
+        listed = ", ".join(f"'{visible(name)}'" for name in denied if name)
+        msg = f"the user may not read {visible(relation.label)}: {listed}"
+        hint = "grant the user SELECT on the table or those columns, or cut it by another column"
+        raise SourceAuthError(msg, hint=hint)
 
 
 def _shape(

@@ -77,6 +77,7 @@ class TableFacts:
         indexed: Columns that are the first of an index, so that seeking by them is cheap.
         blocks: How many blocks the rows lie in, where they can be read by block; else None.
         quantiles: Values of a key's column in its order, about equally many rows apart, as text.
+        denied: Columns that the user may not read, as far as the catalog tells.
         hidden: Tables behind the relation whose row-level security applies to the user.
         nullable_keys: Columns of unique indexes that may hold NULL, or are not known to hold none.
     """
@@ -89,6 +90,7 @@ class TableFacts:
     blocks: int | None = None
     quantiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
     nullable_keys: tuple[tuple[str, ...], ...] = ()
 
 

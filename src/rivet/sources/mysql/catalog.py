@@ -91,8 +91,15 @@ def source_sql(relation: Relation, dialect: Dialect = DIALECT) -> str:
     return subquery(single_statement(relation.query or "", dialect))
 
 
-def columns_of(connection: Connection[Any], relation: Relation) -> tuple[NativeColumn, ...]:
+def columns_of(
+    connection: Connection[Any], relation: Relation, names: Sequence[str] | None = None
+) -> tuple[NativeColumn, ...]:
     """Describe a relation's columns without running anything: the server prepares a statement.
+
+    Args:
+        connection: Asked.
+        relation: A table, a view or a query.
+        names: The columns of a table that are described; None is all.
 
     Raises:
         SourceQueryError: No such table, or the statement gives no rows.
@@ -101,7 +108,8 @@ def columns_of(connection: Connection[Any], relation: Relation) -> tuple[NativeC
     if relation.table is None:
         sql = single_statement(relation.query or "", dialect_of(connection))
     else:
-        sql = select(["*"], source_sql(relation))
+        listed = ["*"] if names is None else [DIALECT.identifier(name) for name in names]
+        sql = select(listed, source_sql(relation))
     try:
         fields = _prepared(connection, sql)
     except MySQLError as error:

@@ -26,6 +26,7 @@ from rivet.sources.mysql.catalog import (
     table_sizes,
 )
 from rivet.sources.mysql.faults import error_number, translated
+from rivet.sources.mysql.grants import DENIED, granted_names, refuse_unseen, unseen_error
 from rivet.sources.mysql.health import harm_of, pressure_of
 from rivet.sources.mysql.horizon import horizon_of
 from rivet.sources.mysql.identity import identity_of, succeeds
@@ -76,6 +77,7 @@ class MysqlSession:
         self._holds_snapshot = False
         self._is_reading = False
         self._facts: dict[Relation, TableFacts] = {}
+        self._partial: dict[Relation, list[str]] = {}
         self._charsets: dict[Relation, dict[str, Charset]] = {}
 
     @property
@@ -103,7 +105,11 @@ class MysqlSession:
             if relation.table is None:
                 return TableFacts()
             facts, engine = table_facts(connection, relation)
-            self._facts[relation] = with_keys(connection, relation, facts, engine)
+            if relation not in self._partial or self._link.is_mariadb:
+                facts = with_keys(connection, relation, facts, engine)
+            else:  # of a key that may be read in part, MySQL shows a part
+                facts = replace(facts, key=())
+            self._facts[relation] = facts
         return self._facts[relation]
 
     def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
@@ -114,8 +120,24 @@ class MysqlSession:
     def columns(self, relation: Relation, rules: ColumnRules) -> tuple[Column, ...]:
         """Describe a relation's columns under the user's rules, without reading data."""
         with self._question(f"describing {visible(relation.label)}") as connection:
-            natives = columns_of(connection, relation)
+            natives = self._columns(connection, relation)
+        if relation in self._partial:
+            refuse_unseen(natives, rules, relation)
         return plan_columns(natives, rules)
+
+    def _columns(self, connection: Connection[Any], relation: Relation) -> tuple[NativeColumn, ...]:
+        """Describe the columns that the user may read."""
+        if relation not in self._partial:
+            try:
+                return columns_of(connection, relation)
+            except MySQLError as error:
+                if relation.table is None or error_number(error) not in DENIED:
+                    raise
+                names = granted_names(connection, relation)
+                if not names:
+                    raise
+                self._partial[relation] = names
+        return columns_of(connection, relation, self._partial[relation])
 
     def read(self, request: ReadRequest) -> ResultStream:
         """Start reading a relation in a read-only transaction: its own, or one that is held."""
@@ -127,7 +149,7 @@ class MysqlSession:
             if not self._has_snapshot:
                 connection.query("START TRANSACTION READ ONLY")
                 self._has_snapshot = True
-            natives = self._shown(columns_of(connection, relation))
+            natives = self._shown(self._columns(connection, relation))
             now = {native.name: native.spelling for native in natives}
             refuse_changed(now, request.columns, relation.label)
             slicer = self._slicer(request, natives)
@@ -203,7 +225,7 @@ class MysqlSession:
         relation = question.relation
         with self._question(f"looking for keys of {visible(relation.label)}") as connection:
             names = (*question.columns, *columns_in(question.spans), question.fallback)
-            spelling = self._spelling(relation, columns_of(connection, relation), names)
+            spelling = self._spelling(relation, self._columns(connection, relation), names)
             source = source_sql(relation, dialect_of(connection))
             statement = question_sql(question, source, spelling)
             return ask_texts(connection, statement)
@@ -223,6 +245,10 @@ class MysqlSession:
         hidden = sorted(name for name in wanted if name.casefold() not in folded)
         if hidden and relation.table is not None:
             known |= {one.name: one for one in hidden_columns(self._connection, relation, hidden)}
+            if relation in self._partial and (
+                unseen := [one for one in hidden if one not in known]
+            ):
+                raise unseen_error(relation.label, unseen)
         self._refuse_shifted(known[name] for name in wanted if name in known)
         texts = {name for name in wanted if name in known and known[name].value_code == types.TEXT}
         charsets = self._charsets.setdefault(relation, {})
@@ -310,7 +336,7 @@ class MysqlSession:
     def count(self, relation: Relation, spans: Sequence[Span] = ()) -> int:
         """Count the rows that all spans hold; in the snapshot where a read holds one."""
         with self._question(f"counting {visible(relation.label)}") as connection:
-            natives = columns_of(connection, relation) if spans else ()
+            natives = self._columns(connection, relation) if spans else ()
             spelling = self._spelling(relation, natives, columns_in(spans))
             source = source_sql(relation, dialect_of(connection))
             statement = select(["count(*)"], source) + where(spans, spelling)

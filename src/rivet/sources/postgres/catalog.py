@@ -107,17 +107,6 @@ _BASE_TYPES: Final = {
     3802: "jsonb",
 }
 
-_LOCKED: Final = """
-    SELECT DISTINCT n.nspname, c.relname
-    FROM pg_catalog.pg_locks l
-    JOIN pg_catalog.pg_class c ON c.oid = l.relation
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid()
-      AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-      AND c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-      AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
-    ORDER BY 1, 2"""
-
 _FACTS: Final = """
     SELECT sum(c.reltuples) FILTER (WHERE c.reltuples >= 0)::bigint,
            bool_or(c.reltuples < 0), sum(pg_catalog.pg_table_size(c.oid))::bigint
@@ -136,14 +125,23 @@ _KEY: Final = """
 
 @dataclass(frozen=True, slots=True)
 class FoundTable:
-    """A table, view or foreign table of the catalog, in the catalog's spelling."""
+    """A table, view or foreign table of the catalog, in the catalog's spelling.
+
+    Attributes:
+        may_select: The user may read all of it, not only some of its columns.
+    """
 
     oid: int
     schema: str
     name: str
     kind: str
-    is_lockable: bool
+    may_select: bool
     has_row_security: bool = False
+
+    @property
+    def is_lockable(self) -> bool:
+        """Whether the user may lock it by name."""
+        return self.may_select and self.kind in _LOCKABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +212,7 @@ def find_table(connection: psycopg.Connection[Any], relation: Relation) -> Found
         if not may_use_schema:
             msg = f"the user may not use schema '{visible(found_schema)}'"
             raise SourceAuthError(msg, hint="grant the user USAGE on the schema")
-        is_lockable = may_select and kind in _LOCKABLE
-        return FoundTable(oid, found_schema, name, kind, is_lockable, is_secured)
+        return FoundTable(oid, found_schema, name, kind, may_select, is_secured)
     msg = f"there is no table '{visible(relation.label)}' in this database"
     hint = _near(connection, relation)
     code = "RIVET_SOURCE_TABLE_NOT_FOUND"
@@ -315,19 +312,6 @@ def _domains(
         return {}
     rows = connection.execute(_DOMAINS, (sorted(tables),)).fetchall()
     return {(table, number): (kind, modifier) for table, number, kind, modifier in rows}
-
-
-def tables_of_query(connection: psycopg.Connection[Any], query: str) -> list[tuple[str, str]]:
-    """Return schema and name of the lockable tables a query reads, through views as well.
-
-    The parser has locked them by the time it has described the query; the transaction must be a
-    fresh one.
-
-    Raises:
-        SourceQueryError: As `query_columns`.
-    """
-    query_columns(connection, query)
-    return [(schema, name) for schema, name in connection.execute(_LOCKED).fetchall()]
 
 
 def resolve_types(

@@ -23,12 +23,13 @@ from rivet.sources.postgres.catalog import (
     refuse_unreadable,
     table_columns,
     table_facts,
-    tables_of_query,
 )
-from rivet.sources.postgres.changed import gone, refuse_changed_columns
+from rivet.sources.postgres.changed import refuse_changed_columns
 from rivet.sources.postgres.cursor import CursorStream
 from rivet.sources.postgres.faults import translated
+from rivet.sources.postgres.grants import within_grants
 from rivet.sources.postgres.keys import KeySpelling, blocks_of, with_keys
+from rivet.sources.postgres.locking import Grip, grip_of, hold, lock
 from rivet.sources.postgres.overrides import plan_columns
 from rivet.sources.postgres.printed import printings, set_chosen
 from rivet.sources.postgres.read import (
@@ -87,7 +88,7 @@ class PostgresSession(TellsOfServer):
         self._has_snapshot = False
         self._found: dict[Relation, FoundTable] = {}
         self._facts: dict[Relation, TableFacts] = {}
-        self._locked: list[tuple[str, str]] = []
+        self._held: Grip | None = None
         self._is_occupied = False
         self._given_up = threading.Event()
         self._version = connection.info.server_version
@@ -118,8 +119,8 @@ class PostgresSession(TellsOfServer):
             facts = table_facts(connection, found)
             facts = with_keys(connection, found, facts)
             blocks = blocks_of(connection, found)
-            hidden = hidden_behind_table(connection, found)
-        self._facts[relation] = replace(facts, blocks=blocks, hidden=hidden)
+            facts = replace(facts, blocks=blocks, hidden=hidden_behind_table(connection, found))
+            self._facts[relation] = within_grants(connection, found, facts)
         return self._facts[relation]
 
     def columns(self, relation: Relation, rules: ColumnRules) -> tuple[Column, ...]:
@@ -213,35 +214,34 @@ class PostgresSession(TellsOfServer):
             row = self._connection.execute(_EXPORT if others else _FIX).fetchone()
             token = str(row[0]) if row else ""
         for other in others:
-            other.enter(relation, token, self._locked)
+            other.enter(token, self._held or self._grip(relation))
         return position
 
-    def enter(self, relation: Relation, token: str, tables: Sequence[tuple[str, str]]) -> None:
+    def enter(self, token: str, grip: Grip) -> None:
         """Enter a snapshot that another session has exported and still is in."""
-        with self._guarded(f"entering the snapshot of {visible(relation.label)}"):
+        with self._guarded(f"entering the snapshot of {visible(grip.relation.label)}"):
             self._begin()
             literal = psycopg.sql.Literal(token).as_string(self._connection)
             self._connection.execute(f"SET TRANSACTION SNAPSHOT {literal}".encode())
-            self._lock(relation, tables, " NOWAIT")
+            lock(self._connection, grip, " NOWAIT")
             self._has_snapshot = True
 
     def lend(self, relations: Sequence[Relation]) -> LentSnapshot:
         """Enter a snapshot of several relations and export it, see `LendsSnapshots`."""
         position = self.position()
-        tables: list[tuple[str, str]] = []
+        grips: list[Grip] = []
         for relation in relations:
             with suppress(PlanError, SourceQueryError):
-                tables += self._lockable(relation)
+                grips.append(self._grip(relation))
         with self._guarded("taking a snapshot of all exports"):
-            self._begin()
-            self._lock(relations[0], tables)
+            hold(self._connection, grips, self._begin, self._roll_back)
             self._has_snapshot = True
             row = self._connection.execute(_EXPORT).fetchone()
         return LentSnapshot(str(row[0]) if row else "", position)
 
     def borrow(self, relation: Relation, snapshot: LentSnapshot) -> None:
         """Enter the snapshot of another session, see `LendsSnapshots`."""
-        self.enter(relation, snapshot.token, self._lockable(relation))
+        self.enter(snapshot.token, self._grip(relation))
 
     def occupy(self, wait_s: float) -> None:
         """Begin the transaction of the next question or read, see `TakesTurns`."""
@@ -321,42 +321,22 @@ class PostgresSession(TellsOfServer):
         return query_columns(connection, query), None
 
     def _open_snapshot(self, relation: Relation) -> None:
-        """Lock what will be read, then let the next statement fix the snapshot.
-
-        The other way round, a TRUNCATE between the two would read as an empty table.
-        """
+        """Lock what will be read, then let the next statement fix the snapshot."""
         if self._has_snapshot:
             return
-        tables = self._lockable(relation)
-        self._begin()
-        self._lock(relation, tables)
-        self._locked = tables
+        self._held = self._grip(relation)
+        hold(self._connection, [self._held], self._begin, self._roll_back)
         self._has_snapshot = True
 
-    def _lock(self, relation: Relation, tables: Sequence[tuple[str, str]], wait: str = "") -> None:
-        for schema, name in tables:
-            lock = f"LOCK TABLE {DIALECT.qualified(schema, name)} IN ACCESS SHARE MODE{wait}"
-            try:
-                self._connection.execute(lock.encode())
-            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-                raise gone(relation) from error
-
-    def _lockable(self, relation: Relation) -> list[tuple[str, str]]:
-        """Return what to lock; asks in a transaction of its own where it is not known yet."""
+    def _grip(self, relation: Relation) -> Grip:
+        """Return how it is locked; asks in a transaction of its own where it is not known yet."""
         found = self._found.get(relation)
-        if found is None:
-            self._begin()
-            if relation.table is None:
-                query = single_statement(relation.query or "", DIALECT)
-                tables = tables_of_query(self._connection, query)
-                self._roll_back()
-                return tables
-            try:
-                found = find_table(self._connection, relation)
-            except SourceQueryError as error:
-                raise gone(relation, error.hint) from error
-            self._roll_back()
-        return [(found.schema, found.name)] if found.is_lockable else []
+        if found is not None:
+            return grip_of(self._connection, relation, found)
+        self._begin()
+        grip = grip_of(self._connection, relation, found)
+        self._roll_back()
+        return grip
 
     def _begin(self, wait_s: float = LONG_WAIT_S) -> None:
         if self._is_occupied:
