@@ -108,9 +108,14 @@ def test_windows_on_the_clock_are_half_open(rivet, events):
     events.add((4, "2024-05-01 12:00:00.5"))
     rivet("run", "-c", events.config, "--json").expect(0)
     assert events.rows() == [1, 2]
+    # The watermark is what was read, not the clock: what comes between the two is not passed over.
+    events.add((5, "2024-06-01 00:00:00"))
+    rivet("run", "-c", events.config).expect(0)
+    assert events.rows() == [5]
+    assert "2024-06-01" in events.manifest["source"]["extraction"]["cursor_high"]
     events.keys["lookback"] = "20000d"
     rivet("run", "-c", events.config).expect(0)
-    assert events.rows() == [1, 2, 4]
+    assert events.rows() == [1, 2, 4, 5]
     assert events.manifest["source"]["extraction"]["cursor_overlap"] is not None
 
 
@@ -179,7 +184,20 @@ def test_a_window_that_is_not_guaranteed_can_be_refused(rivet, events):
     events.keys = {"cursor_column": "id", "strict_cursor": True}
     done = rivet("run", "-c", events.config).expect(1)
     assert "not guaranteed" in done.stderr
+    events.keys = {"cursor_column": "id", "settle": {"after": "10m"}}
+    assert "is no timestamp" in rivet("run", "-c", events.config).expect(1).stderr
     assert not (events.folder / "out").exists() or not list((events.folder / "out").glob("*"))
+
+
+def test_lookback_counts_exactly(rivet, events):
+    first = 1_800_000_000_000_000_129
+    events.keys = {"cursor_column": "id", "lookback": "10"}
+    events.add(*((first - n, None) for n in (0, 10, 11)))
+    rivet("run", "-c", events.config).expect(0)
+    events.add((first - 5, None))
+    rivet("run", "-c", events.config).expect(0)
+    assert events.rows() == [first - 10, first - 5, first]
+    assert events.manifest["source"]["extraction"]["cursor_low"] == str(first - 10)
 
 
 def test_the_last_days(rivet, events):

@@ -7,80 +7,20 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pytest
 
 import rivet as library
+from support.followed import NOW, Followed, settle
 from support.writers import connect, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-STAMP = {"postgresql": "timestamptz", "mysql": "timestamp(6)"}
-NOW = {"postgresql": "now()", "mysql": "now(6)"}
-
-
-class Followed:
-    """A table that an incremental export follows."""
-
-    def __init__(self, engine: str, database: Any, folder: Path) -> None:
-        self.engine, self.database, self.folder = engine, database, folder
-        self.keys: dict[str, Any] = {}
-        self.url = database.url
-        database.execute(
-            f"CREATE TABLE t (id int PRIMARY KEY, ts {STAMP[engine]} NULL DEFAULT {NOW[engine]})"
-        )
-
-    def config(self) -> Path:
-        source = {"type": self.engine, "url": self.url, "tls": {"mode": "disable"}}
-        export = {
-            "name": "t",
-            "table": "t",
-            "mode": "incremental",
-            "cursor_column": "ts",
-            "format": "parquet",
-            "destination": {"type": "local", "path": "out"},
-            **self.keys,
-        }
-        path = self.folder / "rivet.yaml"
-        path.write_text(json.dumps({"source": source, "exports": [export]}))
-        return path
-
-    def run(self, **options: Any) -> Any:
-        return library.run(self.config(), **options).exports[0]
-
-    def run_until(self, is_done: Callable[[], bool], **options: Any) -> None:
-        """Run again until it is: MySQL tells of transactions of the whole server, others' too."""
-        for _ in range(40):
-            settle()
-            self.run(**options)
-            if is_done():
-                return
-
-    def taken(self) -> list[int]:
-        """Return the ids of all runs together, through their own manifests."""
-        found: list[int] = []
-        for path in (self.folder / "out").glob("manifest-*.json"):
-            files = [
-                str(self.folder / "out" / part["path"])
-                for part in json.loads(path.read_text())["parts"]
-            ]
-            if files:
-                rows = duckdb.sql(f"SELECT id FROM read_parquet({files})").fetchall()
-                found += [n for (n,) in rows]
-        return sorted(found)
 
 
 @pytest.fixture(params=["postgresql", "mysql"])
 def followed(request: pytest.FixtureRequest, tmp_path: Path) -> Followed:
     fixture = "any_postgres" if request.param == "postgresql" else "mariadb"
     return Followed(request.param, request.getfixturevalue(fixture), tmp_path)
-
-
-def settle(seconds: float = 1.2) -> None:
-    """Wait until what was written lies behind the margin of the server's clock."""
-    time.sleep(seconds)
 
 
 def test_a_row_that_is_committed_late_comes_with_a_later_run(followed):

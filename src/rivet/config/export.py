@@ -189,6 +189,10 @@ class ExportConfig(Section):
         default=None,
         description="Read again what lies this far back, such as 2h, or a number; for incremental.",
     )
+    cursor_zone: Text | None = Field(
+        default=None,
+        description="Zone of the wall clock that sets a cursor without one, such as Europe/Paris.",
+    )
     strict_cursor: Flag = Field(
         default=False, description="Fail where the window of an incremental run is not guaranteed."
     )

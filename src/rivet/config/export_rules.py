@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from rivet.config.column_rules import column_contradiction
+from rivet.config.cursor_rules import cursor_contradiction
 from rivet.config.destination_rules import check_destination
 from rivet.config.durations import parse_duration
 from rivet.config.problem import (
@@ -51,6 +52,7 @@ _MODE_KNOBS: Final = {
         "settle",
         "lookback",
         "strict_cursor",
+        "cursor_zone",
     ),
     Mode.TIME_WINDOW: ("time_column", "time_column_type", "days_window"),
     Mode.CDC: ("cdc", "tables"),
@@ -209,20 +211,6 @@ def _durations(check: _Check) -> None:
             check.fail(key, f"`{key}` {error}", code=OUT_OF_RANGE)
 
 
-def _cursor(check: _Check) -> None:
-    is_coalesce = check.export.incremental_cursor_mode == "coalesce"
-    if is_coalesce and check.export.cursor_fallback_column is None:
-        check.fail(
-            "incremental_cursor_mode",
-            "`incremental_cursor_mode: coalesce` needs `cursor_fallback_column`",
-        )
-    if not is_coalesce and check.export.cursor_fallback_column is not None:
-        check.fail(
-            "cursor_fallback_column",
-            "`cursor_fallback_column` needs `incremental_cursor_mode: coalesce`",
-        )
-
-
 def _chunking(check: _Check) -> None:
     excluded = {
         "chunk_by_key": ("chunk_column", "chunk_dense", "chunk_by_days", "chunk_count"),
@@ -327,6 +315,12 @@ def _types(check: _Check) -> None:
             "`types.unbounded_numeric` must be text or decimal(p,s)",
             code=OUT_OF_RANGE,
         )
+
+
+def _cursor(check: _Check) -> None:
+    if found := cursor_contradiction(check.export):
+        key, message, hint, code = found
+        check.fail(key, message, hint=hint, code=code)
 
 
 def _column_tools(check: _Check) -> None:

@@ -26,6 +26,7 @@ from rivet.redact import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from zoneinfo import ZoneInfo
 
     from rivet.config.models import Config, ExportConfig
     from rivet.config.source import SourceConfig, TlsConfig
@@ -211,6 +212,15 @@ def settle_of(export: ExportConfig) -> tuple[str | None, int]:
     """Return the column that tells a row's age, None for the cursor, and the age in seconds."""
     settle = export.settle
     return (None, 0) if settle is None else (settle.column, parse_duration(settle.after))
+
+
+def zone_of(export: ExportConfig) -> ZoneInfo | None:
+    """Return where the clock hangs by which a cursor without a zone is set; None is not said."""
+    if export.cursor_zone is None:
+        return None
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(export.cursor_zone)
 
 
 def quality_rules(export: ExportConfig) -> QualityRules | None:

@@ -131,6 +131,11 @@ def _note_window(job: Job, context: RunContext, ledger: Ledger) -> None:
     ledger.guarantee = job.window.guarantee
     if not job.window.is_certain:
         warn(context, ledger, "cursor", f"the window is {job.window.guarantee}")
+    for remark in job.window.remarks:
+        warn(context, ledger, "cursor", remark)
+    if job.window.left_out:
+        hint = "give those rows a value, or read them with an export of their own"
+        not_covered(job.export, context, ledger, "cursor", job.window.left_out, hint)
 
 
 def _harm_of(session: Session) -> dict[str, int]:

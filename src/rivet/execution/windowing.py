@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rivet.config.resolve import settle_of
+from rivet.config.resolve import settle_of, zone_of
 from rivet.errors import UnsupportedPlanError
 from rivet.model.columns import ColumnRules
 from rivet.model.plan import Mode
 from rivet.model.relation import Question
 from rivet.model.span import Place, Span, SpanKind
+from rivet.model.types import Kind
 from rivet.model.window import Window
 from rivet.plan.windows import (
+    CLOCKS,
+    clock_end,
     family_of,
     guarantee_of,
-    high_of_clock,
-    is_ahead,
     looked_back,
     low_of,
     position_at,
+    position_at_start,
+    without_zone,
 )
+from rivet.redact import visible
 from rivet.state.reference import refuse_unimported
 
 if TYPE_CHECKING:
@@ -29,11 +34,10 @@ if TYPE_CHECKING:
     from rivet.execution.job import Job
     from rivet.model.columns import Column
     from rivet.model.relation import Relation
-    from rivet.model.window import Horizon
+    from rivet.model.source import Position
+    from rivet.model.window import Horizon, Lack
     from rivet.plan.windows import Low
     from rivet.sources.base import Session
-
-_CLOCK = frozenset({"timestamp", "date"})
 
 
 def window_of(
@@ -52,7 +56,7 @@ def window_of(
     if export.mode is Mode.TIME_WINDOW:
         return _days(export, job)
     if export.mode is Mode.INCREMENTAL or export.keyset_incremental:
-        return _Cursor(export, job.plan.relation, job.plan.engine, session).window(context)
+        return _Cursor(export, job.plan.relation, job.plan.engine, session).window(job, context)
     return None
 
 
@@ -96,70 +100,137 @@ class _Cursor:
         self._engine = engine
         self._session = session
         self._name = export.cursor_column or export.chunk_by_key or ""
-        column = self._described()
-        self._family = family_of(self._name, column.logical)
-        self._is_zoned = column.logical.is_utc
-        self._may_be_null = column.nullable
+        self._column = self._described(self._name)
+        self._family = family_of(self._name, self._column.logical)
+        self._zone = zone_of(export)
+        self._lag_s = settle_of(export)[1]
+        self._check_clocks()
 
-    def _described(self) -> Column:
+    def _described(self, name: str) -> Column:
         # By itself, under no rules: masks, renames and overrides of the export are for the files.
-        rules = ColumnRules(include=(self._name,))
-        return self._session.columns(self._relation, rules)[0]
+        return self._session.columns(self._relation, ColumnRules(include=(name,)))[0]
 
-    def window(self, context: RunContext) -> Window:
+    def _check_clocks(self) -> None:
+        """Refuse what only makes sense with a clock where there is none."""
+        name = settle_of(self._export)[0] or self._name
+        logical = self._described(name).logical if name != self._name else self._column.logical
+        if self._export.settle is not None and logical.kind is not Kind.TIMESTAMP:
+            msg = f"`settle`: column '{visible(name)}' ({logical.label}) is no timestamp"
+            hint = "name the timestamp that tells a row's age in `settle.column`, or remove it"
+            raise UnsupportedPlanError(msg, hint=hint, column=name)
+        is_clock = logical.kind in {Kind.TIMESTAMP, Kind.DATE}
+        if self._zone is not None and (logical.is_utc or not is_clock):
+            why = "holds instants already" if logical.is_utc else "is on no wall clock"
+            msg = f"`cursor_zone`: column '{visible(name)}' ({logical.label}) {why}"
+            raise UnsupportedPlanError(msg, hint="remove `cursor_zone`", column=name)
+
+    def window(self, job: Job, context: RunContext) -> Window:
         export = self._export
         if not context.options.fresh:
             refuse_unimported(context.state, context.config.base_dir, export.name)
         watermark = None if context.options.fresh else context.state.watermark(export.name)
         known = low_of(export.name, watermark, self._family)
-        low = looked_back(known, self._family, export.lookback_s)
-        horizon, high, takes_high = self._high(low)
-        lag_s = settle_of(export)[1]
-        guarantee, is_certain = guarantee_of(horizon, lag_s, self._name)
+        low = looked_back(known, self._column.logical, export.lookback_s, self._zone)
+        found = self._end(known)
+        guarantee, is_certain = guarantee_of(found.horizon, found.lacks, self._lag_s, self._name)
         if export.strict_cursor and not is_certain:
             msg = f"export '{export.name}': `strict_cursor`: the window is {guarantee}"
             raise UnsupportedPlanError(msg, hint="remove `strict_cursor` to take what is there")
-        if high is None or not is_ahead(high, known.text, self._family):
-            return Window((), known.text, known.text, None, None, guarantee, is_certain)
-        span = self._span(low, high, takes_high=takes_high)
-        spans = [span]
-        if watermark is None and (self._may_be_null or export.cursor_fallback_column):
-            spans.append(Span(SpanKind.NULLS, (self._name,), fallback=span.fallback))
+        is_first = watermark is None
+        spans = self._spans(known, low, found.last)
+        spans += self._outside() if is_first else []
+        position = self._position(found.last, is_first=is_first)
+        remarks = [] if is_certain or export.lookback_s else self._ties(job)
         return Window(
             tuple(spans),
             low.text,
-            high,
-            position_at(self._engine, self._family, high, is_before=not takes_high),
+            found.last if found.last is not None else known.text,
+            position,
             known.text if low != known else None,
             guarantee,
             is_certain,
+            tuple(remarks),
+            None if is_first else self._left_out(),
         )
 
-    def _high(self, low: Low) -> tuple[Horizon | None, str | None, bool]:
-        """Return times, the end of the window (None: nothing is there), and whether it holds it."""
-        column, lag_s = settle_of(self._export)
-        if self._family in _CLOCK and column in {None, self._name}:
-            horizon = self._session.horizon(is_zoned=self._is_zoned)
-            return horizon, high_of_clock(horizon, lag_s, self._family), False
-        if column is not None:
-            unsettled = self._unsettled(column, lag_s)
-            if unsettled is not None:
-                return None, unsettled, False
-        rest = self._span(low, None, takes_high=True)
-        last = self._look(Place.LAST, rest)
-        return None, last, True
+    def _position(self, last: str | None, *, is_first: bool) -> Position | None:
+        if last is not None:
+            return position_at(self._engine, self._family, last)
+        return position_at_start(self._engine, self._family) if is_first else None
 
-    def _unsettled(self, column: str, lag_s: int) -> str | None:
-        """Return the least cursor of rows that may still change; None where there are none."""
-        described = self._session.columns(self._relation, ColumnRules(include=(column,)))[0]
-        family = family_of(column, described.logical)
-        if family not in _CLOCK:
-            msg = f"`settle.column` '{column}' is no timestamp"
-            raise UnsupportedPlanError(msg, hint="name the column that tells a row's age")
-        horizon = self._session.horizon(is_zoned=described.logical.is_utc)
-        since = high_of_clock(horizon, lag_s, family)
-        young = Span(SpanKind.KEY, (column,), (since,), takes_lower=True)
-        return self._look(Place.FIRST, young)
+    def _spans(self, known: Low, low: Low, last: str | None) -> list[Span]:
+        """Return what is read up to the last value; without one, what is read again."""
+        if last is not None:
+            return [self._span(low, last, takes_high=True)]
+        if low == known or known.text is None:
+            return []
+        return [self._span(low, known.text, takes_high=not known.takes_it)]
+
+    def _outside(self) -> list[Span]:
+        """Return what has no place in the order and comes with the first run."""
+        fallback = self._export.cursor_fallback_column
+        kinds = [SpanKind.NULLS] if self._column.nullable or fallback else []
+        if self._may_be_extreme:
+            kinds.append(SpanKind.EXTREMES)
+        return [Span(kind, (self._name,), fallback=fallback) for kind in kinds]
+
+    @property
+    def _may_be_extreme(self) -> bool:
+        is_number = "numeric" in self._column.native_type.lower()
+        kind = self._column.logical.kind
+        return is_number or kind in {Kind.TIMESTAMP, Kind.DATE, Kind.DECIMAL}
+
+    def _left_out(self) -> str | None:
+        """Return what to say of rows that came with the first run, or came later and are missed."""
+        if not self._may_be_extreme:
+            return None
+        everything = Span(SpanKind.ALL)
+        count = self._look(Place.EXTREMES, everything)
+        if count is None or count == "0":
+            return None
+        return (
+            f"{int(count):,} rows have no finite '{visible(self._name)}' (NaN or infinity): they "
+            "come with the first run only, and those that came later are not read"
+        )
+
+    def _ties(self, job: Job) -> list[str]:
+        if any(key.columns == (self._name,) for key in job.plan.facts.keys):
+            return []
+        name = visible(self._name)
+        return [
+            f"'{name}' is not unique: rows that come later with the last value that was read are "
+            "missed; `lookback` reads them again"
+        ]
+
+    def _end(self, known: Low) -> _End:
+        """Return where the window ends: the last value that is there and will not be passed."""
+        column = settle_of(self._export)[0]
+        if self._family in CLOCKS and column in {None, self._name}:
+            horizon, lacks, high = self._clock(self._name, self._column)
+            last = self._last(known, high)
+            return _End(last, horizon, lacks)
+        last = self._last(known, None)
+        if column is not None and last is not None:
+            # Asked after the last row: whatever is younger than the answer lies behind it.
+            since = self._clock(column, self._described(column))[2]
+            young = Span(SpanKind.KEY, (column,), (since,), takes_lower=True)
+            unsettled = self._look(Place.FIRST, young)
+            if unsettled is not None:
+                last = self._last(known, unsettled)
+        return _End(last)
+
+    def _clock(self, name: str, column: Column) -> tuple[Horizon, tuple[Lack, ...], str]:
+        """Return the server's times, what they lack for a column, and the end of the window."""
+        is_zoned = column.logical.is_utc
+        horizon = self._session.horizon(is_zoned=is_zoned)
+        family = family_of(name, column.logical)
+        high = clock_end(horizon, self._lag_s, family, is_zoned=is_zoned, zone=self._zone)
+        is_known = is_zoned or self._zone is not None
+        lacks = horizon.lacks if is_known else (*horizon.lacks, without_zone(name))
+        return horizon, lacks, high
+
+    def _last(self, low: Low, high: str | None) -> str | None:
+        return self._look(Place.LAST, self._span(low, high, takes_high=False))
 
     def _span(self, low: Low, high: str | None, *, takes_high: bool) -> Span:
         return Span(
@@ -170,9 +241,22 @@ class _Cursor:
             takes_lower=low.takes_it,
             takes_upper=takes_high,
             fallback=self._export.cursor_fallback_column,
+            # A bound on each side leaves out what is no number or moment by itself.
+            is_finite=self._may_be_extreme and (low.text is None or high is None),
         )
 
     def _look(self, place: Place, span: Span) -> str | None:
-        question = Question(self._relation, (self._name,), place, (span,), fallback=span.fallback)
+        name = (self._name,)
+        fallback = self._export.cursor_fallback_column
+        question = Question(self._relation, name, place, (span,), fallback=fallback)
         found = self._session.look(question)
         return found[0][0] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where a window ends; `horizon` is None for cursors that no clock sets."""
+
+    last: str | None
+    horizon: Horizon | None = None
+    lacks: tuple[Lack, ...] = ()

@@ -135,7 +135,8 @@ class Question:
     Attributes:
         columns: Names in the source, in the order of the key.
         place: `first` and `last` of the rows; the one `rows` rows on (`step`, None behind the last
-            one); every `rows`-th (`cuts`, in one statement); `null`, whether any row holds none.
+            one); every `rows`-th (`cuts`, in one statement); `null`, whether any row holds none;
+            `extremes`, how many rows hold what is no number or moment of the one column.
         spans: Only among the rows that all of these hold.
         fallback: A column that stands in where the one column is NULL.
     """

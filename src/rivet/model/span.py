@@ -14,6 +14,7 @@ class SpanKind(StrEnum):
     KEY = "key"
     BLOCKS = "blocks"
     NULLS = "nulls"
+    EXTREMES = "extremes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +23,17 @@ class Span:
 
     Attributes:
         kind: `key` compares columns, `blocks` the place of a row in its table's file, `nulls`
-            takes the rows in which the one column is NULL, `all` takes every row.
-        columns: Names in the source, in the order they are compared; one for `nulls`.
+            takes the rows in which the one column is NULL, `extremes` those in which it is no
+            number or moment (NaN, infinity), `all` takes every row.
+        columns: Names in the source, in the order they are compared; one for `nulls`
+            and `extremes`.
         lower: The engine's own text of each column's value, or of a block's number; None is open.
             A key span leaves out rows in which a single column is NULL even where it is open.
         upper: The same.
         takes_lower: Rows equal to the lower bound belong to it.
         takes_upper: Rows equal to the upper bound belong to it.
         fallback: A column that stands in where the one column is NULL.
+        is_finite: A key span that leaves out what is no number or moment.
     """
 
     kind: SpanKind = SpanKind.ALL
@@ -39,6 +43,7 @@ class Span:
     takes_lower: bool = False
     takes_upper: bool = True
     fallback: str | None = None
+    is_finite: bool = False
 
     @property
     def lower_label(self) -> str | None:
@@ -61,6 +66,7 @@ class Span:
                 self.takes_lower,
                 self.takes_upper,
                 self.fallback,
+                self.is_finite,
             ],
             separators=(",", ":"),
         )
@@ -76,7 +82,7 @@ class Span:
             None if upper is None else tuple(upper),
             takes_lower,
             takes_upper,
-            more[0] if more else None,
+            *more,
         )
 
 
@@ -92,3 +98,4 @@ class Place(StrEnum):
     STEP = "step"
     CUTS = "cuts"
     NULL = "null"
+    EXTREMES = "extremes"

@@ -3,28 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rivet.model.source import Position
     from rivet.model.span import Span
 
 
 @dataclass(frozen=True, slots=True)
-class Horizon:
-    """Times of a server, as texts of the kind that was asked for.
+class Lack:
+    """A condition of a complete window that does not hold, or that cannot be known.
 
     Attributes:
-        now: Its clock.
-        oldest: When the oldest transaction that may still write began; None where none is open.
-        sees_all: Whether every transaction could be seen.
-        why_not: What would make it so, for people.
+        what: The condition, for people.
+        way_out: The setting or the right that would meet it; empty where there is none.
+        settles: `settle` makes up for it: it has rows wait instead of knowing who writes.
     """
 
-    now: str
-    oldest: str | None = None
-    sees_all: bool = True
-    why_not: str = ""
+    what: str
+    way_out: str = ""
+    settles: bool = True
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.what} ({self.way_out})" if self.way_out else self.what
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Times of a server, as instants.
+
+    Attributes:
+        now: Its clock; on a replica, the last moment of which it has everything.
+        oldest: When the oldest transaction that may still write began; None where none is open.
+        lacks: What keeps a window that ends there from being complete.
+        offset: What the engine's text of an instant ends in.
+        wall: How far the clock on its wall is from UTC, for columns whose zone nobody has said.
+    """
+
+    now: datetime
+    oldest: datetime | None = None
+    lacks: tuple[Lack, ...] = ()
+    offset: str = ""
+    wall: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +65,8 @@ class Window:
         overlap: Where rows that an earlier run has taken end; None where none are read again.
         guarantee: In plain words, which rows are certain to be there.
         is_certain: The guarantee holds without a condition on who writes the column.
+        remarks: What else the user should know.
+        left_out: Which rows are not read, in plain words; None where none are known of.
     """
 
     spans: tuple[Span, ...]
@@ -48,3 +76,5 @@ class Window:
     overlap: str | None = None
     guarantee: str | None = None
     is_certain: bool = True
+    remarks: tuple[str, ...] = ()
+    left_out: str | None = None

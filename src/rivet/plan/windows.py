@@ -1,25 +1,31 @@
 """Where a window of an incremental export begins and ends: pure arithmetic on key texts.
 
-A cursor on the clock ends before anything that may still be written: windows are half-open, so that
-rows with equal values are never in two runs. Any other cursor ends at the greatest value there is.
+A window ends with the greatest value that is there, the watermark of the next run. A cursor on the
+clock leaves out what may still be written, see docs/adr/0020.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from decimal import MAX_PREC, Context, Decimal, DecimalException
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import StalePlanError, UnsupportedPlanError
 from rivet.model.source import Position
 from rivet.model.types import Kind
+from rivet.model.window import Horizon, Lack
+from rivet.plan.moments import earliest_reading, moved_date, moved_moment
 from rivet.redact import visible
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from rivet.model.types import LogicalType
-    from rivet.model.window import Horizon
 
 _PREFIX: Final = "cursor"
+_START: Final = "start"
+# A version before this one ended windows before a value of the clock.
 _BEFORE, _UP_TO = "before", "upto"
 _FAMILIES: Final = {
     Kind.INT16: "number",
@@ -33,8 +39,12 @@ _FAMILIES: Final = {
     Kind.UUID: "uuid",
     Kind.BINARY: "binary",
 }
-# The server notes when a transaction began a moment after it has; its clock is read before.
-MARGIN_S: Final = 1.0
+CLOCKS: Final = frozenset({"timestamp", "date"})
+# The server notes when a transaction began a moment after it has, and a column keeps whole seconds
+# at the least: its values may be rounded by as much.
+_MARGIN: Final = timedelta(seconds=1)
+_LEAST: Final = {Kind.INT16: -(2**15), Kind.INT32: -(2**31), Kind.INT64: -(2**63), Kind.UINT64: 0}
+_EXACT: Final = Context(prec=MAX_PREC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +74,14 @@ def family_of(column: str, logical: LogicalType) -> str:
     return family
 
 
-def position_at(engine: str, family: str, text: str, *, is_before: bool) -> Position:
-    """Return the watermark of a window that ended before, or at, a value."""
-    kind = f"{_PREFIX}:{family}:{_BEFORE if is_before else _UP_TO}"
-    return Position(engine, kind, text, is_approximate=False)
+def position_at(engine: str, family: str, text: str) -> Position:
+    """Return the watermark of a window that ended at a value."""
+    return Position(engine, f"{_PREFIX}:{family}:{_UP_TO}", text, is_approximate=False)
+
+
+def position_at_start(engine: str, family: str) -> Position:
+    """Return the watermark of a first run that found only rows without a place in the order."""
+    return Position(engine, f"{_PREFIX}:{family}:{_START}", "", is_approximate=False)
 
 
 def low_of(export_name: str, watermark: Position | None, family: str) -> Low:
@@ -88,41 +102,80 @@ def low_of(export_name: str, watermark: Position | None, family: str) -> Low:
         msg = f"export '{export_name}': the cursor was a {before} and is a {family} now"
         hint = f"start over with: rivet state reset -e {export_name}"
         raise StalePlanError(msg, hint=hint, export=export_name)
-    return Low(watermark.text, takes_it=end == _BEFORE)
+    return Low() if end == _START else Low(watermark.text, takes_it=end == _BEFORE)
 
 
-def looked_back(low: Low, family: str, lookback_s: int) -> Low:
-    """Return a lower bound moved back, by seconds or, for numbers, by as many.
+def looked_back(
+    low: Low, logical: LogicalType, lookback_s: int, zone: ZoneInfo | None = None
+) -> Low:
+    """Return a lower bound moved back, by seconds or, for numbers, by as many; exactly.
+
+    Args:
+        low: Where the run would go on.
+        logical: The cursor's type.
+        lookback_s: How far.
+        zone: That of a wall clock.
 
     Raises:
         UnsupportedPlanError: The cursor cannot be moved back.
     """
     if low.text is None or not lookback_s:
         return low
-    if family == "number":
-        return Low(str(int(float(low.text)) - lookback_s))
-    if family not in {"timestamp", "date"}:
-        msg = f"`lookback` needs a cursor on the clock or a number, not a {family}"
-        raise UnsupportedPlanError(msg, hint="remove `lookback`")
-    return Low(_moved(low.text, -lookback_s, family))
+    family = _FAMILIES[logical.kind]
+    try:
+        match family:
+            case "number":
+                return Low(_less(low.text, lookback_s, logical.kind))
+            case "timestamp":
+                return Low(moved_moment(low.text, -lookback_s, zone))
+            case "date":
+                return Low(moved_date(low.text, -lookback_s))
+            case _:
+                msg = f"`lookback` needs a cursor on the clock or a number, not a {family}"
+    except (ValueError, DecimalException):
+        msg = "`lookback` needs a last value between the years 1 and 9999, or a number"
+    raise UnsupportedPlanError(msg, hint="remove `lookback`")
 
 
-def high_of_clock(horizon: Horizon, lag_s: int, family: str) -> str:
-    """Return the end of a window on the clock: nothing older than it may still be written."""
-    bounds = [_moved(horizon.now, -max(lag_s, MARGIN_S), family)]
+def _less(text: str, by: int, kind: Kind) -> str:
+    if text.lstrip("-").isdecimal():
+        return str(max(int(text) - by, _LEAST.get(kind, int(text) - by)))
+    less = f"{_EXACT.subtract(Decimal(text), Decimal(by)):f}"
+    # A real stays one, however large: for SQLite digits alone are a whole number.
+    return less if "." in less else f"{less}.0"
+
+
+def clock_end(
+    horizon: Horizon, lag_s: int, family: str, *, is_zoned: bool, zone: ZoneInfo | None
+) -> str:
+    """Return the end of a window on the clock: nothing older than it may still be written.
+
+    Whole seconds, and for dates whole days: what a column rounds or cuts off is left out.
+    """
+    bounds = [horizon.now - max(timedelta(seconds=lag_s), _MARGIN)]
     if horizon.oldest is not None:
-        bounds.append(_moved(horizon.oldest, 0, family))
-    return min(bounds, key=_moment)
+        bounds.append(horizon.oldest - _MARGIN)
+    instant = min(bounds)
+    if is_zoned:
+        reading = instant.replace(tzinfo=None)
+    elif zone is not None:
+        reading = earliest_reading(instant, zone)
+    else:
+        reading = instant.replace(tzinfo=None) + horizon.wall
+    if family == "date":
+        return reading.date().isoformat()
+    return reading.isoformat(" ", "seconds") + (horizon.offset if is_zoned else "")
 
 
-def is_ahead(high: str, low: str | None, family: str) -> bool:
-    """Whether a window holds anything: a watermark never goes back."""
-    if low is None or family not in {"timestamp", "date"}:
-        return True
-    return _moment(high) > _moment(low)
+def without_zone(column: str) -> Lack:
+    """Return the lack of a column on a wall clock of which nobody has said where it hangs."""
+    what = f"'{visible(column)}' has no zone, so that it cannot be compared with the server's clock"
+    return Lack(what, "set `cursor_zone`", settles=False)
 
 
-def guarantee_of(horizon: Horizon | None, lag_s: int, column: str) -> tuple[str, bool]:
+def guarantee_of(
+    horizon: Horizon | None, lacks: tuple[Lack, ...], lag_s: int, column: str
+) -> tuple[str, bool]:
     """Return which rows are certain to be taken, and whether that can be relied on."""
     name = visible(column)
     if horizon is None:
@@ -131,18 +184,10 @@ def guarantee_of(horizon: Horizon | None, lag_s: int, column: str) -> tuple[str,
             "timestamp that the database's clock sets would be complete, or use `lookback`",
             False,
         )
-    if horizon.sees_all:
+    if not lacks:
         return f"complete if the database's clock sets '{name}'", True
-    if lag_s:
+    if lag_s and all(lack.settles for lack in lacks):
         return f"complete for rows that are committed within {lag_s} s of their '{name}'", True
-    return f"not guaranteed: {horizon.why_not}, or set `settle`", False
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _moved(text: str, seconds: float, family: str) -> str:
-    moment = datetime.fromisoformat(text) + timedelta(seconds=seconds)
-    return moment.date().isoformat() if family == "date" else moment.isoformat(" ")
+    listed = "; ".join(map(str, lacks))
+    other = ", or set `settle`" if not lag_s and all(lack.settles for lack in lacks) else ""
+    return f"not guaranteed: {listed}{other}", False

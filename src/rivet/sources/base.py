@@ -182,13 +182,13 @@ class Session(Protocol):
         ...
 
     def horizon(self, *, is_zoned: bool) -> Horizon:
-        """Return the server's clock and when the oldest open transaction began.
+        """Return the server's clock, when the oldest open transaction began, and what is not known.
 
         Taken before a snapshot: a row of that snapshot's future, written by a clock that the server
-        sets, is not older.
+        sets, is not older. No setting of this session, its role or its client moves it.
 
         Args:
-            is_zoned: The texts are instants; else readings of the server's own wall clock.
+            is_zoned: The column that is compared holds instants.
 
         Raises:
             SourceError: The server cannot be asked for its time.

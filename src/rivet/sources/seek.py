@@ -64,6 +64,17 @@ class Spelling(Protocol):
         """Return the value that a key text stands for as an expression; values come in order."""
         ...
 
+    def narrowed(self, name: str, lower: str | None, upper: str | None) -> str:
+        """Return a condition that an index serves, of all rows between two values and some more.
+
+        Empty where the comparison itself is such a condition.
+        """
+        ...
+
+    def extremes(self, name: str) -> tuple[str, ...]:
+        """Return what a column can hold beyond numbers and moments, as expressions."""
+        ...
+
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Return the condition of rows in blocks from `lower` up to before `upper`."""
         ...
@@ -111,6 +122,8 @@ def _of_span(span: Span, spelling: Spelling) -> str:
             return ""
         case SpanKind.NULLS:
             return _null_tests(spelling, span.columns, span.fallback, is_null=True)[0]
+        case SpanKind.EXTREMES:
+            return _extremes(span.columns[0], span.fallback, spelling)
         case SpanKind.BLOCKS:
             lower = span.lower[0] if span.lower else None
             return spelling.blocks(lower, span.upper[0] if span.upper else None)
@@ -120,6 +133,9 @@ def _of_span(span: Span, spelling: Spelling) -> str:
 
 def _of_key(span: Span, spelling: Spelling) -> str:
     parts = []
+    if len(span.columns) == 1 and span.fallback is None:
+        lower, upper = (bound[0] if bound else None for bound in (span.lower, span.upper))
+        parts = [text] if (text := spelling.narrowed(span.columns[0], lower, upper)) else []
     if span.lower is not None:
         parts.append(_compared(span, span.lower, ">", spelling, takes=span.takes_lower))
     if span.upper is not None:
@@ -127,7 +143,14 @@ def _of_key(span: Span, spelling: Spelling) -> str:
     if not parts:
         # As every bounded span leaves NULL out, so must the open one.
         parts = _null_tests(spelling, span.columns, span.fallback, is_null=False)
+    if span.is_finite and spelling.extremes(span.columns[0]):
+        parts.append(f"NOT ({_extremes(span.columns[0], span.fallback, spelling)})")
     return " AND ".join(parts)
+
+
+def _extremes(name: str, fallback: str | None, spelling: Spelling) -> str:
+    values = spelling.extremes(name)
+    return f"{_expression(spelling, name, fallback)} IN ({', '.join(values)})" if values else "1=0"
 
 
 def _expression(spelling: Spelling, name: str, fallback: str | None) -> str:
@@ -182,6 +205,10 @@ def question_sql(question: Question, source: str, spelling: Spelling) -> str:
         tests = " OR ".join(_null_tests(spelling, columns, question.fallback, is_null=True))
         rest = condition(spans, spelling)
         return f"SELECT 1 FROM {source} WHERE ({tests}){f' AND {rest}' if rest else ''} LIMIT 1"  # noqa: S608
+    if question.place is Place.EXTREMES:
+        test = _extremes(columns[0], question.fallback, spelling)
+        rest = condition(spans, spelling)
+        return f"SELECT count(*) FROM {source} WHERE {test}{f' AND {rest}' if rest else ''}"  # noqa: S608
     # Under names of their own: ORDER BY means an output column before one of the source.
     names = _expressions(spelling, columns, question.fallback)
     texts = ", ".join(

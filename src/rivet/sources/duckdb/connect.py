@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import duckdb
@@ -152,12 +153,14 @@ class DuckdbSession:
         with translated(f"looking up what {visible(relation.label)} reads"):
             return doubt_of(relation, DIALECT, CatalogDefinitions(self.connection))
 
-    def horizon(self, *, is_zoned: bool) -> Horizon:  # noqa: ARG002 - nobody writes
+    def horizon(self, *, is_zoned: bool) -> Horizon:
         """Return the clock: nobody writes to a file that is open for reading."""
         with translated("asking for the time"):
             sql = "SELECT CAST(now() AT TIME ZONE 'UTC' AS VARCHAR)"
             ((now,),) = self.connection.execute(sql).fetchall()
-        return Horizon(str(now))
+        return Horizon(
+            datetime.fromisoformat(str(now)).replace(tzinfo=UTC), offset="+00" if is_zoned else ""
+        )
 
     def begin(self, relation: Relation, others: Sequence[DuckdbSession] = ()) -> Position | None:
         """Do nothing: nobody writes to a file that is open for reading."""

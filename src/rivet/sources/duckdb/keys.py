@@ -24,6 +24,8 @@ _ORDERED: Final = (
     *("DECIMAL", "VARCHAR", "UUID", "DATE", "TIME", "TIMESTAMP"),
 )
 
+_LEAST: Final = {"TINYINT": -(2**7), "SMALLINT": -(2**15), "INTEGER": -(2**31), "BIGINT": -(2**63)}
+
 
 @dataclass(slots=True)
 class KeySpelling:
@@ -58,8 +60,22 @@ class KeySpelling:
     def value(self, name: str, text: str) -> str:
         """Bind a value."""
         kind = self._type(name)
-        self.values.append(text)
+        # A bound below every number of the type, such as one that was moved back, is its least.
+        least = 0 if kind.startswith("U") and kind != "UUID" else _LEAST.get(kind)
+        is_below = least is not None and text.startswith("-") and int(text) < least
+        self.values.append(str(least) if is_below else text)
         return f"CAST(getvariable('{VARIABLE}{len(self.values)}') AS {kind})"
+
+    def narrowed(self, name: str, lower: str | None, upper: str | None) -> str:  # noqa: ARG002
+        """Return nothing: comparisons are on the columns themselves."""
+        return ""
+
+    def extremes(self, name: str) -> tuple[str, ...]:
+        """Return the infinities of dates and timestamps."""
+        kind = self._type(name)
+        if not kind.startswith(("DATE", "TIMESTAMP")):
+            return ()
+        return tuple(f"CAST('{word}' AS {kind})" for word in ("infinity", "-infinity"))
 
     def bind(self, connection: Any) -> None:  # noqa: ANN401 - the driver's
         """Give the session the values that the statement asks for."""

@@ -2,41 +2,101 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pymysql.constants import ER
 from pymysql.err import MySQLError
 
-from rivet.model.window import Horizon
+from rivet.model.window import Horizon, Lack
 from rivet.sources.mysql.faults import error_number
 from rivet.sources.mysql.link import ask
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
 
-# The seconds of a transaction are cut off, so they are never later than its first row's.
+_NOW: Final = """
+    SELECT CAST(UTC_TIMESTAMP(6) AS CHAR), TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(),
+        CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', @@global.time_zone))"""
+# A transaction's beginning is told in the zone of the operating system, and of the two instants
+# that one reading may stand for, the earlier counts. A statement that waits for a table is in no
+# transaction yet, but its time is that of its own beginning.
 _OPEN: Final = """
-    SELECT CAST(CONVERT_TZ(MIN(trx_started), @@global.time_zone, %s) AS CHAR)
-    FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id <> CONNECTION_ID()"""
-_NOW: Final = "SELECT CAST(CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', %s) AS CHAR)"
-_ZONE: Final = "SELECT @@global.time_zone"
+    SELECT CAST(MIN(began) AS CHAR), SUM(is_detached) FROM (
+        SELECT IF(CONVERT_TZ(at - INTERVAL 1 HOUR, '+00:00', 'SYSTEM') = trx_started,
+                  at - INTERVAL 1 HOUR, at) AS began, trx_mysql_thread_id = 0 AS is_detached
+        FROM (SELECT trx_started, trx_mysql_thread_id,
+                     CONVERT_TZ(trx_started, 'SYSTEM', '+00:00') AS at
+              FROM information_schema.INNODB_TRX
+              WHERE trx_mysql_thread_id <> CONNECTION_ID() AND trx_is_read_only = 0) AS writing
+      UNION ALL
+        SELECT UTC_TIMESTAMP() - INTERVAL TIME + 1 SECOND, 0
+        FROM information_schema.PROCESSLIST
+        WHERE ID <> CONNECTION_ID() AND TIME >= 0 AND COMMAND IN ('Query', 'Execute')
+          AND ID NOT IN (SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX
+                         WHERE trx_is_read_only = 1)) AS found"""
+_REPLICA: Final = ("SHOW ALL SLAVES STATUS", "SHOW REPLICA STATUS", "SHOW SLAVE STATUS")
+_CLUSTER: Final = "SHOW GLOBAL STATUS LIKE 'wsrep_cluster_size'"
 _REFUSED: Final = frozenset({ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR})
-_WHY_NOT: Final = "open transactions cannot be seen: grant PROCESS"
+_RIGHTS: Final = Lack("open transactions cannot be seen", "grant PROCESS")
+_DETACHED: Final = Lack(
+    "a prepared transaction is open, and when it began is not known",
+    "end it with XA COMMIT or XA ROLLBACK",
+)
+_IS_REPLICA: Final = Lack(
+    "the server is a replica, and its primary's transactions cannot be seen",
+    "read from the primary",
+    settles=False,
+)
+_MAY_BE_REPLICA: Final = Lack(
+    "whether the server is a replica cannot be asked",
+    "grant REPLICATION CLIENT, on MariaDB SLAVE MONITOR",
+    settles=False,
+)
+_IS_CLUSTER: Final = Lack(
+    "the server is one of a cluster, and the others' transactions cannot be seen"
+)
 
 
-def horizon_of(connection: Connection[Any], *, is_zoned: bool) -> Horizon:
+def horizon_of(connection: Connection[Any], *, is_zoned: bool) -> Horizon:  # noqa: ARG001 - texts are alike
     """Return the server's clock and its oldest open transaction; see `Session.horizon`.
 
     Source:
-        MySQL manual, "The INFORMATION_SCHEMA INNODB_TRX Table".
+        MySQL manual, "The INFORMATION_SCHEMA INNODB_TRX Table" and "The INFORMATION_SCHEMA
+        PROCESSLIST Table".
     """
-    ((zone,),) = ask(connection, _ZONE)
-    shown = "+00:00" if is_zoned else str(zone)
-    ((now,),) = ask(connection, _NOW, (shown,))
+    ((now, wall),) = ask(connection, _NOW)
+    lacks = [lack for lack in (_replica(connection), _cluster(connection)) if lack is not None]
+    oldest = None
     try:
-        ((oldest,),) = ask(connection, _OPEN, (shown,))
+        ((oldest, detached),) = ask(connection, _OPEN)
     except MySQLError as error:
         if error_number(error) not in _REFUSED:
             raise
-        return Horizon(str(now), None, sees_all=False, why_not=_WHY_NOT)
-    return Horizon(str(now), None if oldest is None else str(oldest), sees_all=True)
+        lacks.append(_RIGHTS)
+    else:
+        if detached:
+            lacks.append(_DETACHED)
+    clock, began = _instant(now), None if oldest is None else _instant(oldest)
+    return Horizon(clock, began, tuple(lacks), wall=timedelta(seconds=int(wall or 0)))
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _replica(connection: Connection[Any]) -> Lack | None:
+    """Return the lack of a server that follows another one, or that does not tell."""
+    for statement in _REPLICA:
+        try:
+            return _IS_REPLICA if ask(connection, statement) else None
+        except MySQLError as error:
+            if error_number(error) in _REFUSED:
+                return _MAY_BE_REPLICA
+            if error_number(error) != ER.PARSE_ERROR:
+                raise
+    return _MAY_BE_REPLICA
+
+
+def _cluster(connection: Connection[Any]) -> Lack | None:
+    return _IS_CLUSTER if any(int(size) for _, size in ask(connection, _CLUSTER)) else None

@@ -139,6 +139,14 @@ class KeySpelling:
         msg = f"a bound of column '{visible(name)}' is not of its type"
         raise InternalError(msg)
 
+    def narrowed(self, name: str, lower: str | None, upper: str | None) -> str:  # noqa: ARG002
+        """Return nothing: comparisons are on the columns themselves."""
+        return ""
+
+    def extremes(self, name: str) -> tuple[str, ...]:  # noqa: ARG002 - all types alike
+        """Return nothing: every value is a number or a moment."""
+        return ()
+
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Refuse: this engine has no blocks."""
         raise no_blocks(lower, upper)

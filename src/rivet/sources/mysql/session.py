@@ -12,7 +12,7 @@ from pymysql.err import MySQLError
 from rivet.errors import InternalError, SourceQueryError, UnsupportedPlanError
 from rivet.model.relation import TableFacts
 from rivet.model.source import Position
-from rivet.model.span import Span, SpanKind
+from rivet.model.span import Place, Span, SpanKind
 from rivet.redact import visible
 from rivet.sources.columns import refuse_changed
 from rivet.sources.mysql import types
@@ -222,6 +222,8 @@ class MysqlSession:
 
     def look(self, question: Question) -> list[tuple[str, ...]]:
         """Say where the values of a key lie, see `SeeksKeys`."""
+        if question.place is Place.EXTREMES:
+            return []  # no column holds any
         relation = question.relation
         with self._question(f"looking for keys of {visible(relation.label)}") as connection:
             names = (*question.columns, *columns_in(question.spans), question.fallback)

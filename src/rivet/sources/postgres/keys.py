@@ -53,6 +53,8 @@ _SENT: Final = {
     types.BYTEA: "byteasend",
 }
 _ZONED: Final = re.compile(r"[+-]\d\d(:?\d\d)*( BC)?\Z|[Zz]\Z|infinity|UTC")
+_MOMENTS: Final = frozenset({types.DATE, types.TIMESTAMP, types.TIMESTAMPTZ})
+_HAS_INFINITE_NUMBERS: Final = 140000
 _WHOLE: Final = frozenset({types.INT2, types.INT4, types.INT8})
 # Compared as text it would have another order; its own operators are where the type is.
 _CITEXT: Final = "citext"
@@ -211,8 +213,26 @@ class KeySpelling:
         cast = self._cast(name)
         if cast.endswith("timestamptz") and not _ZONED.search(text):
             text = f"{text.removesuffix(' BC')}+00{' BC' if text.endswith(' BC') else ''}"
+        if self.types[name].code == types.OID and text.startswith("-"):
+            text = "0"  # PostgreSQL takes a negative one for a large one
         literal = sql.Literal(text).as_string(self.connection)
         return f"{literal}::{cast}"
+
+    def narrowed(self, name: str, lower: str | None, upper: str | None) -> str:  # noqa: ARG002
+        """Return nothing: comparisons are on the columns themselves."""
+        return ""
+
+    def extremes(self, name: str) -> tuple[str, ...]:
+        """Return NaN and the infinities, which are neither numbers nor moments."""
+        cast = self._cast(name)
+        code = self.types[name].code
+        words: tuple[str, ...] = ()
+        if code in _MOMENTS:
+            words = ("infinity", "-infinity")
+        elif code == types.NUMERIC:
+            has_infinite = self.connection.info.server_version >= _HAS_INFINITE_NUMBERS
+            words = ("NaN", "Infinity", "-Infinity") if has_infinite else ("NaN",)
+        return tuple(f"'{word}'::{cast}" for word in words)
 
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Return a range of row places; the server reads only those blocks."""

@@ -191,6 +191,8 @@ class PostgresSession(TellsOfServer):
             rows = connection.execute(statement.encode()).fetchall()
         if question.place is Place.NULL:
             return [("1",) for _ in rows]
+        if question.place is Place.EXTREMES:
+            return [(str(row[0]),) for row in rows]
         return [spelling.texts(question.columns, row) for row in rows]
 
     def doubt(self, relation: Relation) -> Doubt | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
 from rivet.errors import InternalError, SourceQueryError
-from rivet.model.window import Horizon
+from rivet.model.window import Horizon, Lack
 from rivet.sources.columns import refuse_changed
 from rivet.sources.files import check_file, database_path
 from rivet.sources.repeats import doubt_of
@@ -21,6 +22,7 @@ from rivet.sources.sql import single_statement
 from rivet.sources.sqlite.catalog import DIALECT, columns_of, facts_of, name_of, source_sql
 from rivet.sources.sqlite.estimates import table_sizes
 from rivet.sources.sqlite.keys import KeySpelling, key_text
+from rivet.sources.sqlite.moments import MOMENT_FUNCTION, moment
 from rivet.sources.sqlite.read import (
     HASH_FUNCTION,
     SqliteStream,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from rivet.model.span import Span
 
 _FOR_EVER_S: Final = 2_000_000.0
+_WRITERS: Final = Lack("a SQLite file does not tell who writes to it")
 
 
 def connect(address: SourceAddress, settings: SessionSettings) -> SqliteSession:
@@ -74,6 +77,7 @@ def connect(address: SourceAddress, settings: SessionSettings) -> SqliteSession:
         try:
             connection.execute("PRAGMA query_only = ON")
             connection.create_function(HASH_FUNCTION, 1, text_hash, deterministic=True)
+            connection.create_function(MOMENT_FUNCTION, 1, moment, deterministic=True)
             # Without this, ATTACH in a query could still create a file.
             connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
             (journal_mode,) = connection.execute("PRAGMA journal_mode").fetchone()
@@ -183,7 +187,7 @@ class SqliteSession:
         sql = "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"
         with translated(self.watch, doing="asking for the time"), self.watch.running():
             (now,) = self.connection.execute(sql).fetchone()
-        return Horizon(now, sees_all=False, why_not="a SQLite file does not tell who writes to it")
+        return Horizon(datetime.fromisoformat(now).replace(tzinfo=UTC), lacks=(_WRITERS,))
 
     def begin(self, relation: Relation, others: Sequence[SqliteSession] = ()) -> Position | None:
         """Enter one instant; a SQLite file has one reader."""

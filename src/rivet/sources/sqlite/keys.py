@@ -11,13 +11,18 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from rivet.model.types import Kind
 from rivet.sources.seek import ROW, no_blocks, no_column, null_test
 from rivet.sources.sqlite.catalog import quoted
+from rivet.sources.sqlite.moments import MOMENT_FUNCTION, day_near, moment
+from rivet.sources.sqlite.types import map_declared
 
 _NOT_TEXT: Final = re.compile(r'["{]|-?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|Infinity)\Z')
 
+_DECIMAL: Final = re.compile(r"\s*(?:decimal|numeric|dec|number)\b", re.IGNORECASE)
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from rivet.sources.sqlite.types import Declared
 
@@ -46,20 +51,19 @@ class KeySpelling:
         values: What is bound, in the order in which the statement asks for it.
     """
 
-    names: frozenset[str]
+    types: Mapping[str, str]
     values: list[Any] = field(default_factory=list)
     has_row_values: bool = True
 
     @classmethod
     def of(cls, declared: Iterable[Declared]) -> KeySpelling:
         """Return the spelling for a relation with these columns."""
-        return cls(frozenset(one.name for one in declared))
+        return cls({one.name: one.type for one in declared})
 
     def column(self, name: str) -> str:
-        """Return the quoted column."""
-        if name not in self.names:
-            raise no_column(name, sorted(self.names))
-        return f"{ROW}.{quoted(name)}"
+        """Return the quoted column; of a timestamp, what all its forms have in common."""
+        plain = self._plain(name)
+        return f"{MOMENT_FUNCTION}({plain})" if self._is_moment(name) else plain
 
     def null_test(self, name: str, expression: str, *, is_null: bool) -> str:  # noqa: ARG002
         """Return the test of an expression for NULL."""
@@ -71,9 +75,39 @@ class KeySpelling:
 
     def value(self, name: str, text: str) -> str:
         """Bind a value."""
-        self.column(name)
-        self.values.append(_value(text))
+        value = _value(text)
+        self.values.append(moment(value) if self._is_moment(name) else value)
         return "?"
+
+    def narrowed(self, name: str, lower: str | None, upper: str | None) -> str:
+        """Return, for a timestamp, the days about the bounds, or what is no text."""
+        if not self._is_moment(name) or (lower is None and upper is None):
+            return ""
+        plain, parts = self._plain(name), []
+        for sign, text, days in ((">=", lower, -1), ("<", upper, 2)):
+            if text is None:
+                continue
+            day = day_near(moment(_value(text)), days)
+            if day is None:
+                return ""
+            self.values.append(day)
+            parts.append(f"{plain} {sign} ?")
+        # Numbers come before every text.
+        return f"(({' AND '.join(parts)}) OR {plain} < '')"
+
+    def extremes(self, name: str) -> tuple[str, ...]:
+        """Return the infinities, which a decimal can hold."""
+        self._plain(name)
+        return ("9e999", "-9e999") if _DECIMAL.match(self.types[name]) else ()
+
+    def _plain(self, name: str) -> str:
+        if name not in self.types:
+            raise no_column(name, sorted(self.types))
+        return f"{ROW}.{quoted(name)}"
+
+    def _is_moment(self, name: str) -> bool:
+        self._plain(name)
+        return map_declared(self.types[name]).logical.kind is Kind.TIMESTAMP
 
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Refuse: this engine has no blocks."""
