@@ -219,3 +219,36 @@ def test_settings_of_words_and_lists_stay_the_servers(mariadb):
         assert words == "Montag Januar"
     with opened(mariadb, group_concat_max_len="5") as session:
         assert read(session, Relation(query="SELECT @@group_concat_max_len AS x")) == [(5,)]
+
+
+def test_what_the_server_says_became_of_values_is_told(mariadb, tmp_path):
+    mariadb.execute(
+        "CREATE TABLE t (a varchar(20), b longtext);"
+        "INSERT INTO t VALUES ('12abc', REPEAT('x', 1000)), ('9', 'y')"
+    )
+    told = {
+        "SELECT GROUP_CONCAT(b) AS x FROM t": "GROUP_CONCAT cut a text",
+        "SELECT a + 0 AS x FROM t": "a text that is no number",
+        "SELECT REPEAT(b, 100000) AS x FROM t": "`max_allowed_packet` became NULL",
+        "SELECT STR_TO_DATE(a, '%Y-%m-%d') AS x FROM t": "became NULL",
+        "SELECT CONVERT('\N{SNOWMAN}' USING latin1) AS x": "became a question mark",
+        "SELECT 1/0 AS x, a FROM t": None,
+        "SELECT a FROM t": None,
+    }
+    with opened(mariadb, sql_mode="ERROR_FOR_DIVISION_BY_ZERO", group_concat_max_len="10") as one:
+        for sql, words in told.items():
+            relation = Relation(query=sql)
+            stream = one.read(ReadRequest(relation, one.columns(relation, ColumnRules())))
+            assert list(stream)
+            remarks = " ".join(stream.counters.remarks)
+            assert words in remarks if words else not remarks, sql
+            assert "12abc" not in remarks
+    config = tmp_path / "rivet.yaml"
+    config.write_text(
+        f"source: {{type: mysql, url: '{mariadb.url.replace(chr(39), '%27')}',"
+        " tls: {mode: disable}, session: {group_concat_max_len: 10}}\n"
+        "exports: [{name: v, query: 'SELECT GROUP_CONCAT(b) AS x FROM t', format: parquet,"
+        " destination: {type: local, path: out}}]\n"
+    )
+    (report,) = rivet.run(config).exports
+    assert any("GROUP_CONCAT cut a text" in one for one in report.warnings)

@@ -297,6 +297,8 @@ def _finish(job: Job, destination: Destination, context: RunContext, ledger: Led
         raise InternalError(msg, export=plan.export_name)
     for column, count in sorted(ledger.nulled.items()):
         warn(context, ledger, "nulled", f"column '{column}': {count:,} values became NULL")
+    for remark in sorted(ledger.remarks):
+        warn(context, ledger, "server", remark)
     if not parts and (plan.output.skip_empty or _is_nothing_new(job, destination)):
         ledger.skip_reason = "no rows" if plan.output.skip_empty else "no new rows"
         keep_owner(job, context)

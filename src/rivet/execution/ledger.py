@@ -44,6 +44,7 @@ class Ledger:
     retries: int = 0
     bytes_read: int = 0
     nulled: dict[str, int] = field(default_factory=dict)
+    remarks: set[str] = field(default_factory=set)
     longest_statement_s: float = 0.0
     position: Position | None = None
     warnings: list[str] = field(default_factory=list)
@@ -82,6 +83,7 @@ class Ledger:
         self.longest_statement_s = max(self.longest_statement_s, counters.longest_statement_s)
         for column, count in counters.nulled.items():
             self.nulled[column] = self.nulled.get(column, 0) + count
+        self.remarks |= counters.remarks
 
     def report(
         self,

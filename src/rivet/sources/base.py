@@ -56,12 +56,14 @@ class ReadCounters:
         wire_bytes: Bytes received from the database; 0 where there is no wire.
         nulled: Column name to the number of values that a `null` policy turned into NULL.
         longest_statement_s: The longest time one statement blocked on the server.
+        remarks: What the server says became of values in the statements.
     """
 
     rows: int = 0
     wire_bytes: int = 0
     nulled: dict[str, int] = field(default_factory=dict)
     longest_statement_s: float = 0.0
+    remarks: set[str] = field(default_factory=set)
 
 
 class BatchStream(Protocol):

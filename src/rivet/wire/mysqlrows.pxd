@@ -4,6 +4,7 @@ from rivet.wire.native cimport Column, Source
 cdef class RowDecoder(BatchDecoder):
     cdef public int sequence
     cdef int _server_status
+    cdef readonly int warning_count
     cdef Py_ssize_t _unmeasured
     cdef Py_ssize_t _step
     cdef readonly bytes server_error

@@ -88,13 +88,14 @@ class RowDecoder(BatchDecoder):
     Attributes:
         sequence: The sequence number of the next packet, 0 to 255.
         server_error: The payload of the server's error packet behind its first byte.
+        warning_count: How many warnings the server has on the statement that has ended.
     """
 
     def __init__(self, fields: object, schema: object, max_value_bytes: cython.Py_ssize_t) -> None:
         BatchDecoder.__init__(self, fields, schema, max_value_bytes, "MySQL result")
         self._stage = self._first_stage = IN_ROWS
         self.sequence = 0
-        self._server_status = 0
+        self._server_status = self.warning_count = 0
         self._unmeasured = 0
         self.server_error = b""
 
@@ -249,6 +250,7 @@ class RowDecoder(BatchDecoder):
         if src[pos] == 0xFE and length < 9:
             if length != 5:
                 return MALFORMED
+            self.warning_count = src[pos + 1] | (src[pos + 2] << 8)
             self._server_status = src[pos + 3] | (src[pos + 4] << 8)
             self._stage = AT_END
             return OK
@@ -375,11 +377,7 @@ class RowDecoder(BatchDecoder):
         return status
 
     def _look_ahead(self, pieces: list) -> int:
-        """Look at the lengths in the first packets of a row that has not arrived in whole.
-
-        Returns:
-            TOO_LARGE where one is above the limit, otherwise OK.
-        """
+        """Return TOO_LARGE where a length that has arrived is above the limit, otherwise OK."""
         arrived = sum(len(piece) for piece in pieces)
         offset = 0
         for index in range(self._width):

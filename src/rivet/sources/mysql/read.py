@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
 
-from rivet.errors import InternalError
+from rivet.errors import InternalError, SourceError
 from rivet.model.arrow import arrow_schema
 from rivet.sources.columns import refuse_changed
 from rivet.sources.mysql import types
@@ -19,6 +19,7 @@ from rivet.sources.mysql.overrides import (
     is_selected_as_it_is,
 )
 from rivet.sources.mysql.receive import receive_from
+from rivet.sources.mysql.warned import TOO_LONG, warnings_of
 from rivet.sources.sql import select, single_statement
 from rivet.sources.stream import NO_LIMIT, WireStream
 from rivet.wire import kernel
@@ -130,7 +131,23 @@ class ResultStream(WireStream):
             msg = "rows were asked for before the statement began"
             raise InternalError(msg)
         request = self._request
-        return self._receiver.fill(request.batch_rows, request.batch_bytes)
+        is_full = self._receiver.fill(request.batch_rows, request.batch_bytes)
+        if not is_full and self._decoder.warning_count:
+            self._note_warnings(self._decoder.warning_count)
+        return is_full
+
+    def _note_warnings(self, count: int) -> None:
+        """Keep what the server says became of values.
+
+        Raises:
+            SourceError: An expression of Rivet's own gave NULL for a value.
+        """
+        found = warnings_of(self._connection, count)
+        is_own = not all(is_selected_as_it_is(*one) for one in self._pairs)
+        if is_own and TOO_LONG in found:
+            msg = "a value is longer than the server's `max_allowed_packet`, and would become NULL"
+            raise SourceError(msg, hint="raise `max_allowed_packet` on the server")
+        self._counters.remarks.update(found.values())
 
     @override
     def _finish(self) -> None:
