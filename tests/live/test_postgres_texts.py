@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from rivet.errors import ConfigError
+from rivet.errors import ConfigError, FormatError
 from rivet.model.columns import ColumnRules, Mask
 from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
-from rivet.model.types import STRING
+from rivet.model.types import JSON, STRING, JsonPolicy
 from rivet.redact import Secret
 from rivet.sources.postgres import connect
 from support.rawtext import raw_rows
@@ -188,3 +188,43 @@ def test_moments_as_text_follow_no_setting(postgres):
     expected = raw_rows(postgres, "SELECT * FROM t", OURS)
     assert texts(postgres, Relation(table="t"), rules) == expected
     assert json.dumps(expected[0][0]) == '"2024-01-15 07:00:00+00"'
+
+
+HALF = r"""
+    CREATE TABLE documents (id int, a json, b json, c json[], d jsonb, e text);
+    INSERT INTO documents VALUES
+        (1, '{"x": "\ud83d\ude00"}', '["\\ud800"]', ARRAY['1'::json], '"\\ud800"', '1'),
+        (2, '"\ud800"', 'null', ARRAY['"\udc00"'::json, NULL], NULL, '{}')
+"""
+
+
+@pytest.mark.parametrize("column", ["a", "c"])
+def test_json_that_readers_refuse_is_never_labelled(postgres, column):
+    postgres.execute(HALF)
+    documents = Relation(query=f"SELECT {column} FROM documents ORDER BY id")
+    with pytest.raises(FormatError, match=f"'{column}', row 2") as caught:
+        texts(postgres, documents)
+    assert "types: {json: text}" in caught.value.hint
+    first, second = texts(postgres, documents, ColumnRules(json=JsonPolicy.TEXT))
+    whole = {"a": ('{"x": "\\ud83d\\ude00"}', '"\\ud800"'), "c": (["1"], ['"\\udc00"', None])}
+    assert (*first, *second) == whole[column]
+
+
+def test_json_is_judged_before_the_first_row_where_that_is_asked(postgres):
+    postgres.execute(HALF)
+    address = SourceAddress("postgresql", url=Secret(postgres.url))
+    with connect(address, SessionSettings()) as session:
+        for rules, kept in ((JsonPolicy.TEXT, "abc"), (JsonPolicy.CHECK, "ac")):
+            for relation in (Relation(table="documents"), Relation(query="TABLE documents")):
+                columns = session.columns(relation, ColumnRules(json=rules))
+                assert [one.name for one in columns if one.notes] == list(kept)
+                labels = {one.name: str(one.logical) for one in columns}
+                assert labels["d"] == "json"
+                assert labels["b"] == ("json" if rules is JsonPolicy.CHECK else "string")
+
+
+def test_text_that_is_called_json_is_checked(any_postgres):
+    any_postgres.execute("CREATE TABLE t AS SELECT unnest(ARRAY['{}', NULL, '{']) AS a")
+    rules = ColumnRules(overrides={"a": JSON})
+    with pytest.raises(FormatError, match="'a', row 3"):
+        texts(any_postgres, Relation(table="t"), rules)

@@ -26,6 +26,7 @@ from rivet.execution.windowing import window_of
 from rivet.execution.workers import run_chunks
 from rivet.manifest import MANIFEST_NAME
 from rivet.model.arrow import schema_fingerprint
+from rivet.model.types import JsonPolicy
 from rivet.plan.strategies import chunks
 from rivet.redact import visible
 from rivet.sources import load_engine
@@ -122,7 +123,19 @@ def _notes_of(session: Session, job: Job) -> tuple[tuple[str, str | None], ...]:
     proxy = session.proxy_note() if isinstance(session, NoticesProxies) else None
     relation = job.plan.relation
     settings = session.settings_note(relation) if isinstance(session, TellsSettings) else None
-    return (("proxy", proxy), ("settings", settings))
+    return (("proxy", proxy), ("settings", settings), *_no_json(job))
+
+
+def _no_json(job: Job) -> list[tuple[str, str]]:
+    """Return a remark for each column that was asked about and found not to be JSON."""
+    if job.export.types.json_label is not JsonPolicy.CHECK:
+        return []
+    return [
+        ("json", f"column '{visible(column.name)}' is {note}")
+        for column in job.plan.columns
+        for note in column.notes
+        if note.startswith("kept as text")
+    ]
 
 
 def _note_window(job: Job, context: RunContext, ledger: Ledger) -> None:

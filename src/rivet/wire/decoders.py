@@ -12,6 +12,7 @@ import cython
 if cython.compiled:
     from cython.cimports.rivet.wire.arrays import array
     from cython.cimports.rivet.wire.interval import interval
+    from cython.cimports.rivet.wire.jsontext import json
     from cython.cimports.rivet.wire.mysqlnumbers import (
         bit_boolean,
         bits,
@@ -42,6 +43,7 @@ if cython.compiled:
 else:
     from .arrays import array
     from .interval import interval
+    from .jsontext import json
     from .mysqlnumbers import (
         bit_boolean,
         bits,
@@ -105,6 +107,8 @@ def decoder_of(code: cython.int) -> DecodeCell:
         return interval
     if code == 17:
         return array
+    if code == 18:
+        return json
     return text
 
 

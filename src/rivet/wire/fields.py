@@ -33,12 +33,13 @@ class Decoder(IntEnum):
     DATE = 9  # date32
     TIME = 10  # time64(unit), without time zone
     TIMESTAMP = 11  # timestamp(unit), with or without a zone in the schema
-    TEXT = 12  # string: text, varchar, bpchar, name, enum, json, anything cast to text
+    TEXT = 12  # string: text, varchar, bpchar, name, enum, anything printed as text
     BYTES = 13  # binary
     JSONB = 14  # string, without the version byte
     UUID = 15  # fixed_size_binary(16)
     INTERVAL = 16  # string, ISO 8601
     ARRAY = 17  # list of the element's type
+    JSON = 18  # string: JSON by RFC 8259; any other text is refused
     TEXT_BOOL = 32  # bool, from 0 or 1; any other number is refused
     TEXT_INT2 = 33  # int16
     TEXT_INT4 = 34  # int32
@@ -132,7 +133,7 @@ class FieldSpec:
     @property
     def is_text(self) -> bool:
         """Whether the server's bytes become text as they are, so that they must be UTF-8."""
-        return self.decoder in (Decoder.TEXT, Decoder.JSONB)
+        return self.decoder in (Decoder.TEXT, Decoder.JSONB, Decoder.JSON)
 
     @property
     def is_number_text(self) -> bool:

@@ -28,6 +28,7 @@ cdef enum:
     TOO_LARGE = 15
     BATCH_TOO_LARGE = 16
     NO_FLAG = 17
+    BAD_JSON = 18
     FIELD_COUNT = 20
     BAD_WIDTH = 21
     MALFORMED = 22

@@ -31,6 +31,7 @@ BAD_TEXT: Final = 14
 TOO_LARGE: Final = 15
 BATCH_TOO_LARGE: Final = 16
 NO_FLAG: Final = 17
+BAD_JSON: Final = 18
 FIELD_COUNT: Final = 20
 BAD_WIDTH: Final = 21
 MALFORMED: Final = 22

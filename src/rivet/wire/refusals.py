@@ -55,6 +55,12 @@ _TEXTS: Final[dict[int, tuple[str, str, str]]] = {
         "holds text that is not valid UTF-8",
         "read the column as bytes: add it to `columns:` with the type `binary`",
     ),
+    plain.BAD_JSON: (
+        "RIVET_FORMAT_JSON",
+        "holds a text that is no JSON by RFC 8259, such as half of a surrogate pair",
+        "keep such columns as text with `types: {json: text}`, or this one with the type `text` in "
+        "`columns:`",
+    ),
     plain.TOO_LARGE: (
         "RIVET_VALUE_TOO_LARGE",
         "holds a value larger than the limit of {limit} bytes",

@@ -92,6 +92,12 @@ def wire_form(column: Column) -> WireForm:
     return WireForm(*_form(column.native_code, column.logical))
 
 
+def is_unproven_json(column: Column) -> bool:
+    """Return whether a column is labelled JSON, of a type that may hold other text."""
+    value = column.logical.element or column.logical
+    return column.native_code == types.JSON and value.kind is Kind.JSON and column.mask is None
+
+
 def _form(code: int, logical: LogicalType) -> tuple[str | None, int]:
     if logical.kind is Kind.ENUM or (logical.kind is Kind.STRING and code not in types.PLAIN):
         return _ENUM_FORM
@@ -106,11 +112,19 @@ def _form(code: int, logical: LogicalType) -> tuple[str | None, int]:
     return cast, wire
 
 
-def plan_columns(natives: Iterable[NativeColumn], rules: ColumnRules) -> tuple[Column, ...]:
-    """Return the columns of an export under the user's rules; raises as `choose_columns`."""
+def plan_columns(
+    natives: Iterable[NativeColumn], rules: ColumnRules, no_json: frozenset[str] = frozenset()
+) -> tuple[Column, ...]:
+    """Return the columns of an export under the user's rules; raises as `choose_columns`.
+
+    Args:
+        natives: Every column of the relation.
+        rules: What the user said.
+        no_json: Columns of JSON that were found to hold other text.
+    """
 
     def decide(native: NativeColumn) -> Column | str:
-        column = map_column(native, rules)
+        column = map_column(native, rules, is_json=native.name not in no_json)
         wanted = rules.overrides.get(native.name)
         if wanted is None:
             return column

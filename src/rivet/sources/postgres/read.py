@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rivet.model.columns import Column
     from rivet.model.relation import ReadRequest, Relation
     from rivet.model.span import Span
+    from rivet.model.types import LogicalType
     from rivet.sources.postgres.catalog import FoundTable
     from rivet.sources.postgres.printed import Printing
     from rivet.sources.slices import Slicer
@@ -175,13 +176,20 @@ def field_spec(column: Column) -> FieldSpec:
         value_type = value_type.element
     value = FieldSpec(
         name=column.name,
-        decoder=_DECODERS.get(form.code, Decoder.TEXT),
+        decoder=_decoder(form.code, value_type),
         precision=value_type.precision or 0,
         scale=value_type.scale or 0,
         unit="ns" if value_type.unit is Unit.NANOSECOND else "us",
         invalid="null" if column.invalid is InvalidPolicy.NULL else "fail",
     )
     return FieldSpec(column.name, Decoder.ARRAY, element=value) if form.is_array else value
+
+
+def _decoder(code: int, value_type: LogicalType) -> Decoder:
+    found = _DECODERS.get(code, Decoder.TEXT)
+    # What is labelled JSON is read as such by others, whatever type the server keeps it in.
+    is_json = found is Decoder.TEXT and value_type.kind is Kind.JSON
+    return Decoder.JSON if is_json else found
 
 
 class CopyStream(WireStream):

@@ -20,7 +20,6 @@ from rivet.sources.postgres.catalog import (
     FoundTable,
     find_table,
     query_columns,
-    refuse_unreadable,
     table_columns,
     table_facts,
 )
@@ -28,9 +27,9 @@ from rivet.sources.postgres.changed import refuse_changed_columns
 from rivet.sources.postgres.cursor import CursorStream
 from rivet.sources.postgres.faults import translated
 from rivet.sources.postgres.grants import within_grants
+from rivet.sources.postgres.jsonness import judged_columns
 from rivet.sources.postgres.keys import KeySpelling, blocks_of, with_keys
 from rivet.sources.postgres.locking import Grip, grip_of, hold, lock
-from rivet.sources.postgres.overrides import plan_columns
 from rivet.sources.postgres.printed import printings, set_chosen
 from rivet.sources.postgres.read import (
     DIALECT,
@@ -124,13 +123,16 @@ class PostgresSession(TellsOfServer):
         return self._facts[relation]
 
     def columns(self, relation: Relation, rules: ColumnRules) -> tuple[Column, ...]:
-        """Describe a relation's columns under the user's rules, without reading data."""
+        """Describe a relation's columns under the user's rules.
+
+        Reads no data unless `types: {json: check}` asks for it.
+        """
         with self._question(f"describing {visible(relation.label)}") as connection:
             natives, found = self._describe(connection, relation)
+            source = from_item(relation, found)
+            columns = judged_columns(connection, natives, rules, source, relation.label)
         if found is not None:
             self._found[relation] = found
-        columns = plan_columns(natives, rules)
-        refuse_unreadable(natives, {column.source_name for column in columns}, relation.label)
         return columns
 
     def read(self, request: ReadRequest) -> CopyStream | CursorStream:

@@ -14,6 +14,7 @@ from rivet.model.types import (
     MAX_DECIMAL_PRECISION,
     Fidelity,
     InvalidPolicy,
+    JsonPolicy,
     Kind,
     LogicalType,
     list_of,
@@ -52,6 +53,7 @@ PLAIN: Final[dict[int, tuple[LogicalType, Fidelity]]] = {
 }
 _RANGED: Final = frozenset({DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL})
 _TEXT_BY_NAME: Final = frozenset({"citext"})
+HALF_PAIR_NOTE: Final = "a value is no JSON by RFC 8259 (half of a surrogate pair)"
 _MONEY_NOTE: Final = "the text follows the server's lc_monetary"
 _UNBOUNDED_NOTE: Final = (
     "numeric without precision is kept as exact text; set types.unbounded_numeric or an override "
@@ -69,11 +71,20 @@ class Mapping:
     notes: tuple[str, ...] = ()
 
 
-def map_column(native: NativeColumn, rules: ColumnRules) -> Column:
-    """Return the column without its override: the natural mapping under the policies."""
+def map_column(native: NativeColumn, rules: ColumnRules, *, is_json: bool = True) -> Column:
+    """Return the column without its override: the natural mapping under the policies.
+
+    Args:
+        native: The column.
+        rules: The policies.
+        is_json: For `json`: no value is known that readers of JSON refuse.
+    """
     kind = native.type
     invalid = policy_of(native, rules)
     mapping = _mapping(kind, rules)
+    if kind.code == JSON and (rules.json is JsonPolicy.TEXT or not is_json):
+        note = "kept as text: " + ("`types: {json: text}`" if is_json else HALF_PAIR_NOTE)
+        mapping = Mapping(logical.STRING, Fidelity.EXACT, notes=(note,))
     is_checked = kind.code in _RANGED or mapping.logical.kind is Kind.DECIMAL
     if is_checked and invalid is InvalidPolicy.TEXT:
         note = "a `text` policy keeps the whole column as text"
