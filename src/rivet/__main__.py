@@ -14,6 +14,9 @@ def main() -> None:
             signal.signal(number, lambda number, _frame: os._exit(128 + number))
     # Imports make many objects and no garbage worth looking for.
     gc.set_threshold(200_000, 20, 20)
+    from rivet.cli.streams import secure_streams
+
+    secure_streams()
     from rivet.execution.children import early
 
     early.begin(sys.argv[1:], os.environ)

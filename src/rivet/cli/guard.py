@@ -10,7 +10,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from rivet.errors import ConfigError, InternalError, RivetError
+from rivet.cli.streams import OutputLostError
+from rivet.errors import ConfigError, DestinationError, InternalError, RivetError
 from rivet.redact import redact, redacted, visible
 
 if TYPE_CHECKING:
@@ -73,9 +74,11 @@ def concluded(call: Callable[[], object], *, as_json: bool = False) -> NoReturn:
         code = 1 if isinstance(stop.code, str) else stop.code
     except BrokenPipeError:
         code = _SIGNAL_BASE + signal.SIGPIPE
+    except OutputLostError as error:
+        code = report_error(output_lost(error), as_json=as_json, status=DestinationError.exit_code)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         code = report_error(_internal(error), as_json=as_json, status=InternalError.exit_code)
-    _leave(code if isinstance(code, int) else 0)
+    _leave(code if isinstance(code, int) else 0, as_json=as_json)
 
 
 def report_error(error: RivetError, *, as_json: bool, status: int) -> int:
@@ -110,12 +113,23 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise TerminatedError(_SIGNAL_BASE + signal.SIGTERM)
 
 
-def _leave(code: int) -> NoReturn:
+def output_lost(error: OSError) -> DestinationError:
+    """Return the error for what could not be written on standard output."""
+    msg = f"standard output cannot be written: {(error.strerror or 'it is closed').lower()}"
+    code = "RIVET_DESTINATION_STDOUT_LOST"
+    return DestinationError(msg, hint="what the command did stays done", code=code)
+
+
+def _leave(code: int, *, as_json: bool) -> NoReturn:
     """End the process at once: everything is closed, and taking modules apart only costs time."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         code = code or _SIGNAL_BASE + signal.SIGPIPE
+    except OSError as error:
+        if not code:
+            lost = output_lost(error)
+            code = report_error(lost, as_json=as_json, status=lost.exit_code)
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     os._exit(code)

@@ -30,6 +30,7 @@ def conclude(ended: Ended, *, as_json: bool, summary: Path | None, is_silent: bo
 
     Raises:
         DestinationError: The summary cannot be written, and nothing worse happened.
+        OSError: Standard output takes nothing, and nothing worse happened.
         ChildFailedError: An export failed.
         KeyboardInterrupt: Ctrl-C ended it early.
         SystemExit: A signal did.
@@ -38,19 +39,28 @@ def conclude(ended: Ended, *, as_json: bool, summary: Path | None, is_silent: bo
 
     report = ended.report
     body = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
+    unwritten: list[Exception] = []
     if as_json:
-        sys.stdout.write(body)
+        try:
+            sys.stdout.write(body)
+            sys.stdout.flush()
+        except OSError as error:
+            unwritten.append(error)
     written = None
-    try:
-        if summary is not None:
+    if summary is not None:
+        try:
             _write_summary(summary, body)
             written = summary
-    finally:  # the verdict on the run comes before that on its summary
-        if not is_silent:
-            _print_words(report, written)
-        if ended.interrupt is not None:
-            raise ended.interrupt
-        raise_for_failures(report)
+        except DestinationError as error:
+            unwritten.append(error)
+    if not is_silent:
+        _print_words(report, written)
+    # The verdict on the run comes before those on what could not be told of it.
+    if ended.interrupt is not None:
+        raise ended.interrupt
+    raise_for_failures(report)
+    for problem in unwritten:
+        raise problem
 
 
 def _write_summary(path: Path, body: str) -> None:
