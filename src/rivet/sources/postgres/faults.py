@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 POLICY_CHECK: Final = "check_enable_rls"
 """The server's function that refuses a statement which a policy would change."""
 
+# The server's hint where a materialized view was made WITH NO DATA, in every language.
+_REFRESH: Final = "REFRESH MATERIALIZED VIEW"
+
 _Fault = tuple[type[SourceError], str | None]
 
 _STATEMENT_HINT: Final = "check the names and the SQL of the export, then run it again"
@@ -139,6 +142,8 @@ def source_error(
             sqlstate=state,
         )
     cls, hint = _fault(state)
+    if _REFRESH in (error.diag.message_hint or ""):
+        cls, hint = SourceQueryError, f"fill it with {_REFRESH}, then run it again"
     if error.diag.source_function == POLICY_CHECK:
         hint = _POLICY_HINT
     return cls(f"{action}: {detail}", hint=hint, sqlstate=state)
