@@ -1,4 +1,4 @@
-"""A materialized view that was never filled: no run will change that, and the words say what will."""
+"""A materialized view that was never filled: no run changes that, and the words say what does."""
 
 import pytest
 

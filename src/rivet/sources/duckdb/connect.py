@@ -1,28 +1,29 @@
 """Open a DuckDB file read-only; the one way every command reaches one.
 
 A file that is open to read cannot be opened to write, so all of a session is one instant. Must not
-create the file or change it; what a large sort spills goes to the system's temporary folder.
+create the file or change it; what a large sort spills goes to a folder of its own.
 """
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import duckdb
 
-from rivet.errors import InternalError, SourceQueryError
+from rivet.errors import InternalError, SourceError, SourceQueryError
 from rivet.model.window import Horizon
 from rivet.redact import visible
 from rivet.sources.columns import refuse_changed
 from rivet.sources.duckdb.catalog import columns_of, facts_of, find_table, source_sql, table_sizes
 from rivet.sources.duckdb.faults import open_error, translated
 from rivet.sources.duckdb.keys import KeySpelling
+from rivet.sources.duckdb.memory import QUERY_BYTES, table_bytes
 from rivet.sources.duckdb.read import ArrowStream
 from rivet.sources.duckdb.repeats import CatalogDefinitions
+from rivet.sources.duckdb.scratch import Scratch
 from rivet.sources.duckdb.types import DIALECT, expression, plan_columns
 from rivet.sources.files import check_file, database_path
 from rivet.sources.repeats import doubt_of
@@ -48,9 +49,7 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
 }
-# A table streams through a small buffer; a query may have to sort or group before its first row.
-_TABLE_MEMORY: Final = "48MB"
-_QUERY_MEMORY: Final = "1GB"
+_STREAM_BYTES: Final = 16 * 1024 * 1024
 
 
 def connect(address: SourceAddress, settings: SessionSettings) -> DuckdbSession:
@@ -65,14 +64,23 @@ def connect(address: SourceAddress, settings: SessionSettings) -> DuckdbSession:
     del settings
     path = database_path(address, scheme="duckdb", title="DuckDB")
     check_file(path)
-    config = {**_SETTINGS, "temp_directory": tempfile.gettempdir()}
     try:
-        connection = duckdb.connect(str(path), read_only=True, config=config)
-    except duckdb.Error as error:
-        raise open_error(error, path) from error
-    with translated(f"preparing a session on {path}"):
-        connection.execute("SET TimeZone = 'UTC'")
-    return DuckdbSession(connection, path)
+        scratch = Scratch.of(path)
+    except OSError as error:
+        msg = f"no folder for what does not fit into memory can be made: {error.strerror}"
+        raise SourceError(msg, hint="set TMPDIR to a folder that can be written") from error
+    try:
+        config = {**_SETTINGS, "temp_directory": str(scratch.folder)}
+        try:
+            connection = duckdb.connect(str(path), read_only=True, config=config)
+        except duckdb.Error as error:
+            raise open_error(error, path) from error
+        with translated(f"preparing a session on {path}"):
+            connection.execute("SET TimeZone = 'UTC'")
+    except BaseException:
+        scratch.leave()
+        raise
+    return DuckdbSession(connection, path, scratch)
 
 
 @dataclass(slots=True)
@@ -81,7 +89,9 @@ class DuckdbSession:
 
     connection: Any
     path: Path
+    scratch: Scratch
     _stream: ArrowStream | None = field(default=None)
+    _is_left: bool = False
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +106,9 @@ class DuckdbSession:
             self._stream.close()
         with suppress(duckdb.Error):
             self.connection.close()
+        if not self._is_left:
+            self._is_left = True
+            self.scratch.leave()
 
     def facts(self, relation: Relation) -> TableFacts:
         """Read the key and the row estimate."""
@@ -131,9 +144,13 @@ class DuckdbSession:
             condition = where(request.spans, spelling)
             spelling.bind(self.connection)
             source = source_sql(self.connection, relation)
-            memory = _TABLE_MEMORY if _is_stored(self.connection, relation) else _QUERY_MEMORY
-            self.connection.execute(f"SET memory_limit = '{memory}'")
+            memory, width = QUERY_BYTES, 0
+            if _is_stored(self.connection, relation):
+                memory, width = table_bytes(self.connection, source, request.columns)
+            self.connection.execute(f"SET memory_limit = '{memory} bytes'")
         statement = select([expression(column) for column in request.columns], source) + condition
+        rows = max(1, _STREAM_BYTES // width) if width else request.batch_rows
+        request = replace(request, batch_rows=min(request.batch_rows, rows))
         self._stream = ArrowStream(request, self.connection, statement, self._ended)
         return self._stream
 

@@ -14,6 +14,7 @@ from rivet.errors import FormatError
 from rivet.model.arrow import arrow_type
 from rivet.model.types import InvalidPolicy, Kind, Unit
 from rivet.redact import visible
+from rivet.sources.decimals import decimals_of_texts
 from rivet.wire.assemble import first_refused
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class Shaper:
                 array.offset,
                 [values],
             )
+        if pa.types.is_decimal(wanted) and pa.types.is_string(array.type):
+            return decimals_of_texts(array, wanted)
         return array.cast(wanted)
 
     def _in_range(self, array: pa.Array, first_row: int) -> pa.Array:

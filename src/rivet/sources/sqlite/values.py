@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from rivet.model.arrow import arrow_type
 from rivet.model.types import Kind, LogicalType, Unit
+from rivet.sources.decimals import decimals_of_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -175,7 +176,7 @@ def _decimals(values: Values, *, target: pa.DataType) -> pa.Array:
         own = pa.array([v if type(v) is str else None for v in values], pa.string())
         _require_form(own, _DECIMAL_TEXT, "a plain decimal number")
     try:
-        return texts.cast(target)
+        return decimals_of_texts(texts, target)
     except pa.ArrowInvalid:
         msg = f"a number with more digits than decimal({target.precision},{target.scale}) holds"
         raise UnfitError(msg) from None
