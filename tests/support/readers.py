@@ -124,7 +124,7 @@ def _texts(array: pa.Array, spell: Any) -> list[str | None]:
 
 
 def _list_text(one: pa.Array) -> str | None:
-    if one[0].as_py() is None:
+    if not one[0].is_valid:
         return None
     return json.dumps(canonical_values(one.flatten()), ensure_ascii=False)
 

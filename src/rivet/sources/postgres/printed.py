@@ -183,11 +183,14 @@ def _is_plain(kind: NativeType) -> bool:
 def _follows(kind: NativeType) -> tuple[str, ...]:
     """Return the settings that the text of a type may follow.
 
-    Whatever is made of other types may hold each of them; a base type of an extension prints
-    itself, and whatever that follows is its own affair.
+    Whatever is made of other types may hold each of them. A base type of an extension is likely
+    to hold numbers or bytes, hardly moments: to print it under a zone of ours costs much on most
+    servers, where digits and bytes are printed in full already.
     """
     if kind.code in _FOLLOWS:
         return _FOLLOWS[kind.code]
+    if kind.type_kind == "b" and kind.code >= _FIRST_OF_OTHERS:
+        return (_BYTES, _DIGITS)
     is_made_of_others = kind.type_kind in {"c", "n", "p"}
     is_range = kind.type_kind in {"r", "m"} and kind.code >= _FIRST_OF_OTHERS
     return _EVERY if is_made_of_others or is_range else ()
