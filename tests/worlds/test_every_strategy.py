@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # What waits for its mend: (part of a world's name, strategies; none are all of them).
 _LATER: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("", ("clock",)),
     ("a key that descends", ()),
     ("keys under a domain", ("key", "resume by key", "three by key", "keyset")),
     ("says it has no NULL", ("dense", "days", "three by group")),
