@@ -26,6 +26,7 @@ from rivet.execution.windowing import window_of
 from rivet.execution.workers import run_chunks
 from rivet.manifest import MANIFEST_NAME
 from rivet.model.arrow import schema_fingerprint
+from rivet.model.plan import Mode
 from rivet.model.types import JsonPolicy
 from rivet.plan.strategies import chunks
 from rivet.redact import visible
@@ -255,6 +256,15 @@ def _left(
 def _hold(
     job: Job, chunk_count: int, sessions: Sessions, context: RunContext, ledger: Ledger
 ) -> int:
+    """Bring sessions together, say what may still be of several instants; see `_gather`."""
+    workers = _gather(job, chunk_count, sessions, context, ledger)
+    _judge_instant(job, sessions, context, ledger)
+    return workers
+
+
+def _gather(
+    job: Job, chunk_count: int, sessions: Sessions, context: RunContext, ledger: Ledger
+) -> int:
     """Bring the sessions of an export of many chunks into one instant, as it asks for.
 
     Returns:
@@ -293,6 +303,18 @@ def _hold(
         workers = 1
         sessions.hold(plan.relation, workers, may_renew=may_renew)
     return workers
+
+
+def _judge_instant(job: Job, sessions: Sessions, context: RunContext, ledger: Ledger) -> None:
+    """Say what may be of several instants, where a run says in how many it was read."""
+    plan = job.plan
+    if plan.is_apart or not (plan.mode is Mode.CHUNKED or sessions.is_holding):
+        return
+    doubt = sessions.unproven(plan.relation)
+    if doubt is not None:
+        ledger.instant_doubt = doubt
+        text = f"the rows may be of several instants: {doubt}"
+        not_covered(job.export, context, ledger, "instant", text)
 
 
 def _is_nothing_new(job: Job, destination: Destination) -> bool:

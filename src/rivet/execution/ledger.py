@@ -27,6 +27,7 @@ class Ledger:
         read_in: The instants that recorded parts of this run were read in, by number.
         earlier_instants: Those of the parts that a run that was taken up had already.
         resumed_at: When a run that was taken up went on; None for a fresh one.
+        instant_doubt: Why what was read together may not be of one instant; None where it is.
         not_covered: What the run cannot promise of the rows, in plain words.
         in_flight: Rows, bytes read and bytes written of the chunks at work, by index.
         lock: Held while several threads change it.
@@ -48,6 +49,7 @@ class Ledger:
     longest_statement_s: float = 0.0
     position: Position | None = None
     warnings: list[str] = field(default_factory=list)
+    instant_doubt: str | None = None
     not_covered: list[str] = field(default_factory=list)
     is_validated: bool | None = None
     reconciled: tuple[int, int] | None = None
@@ -126,6 +128,7 @@ class Ledger:
             harm=tuple(sorted(self.harm.items())),
             snapshot_age_s=self.snapshot_age_s,
             instants=len(self.read_in) + self.earlier_instants,
+            instant_doubt=self.instant_doubt,
         )
 
     def _summary(self) -> PlanSummary:

@@ -43,6 +43,7 @@ _PLAIN: Final[dict[str, tuple[type, ...]]] = {
     "kernel": (str, type(None)),
     "skip_reason": (str, type(None)),
     "guarantee": (str, type(None)),
+    "instant_doubt": (str, type(None)),
 }
 
 

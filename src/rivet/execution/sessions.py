@@ -17,6 +17,7 @@ from rivet.config.resolve import resolve_source
 from rivet.errors import RivetError, SourceError, SourceInterruptedError, SourceUnavailableError
 from rivet.sources import load_engine
 from rivet.sources.base import CountsConnections, LendsSnapshots, TakesTurns
+from rivet.sources.instants import ProvesInstants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -147,6 +148,15 @@ class Sessions:
                 self._anchor = first
                 del self._idle[0]
             return self._shared
+
+    def unproven(self, relation: Relation) -> str | None:
+        """Return why what is read in a held instant may not be of one; None where it is.
+
+        Raises:
+            SourceError: The source cannot be asked.
+        """
+        with self.open() as session:
+            return session.unproven(relation) if isinstance(session, ProvesInstants) else None
 
     def _hold_borrowed(self, relation: Relation, borrowed: LentSnapshot) -> Instant:
         """Have every session enter the instant of somebody else before it reads."""

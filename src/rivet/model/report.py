@@ -60,6 +60,7 @@ class ExportReport:
         harm: Counters of the server by name, the difference over the run: everybody's work counts.
         snapshot_age_s: How long an instant was held; 0 where none was.
         instants: How many instants the parts were read in, those of a run taken up included.
+        instant_doubt: Why what was read together may not be of one instant; None where it is.
         kernel: `compiled` or `interpreted`; None for engines without a kernel.
     """
 
@@ -92,6 +93,7 @@ class ExportReport:
     harm: tuple[tuple[str, int], ...] = ()
     snapshot_age_s: float = 0.0
     instants: int = 0
+    instant_doubt: str | None = None
 
     @property
     def is_success(self) -> bool:

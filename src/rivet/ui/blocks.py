@@ -78,6 +78,8 @@ def _consistency(report: ExportReport) -> str | None:
     if report.plan.mode != "chunked" or not report.instants:
         return None
     many = "one instant" if report.instants == 1 else f"{report.instants} instants"
+    if report.instant_doubt:
+        many = "several instants are possible"
     age = duration(report.snapshot_age_s) if report.snapshot_age_s else None
     return f"{many}, held {age}" if age else many
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pymysql.err import MySQLError
-
 from rivet.sources.base import Pressure
+from rivet.sources.mysql.binlog import REPLICA_STATUS, rows_of
 from rivet.sources.mysql.link import ask
 
 if TYPE_CHECKING:
@@ -37,17 +36,12 @@ def pressure_of(connection: Connection[Any]) -> Pressure:
 
 
 def _lag_s(connection: Connection[Any]) -> float | None:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SHOW SLAVE STATUS")
-            row = cursor.fetchone()
-            names = [column[0] for column in cursor.description or ()]
-    except MySQLError:
-        return None  # not allowed, or spelled in another way: that it is a replica is not known
-    if row is None:
-        return None
-    value = dict(zip(names, row, strict=True)).get("Seconds_Behind_Master")
-    return None if value is None else float(value)
+    rows = rows_of(connection, REPLICA_STATUS)
+    if not rows:
+        return None  # no replica; or not allowed, and that it is one is not known
+    found = [row.get("Seconds_Behind_Source", row.get("Seconds_Behind_Master")) for row in rows]
+    lags = [float(lag) for lag in found if lag is not None]
+    return max(lags, default=None)
 
 
 def harm_of(connection: Connection[Any]) -> dict[str, int]:

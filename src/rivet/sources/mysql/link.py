@@ -44,9 +44,13 @@ _WANTED: Final[dict[str, float]] = {
     "net_write_timeout": _SLOW_READER_S,
     "net_read_timeout": _SLOW_READER_S,
     "wait_timeout": _YEAR_S // 12,
+}
+_OF_MARIADB: Final[dict[str, float]] = {
     "idle_transaction_timeout": 0,
     "idle_readonly_transaction_timeout": 0,
 }
+# MySQL tells estimates of a day ago otherwise.
+_OF_MYSQL: Final[dict[str, float]] = {"information_schema_stats_expiry": 0}
 _PROXIES: Final = re.compile(r"proxysql|maxscale", re.IGNORECASE)
 
 
@@ -202,7 +206,7 @@ def _pin(link: Link, settings: SessionSettings, place: str) -> ServerSettings:
     """Put Rivet's settings in force, then the user's own, and check those that values rest on."""
     limit = settings.statement_timeout_s
     lock_s = max(1, round(settings.lock_timeout_s)) if settings.lock_timeout_s else _YEAR_S
-    wanted = dict(_WANTED)
+    wanted = _WANTED | (_OF_MARIADB if link.is_mariadb else _OF_MYSQL)
     if link.is_mariadb:
         wanted["max_statement_time"] = float(limit)
     else:

@@ -25,6 +25,7 @@ from rivet.sources.mysql.catalog import (
     table_facts,
     table_sizes,
 )
+from rivet.sources.mysql.coverage import unproven_of
 from rivet.sources.mysql.faults import error_number, translated
 from rivet.sources.mysql.grants import DENIED, granted_names, refuse_unseen, unseen_error
 from rivet.sources.mysql.health import harm_of, pressure_of
@@ -76,6 +77,7 @@ class MysqlSession:
         self._has_snapshot = False
         self._holds_snapshot = False
         self._is_reading = False
+        self._unproven: str | None = None
         self._facts: dict[Relation, TableFacts] = {}
         self._partial: dict[Relation, list[str]] = {}
         self._charsets: dict[Relation, dict[str, Charset]] = {}
@@ -270,12 +272,13 @@ class MysqlSession:
         with self._question(f"taking a snapshot of {visible(relation.label)}"):
             position = self.position()
             sessions = (self, *others)
-            align([session._connection for session in sessions])  # noqa: SLF001 - its own kind
+            unproven = align([session._connection for session in sessions])  # noqa: SLF001 - its own kind
             source = source_sql(relation, dialect_of(self._connection))
             touch = f"SELECT 1 FROM {source} LIMIT 0"  # noqa: S608
             for session in sessions:
                 ask(session._connection, touch)  # noqa: SLF001
                 session._has_snapshot = session._holds_snapshot = True  # noqa: SLF001
+                session._unproven = unproven  # noqa: SLF001
         return position
 
     def identity(self, relation: Relation) -> SourceIdentity:
@@ -289,6 +292,13 @@ class MysqlSession:
             return False
         with self._question("asking for the log position") as connection:
             return succeeds(connection, history)
+
+    def unproven(self, relation: Relation) -> str | None:
+        """Return why reads may not be of one instant, see `ProvesInstants`."""
+        if self._unproven is not None:
+            return self._unproven
+        with self._question(f"looking up what {visible(relation.label)} reads") as connection:
+            return unproven_of(connection, relation, is_mariadb=self._link.is_mariadb)
 
     def horizon(self, *, is_zoned: bool) -> Horizon:
         """Return the clock and the oldest open transaction, see `Session.horizon`."""

@@ -10,6 +10,7 @@ import psycopg
 
 from rivet.model.source import Position
 from rivet.redact import visible
+from rivet.sources.postgres.coverage import unproven_of
 from rivet.sources.postgres.estimates import table_sizes
 from rivet.sources.postgres.health import harm_of, pressure_of
 from rivet.sources.postgres.horizon import horizon_of
@@ -81,6 +82,11 @@ class TellsOfServer(ABC):
         """Return the database's counters, see `CountsHarm`."""
         with self._question("asking for its counters") as connection:
             return harm_of(connection)
+
+    def unproven(self, relation: Relation) -> str | None:
+        """Return what a relation reads that has no snapshot, see `ProvesInstants`."""
+        with self._question(f"looking up what {visible(relation.label)} reads") as connection:
+            return unproven_of(connection, relation)
 
     def free_connections(self) -> int:
         """Return how many more connections the server would take from ordinary users."""
