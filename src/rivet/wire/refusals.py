@@ -32,7 +32,8 @@ _TEXTS: Final[dict[int, tuple[str, str, str]]] = {
     ),
     plain.OUT_OF_RANGE: (
         "RIVET_FORMAT_OUT_OF_RANGE",
-        "holds a date, time or interval that its type in the file cannot hold",
+        "holds a date, time or interval that its type in the file cannot hold, such as infinity, "
+        "24:00:00 or a year out of range",
         "set the column's policy for such values to `null`, or " + _AS_TEXT,
     ),
     plain.DOES_NOT_FIT: (

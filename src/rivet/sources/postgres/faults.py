@@ -39,6 +39,10 @@ _POLICY_HINT: Final = (
     "the policies show with ALTER ROLE ... SET row_security = on"
 )
 _VALUE_HINT: Final = "a value does not fit the cast or expression that reads it; change that one"
+_BYTES_HINT: Final = (
+    "a text is not valid in the database's encoding, or Unicode lacks a character of it: read such "
+    "a column as bytes with `columns: {<name>: binary}`"
+)
 _AGAIN_HINT: Final = "run it again; if it stays, look into the server's log"
 _LOG_HINT: Final = "look into the server's log for this session"
 
@@ -48,7 +52,8 @@ _BY_SQLSTATE: Final[dict[str, _Fault]] = {
     "0A": (SourceQueryError, _STATEMENT_HINT),
     "21": (SourceQueryError, _STATEMENT_HINT),
     "22": (SourceQueryError, _VALUE_HINT),
-    "22021": (SourceQueryError, "read such a text column as bytes: `columns: {<name>: binary}`"),
+    "22021": (SourceQueryError, _BYTES_HINT),
+    "22P05": (SourceQueryError, _BYTES_HINT),
     "25006": (SourceQueryError, "Rivet reads only; use a SELECT that changes nothing"),
     "25P03": (SourceInterruptedError, _AGAIN_HINT),
     "25P04": (SourceInterruptedError, _AGAIN_HINT),
