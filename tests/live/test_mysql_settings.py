@@ -11,11 +11,12 @@ import pymysql
 import pytest
 
 import rivet
-from rivet.errors import ConfigError, UnsupportedPlanError
+from rivet.errors import ConfigError, FormatError, UnsupportedPlanError
 from rivet.model.columns import ColumnRules, Mask
 from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress, TlsMode, TlsOptions
 from rivet.model.span import Span, SpanKind
+from rivet.model.types import InvalidPolicy
 from rivet.redact import Secret
 from rivet.sources.mysql import connect
 
@@ -252,3 +253,22 @@ def test_what_the_server_says_became_of_values_is_told(mariadb, tmp_path):
     )
     (report,) = rivet.run(config).exports
     assert any("GROUP_CONCAT cut a text" in one for one in report.warnings)
+
+
+def test_values_that_no_file_type_holds_have_words(mariadb):
+    digits = "9" * 80
+    with opened(mariadb) as session:
+        relation = Relation(query=f"SELECT {digits} AS x, 1.5 AS y")
+        ((text, _),) = read(session, relation)
+        assert text == digits
+        (column, _) = session.columns(relation, ColumnRules())
+        assert (column.native_type, column.fidelity.value) == ("decimal(80,0)", "text")
+    fail = ColumnRules(out_of_range=InvalidPolicy.FAIL)
+    for sql, words in {
+        "SELECT CAST('24:00:00' AS time) AS x": "span of time that is no time of a day",
+        "SELECT CAST('-00:00:01' AS time) AS x": "span of time that is no time of a day",
+        "SELECT CAST('2024-00-10' AS date) AS x": "zero month or day",
+        "SELECT CAST('0000-00-00' AS datetime) AS x": "no moment",
+    }.items():
+        with opened(mariadb) as session, pytest.raises(FormatError, match=words):
+            read(session, Relation(query=sql), fail)

@@ -13,6 +13,7 @@ from rivet.errors import (
     StalePlanError,
 )
 from rivet.wire import plain
+from rivet.wire.fields import Decoder
 
 if TYPE_CHECKING:
     from rivet.wire.fields import FieldSpec
@@ -24,6 +25,12 @@ _NO_CHARACTER: Final = (
     "RIVET_FORMAT_UNMAPPED",
     "holds a character of its character set that Unicode does not have",
 )
+_MOMENTS: Final = {
+    Decoder.TEXT_DATE: "holds what is no date, such as a zero date or one with a zero month or day",
+    Decoder.TEXT_TIME: "holds a span of time that is no time of a day: below 00:00:00, or 24:00:00 "
+    "and above",
+    Decoder.TEXT_TIMESTAMP: "holds what is no moment or does not fit {type}, such as a zero date",
+}
 _TEXTS: Final[dict[int, tuple[str, str, str]]] = {
     plain.NOT_FINITE: (
         "RIVET_FORMAT_NOT_FINITE",
@@ -93,6 +100,8 @@ def refusal(
         code, what, hint = _TEXTS[status]
         if status == plain.BAD_TEXT and field and field.is_converted:
             code, what = _NO_CHARACTER
+        if status == plain.OUT_OF_RANGE and field and field.decoder in _MOMENTS:
+            what = _MOMENTS[field.decoder]
         shown = (field.element or field).type_label if field else "the column's type"
         message = f"{where}: {what.format(type=shown, limit=max_value_bytes)}"
         hint = hint if field else _AS_TEXT
