@@ -5,10 +5,11 @@ Every function takes a cursor and leaves errors of the driver to the caller's `t
 
 from __future__ import annotations
 
+from collections import Counter
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
-from rivet.errors import SourceQueryError
+from rivet.errors import PlanError, SourceQueryError
 from rivet.model.relation import Key, Relation, TableFacts
 from rivet.redact import visible
 from rivet.sources.duckdb.types import DIALECT, NativeColumn
@@ -77,12 +78,27 @@ def columns_of(cursor: Any, relation: Relation) -> tuple[NativeColumn, ...]:  # 
         schema, table, size = find_table(cursor, relation)
         described, is_kept = DIALECT.qualified(schema, table), size is not None
     rows = cursor.execute(f"DESCRIBE {described}").fetchall()
+    if relation.table is None:
+        _refuse_alike([str(name) for name, *_ in rows])
     # What a query or a view is said to hold is what its tables hold, be it on the side of an outer
     # join where NULL stands for a row that is not there.
     return tuple(
         NativeColumn(name, kind, nullable=not is_kept or is_nullable != "NO")
         for name, kind, is_nullable, *_ in rows
     )
+
+
+def _refuse_alike(names: Sequence[str]) -> None:
+    """Refuse names that differ in letter case only: the second would be read as the first.
+
+    Raises:
+        PlanError: They are named.
+    """
+    folded = Counter(name.lower() for name in dict.fromkeys(names))
+    alike = [f"'{visible(name)}'" for name in dict.fromkeys(names) if folded[name.lower()] > 1]
+    if alike:
+        msg = f"query: columns whose names differ in letter case only: {', '.join(alike)}"
+        raise PlanError(msg, hint="give each column its own name with AS")
 
 
 def facts_of(cursor: Any, relation: Relation) -> TableFacts:  # noqa: ANN401

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rivet.errors import PlanError, SourceQueryError
 from rivet.model.relation import Key, Relation, TableFacts
+from rivet.redact import visible
 from rivet.sources.dialect import Dialect
 from rivet.sources.sql import single_statement
 from rivet.sources.sqlite.types import Declared
@@ -59,23 +60,40 @@ def columns_of(connection: sqlite3.Connection, relation: Relation) -> tuple[Decl
     if relation.query is not None:
         return _columns_of_query(connection, relation)
     check_table(connection, relation)
-    return _table_info(connection, "main", relation.table or "")
+    found = _table_info(connection, "main", relation.table or "")
+    if _is_view(connection, relation.table or ""):
+        _refuse_doubled(found, relation.label)
+    return found
 
 
 def _columns_of_query(connection: sqlite3.Connection, relation: Relation) -> tuple[Declared, ...]:
     with _temporary_view(connection, relation):
         found = _table_info(connection, "temp", _VIEW)
-    names = {one.name for one in found}
+    _refuse_doubled(found, "query")
+    return found
+
+
+def _refuse_doubled(found: Sequence[Declared], label: str) -> None:
+    """Refuse names that SQLite takes for the same and makes others of, such as `A:1` beside `a`.
+
+    Raises:
+        PlanError: They are named.
+    """
+    names = {one.name.lower() for one in found}
     doubled = [
         match["base"]
         for one in found
-        if (match := _DOUBLED.match(one.name)) and match["base"] in names
+        if (match := _DOUBLED.match(one.name)) and match["base"].lower() in names
     ]
     if doubled:
-        listed = ", ".join(f"'{name}'" for name in dict.fromkeys(doubled))
-        msg = f"query: more than one column is named {listed}"
+        listed = ", ".join(f"'{visible(name)}'" for name in dict.fromkeys(doubled))
+        msg = f"{visible(label)}: more than one column is named {listed}, in any letter case"
         raise PlanError(msg, hint="give each column its own name with AS")
-    return found
+
+
+def _is_view(connection: sqlite3.Connection, table: str) -> bool:
+    sql = "SELECT 1 FROM main.sqlite_master WHERE type = 'view' AND lower(name) = lower(?)"
+    return connection.execute(sql, (table,)).fetchone() is not None
 
 
 @contextmanager
