@@ -106,8 +106,10 @@ def reconcile(job: Job, sessions: Sessions, context: RunContext, ledger: Ledger)
         raise _unverified(job, error) from error
     ledger.longest_statement_s = max(ledger.longest_statement_s, time.monotonic() - begun)
     exported = ledger.rows
-    ledger.reconciled = exported, in_source
     is_match = exported == in_source
+    if not is_match:
+        _refuse_unheld(job, sessions, exported, in_source)
+    ledger.reconciled = exported, in_source
     context.emit(Reconciled(plan.export_name, plan.run_id, exported, in_source, is_match))
     if not is_match:
         msg = (
@@ -138,6 +140,24 @@ def _count(job: Job, sessions: Sessions, ledger: Ledger) -> int:
             msg = "the session that read the rows is gone, and with it the instant it read"
             raise SourceInterruptedError(msg)
         return sum(session.count(job.plan.relation, one) for one in spans)
+
+
+def _refuse_unheld(job: Job, sessions: Sessions, exported: int, in_source: int) -> None:
+    """Say of what no instant holds that it cannot be verified, not that rows are lost.
+
+    Raises:
+        ReconcileUnverifiedError: The relation is read from such tables.
+        SourceError: The source cannot be asked.
+    """
+    plan = job.plan
+    why = sessions.unproven(plan.relation)
+    if why is not None:
+        msg = (
+            f"export '{plan.export_name}': could not be verified: exported {exported:,} rows, "
+            f"counted {in_source:,}, and {why}; {_nothing_published(job)}"
+        )
+        hint = "run it again while nobody writes to the table, or without --reconcile"
+        raise ReconcileUnverifiedError(msg, hint=hint, export=plan.export_name)
 
 
 def _unverified(job: Job, cause: SourceError) -> RivetError:
