@@ -24,6 +24,7 @@ from rivet.redact import Secret
 from rivet.sources.mysql import connect
 from support import clusters
 from support.databases import MariaServer
+from support.followed import Followed
 from support.servers import missing, start_once
 
 if TYPE_CHECKING:
@@ -194,3 +195,20 @@ def test_a_log_of_everything_is_trusted_as_far_as_it_goes(mariadb):
     with writing(mariadb.admin_url, unlogged=False), user(mariadb, LOG) as url:
         found = outcomes(url)
         assert (found["doubted"] + found["refused"], found["doubted"] > 0) == (ROUNDS, True)
+
+
+def test_a_window_of_a_replica_is_never_complete(replica, tmp_path):
+    primary, copy = replica
+    followed = Followed("mysql", primary, tmp_path)
+    followed.url = copy.url
+    primary.execute("INSERT INTO t VALUES (1, '2024-05-01')")
+    deadline = time.monotonic() + 60
+    while ("t",) not in copy.execute("SHOW TABLES") or not copy.execute("SELECT id FROM t"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for keys in ({}, {"settle": {"after": "10m"}}):
+        followed.keys = keys
+        guarantee = str(followed.run().guarantee)
+        assert guarantee.startswith("not guaranteed: the server is a replica")
+    followed.keys = {"strict_cursor": True}
+    assert "read from the primary" in followed.refused()
