@@ -13,6 +13,7 @@ from rivet.model.source import SessionSettings, SourceAddress
 from rivet.model.types import JSON, STRING, JsonPolicy
 from rivet.redact import Secret
 from rivet.sources.postgres import connect
+from support import readers
 from support.rawtext import raw_rows
 
 pytestmark = pytest.mark.live("postgresql")
@@ -228,3 +229,16 @@ def test_text_that_is_called_json_is_checked(any_postgres):
     rules = ColumnRules(overrides={"a": JSON})
     with pytest.raises(FormatError, match="'a', row 3"):
         texts(any_postgres, Relation(table="t"), rules)
+
+
+def test_a_configuration_sets_the_zone_of_a_view(any_postgres, tmp_path, rivet):
+    any_postgres.execute("CREATE VIEW v AS SELECT timestamptz '2024-01-15 20:00Z'::date::text AS a")
+    source = {"type": "postgresql", "url": any_postgres.url, "tls": {"mode": "disable"}}
+    source["session"] = {"TimeZone": "Asia/Tokyo", "DateStyle": "ISO"}
+    destination = {"type": "local", "path": "out"}
+    export = {"name": "v", "table": "v", "format": "parquet", "destination": destination}
+    config = tmp_path / "rivet.yaml"
+    config.write_text(json.dumps({"source": source, "exports": [export]}))
+    rivet("run", "-c", config).expect(0)
+    (part,) = tmp_path.rglob("*.parquet")
+    assert readers.pyarrow_rows(part) == [("2024-01-16",)]
