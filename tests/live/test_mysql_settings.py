@@ -16,7 +16,7 @@ from rivet.model.columns import ColumnRules, Mask
 from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress, TlsMode, TlsOptions
 from rivet.model.span import Span, SpanKind
-from rivet.model.types import InvalidPolicy
+from rivet.model.types import JSON, STRING, InvalidPolicy, JsonPolicy
 from rivet.redact import Secret
 from rivet.sources.mysql import connect
 
@@ -272,3 +272,25 @@ def test_values_that_no_file_type_holds_have_words(mariadb):
     }.items():
         with opened(mariadb) as session, pytest.raises(FormatError, match=words):
             read(session, Relation(query=sql), fail)
+
+
+def test_json_is_labelled_only_where_each_value_is_json(mariadb):
+    mariadb.execute(
+        "CREATE TABLE t (a json, b text); INSERT INTO t VALUES ('[1]', '{}'), (NULL, NULL),"
+        " ('[-1.]', '01'), ('\"x\"', '{}')"
+    )
+    table = Relation(table="t")
+    for sql in ("SELECT a FROM t", "SELECT b AS a FROM t"):
+        rules = ColumnRules(overrides={"a": JSON})
+        with opened(mariadb) as session, pytest.raises(FormatError) as caught:
+            read(session, Relation(query=sql), rules)
+        assert (caught.value.error_code, caught.value.context["row"]) == ("RIVET_FORMAT_JSON", "3")
+    with opened(mariadb) as session, pytest.raises(FormatError, match="column 'a', row 3"):
+        read(session, table)
+    for policy in (JsonPolicy.TEXT, JsonPolicy.CHECK):
+        with opened(mariadb) as session:
+            rules = ColumnRules(include=frozenset({"a"}), json=policy)
+            (column,) = session.columns(table, rules)
+            assert column.logical == STRING
+            assert "types.json" in column.notes[0]
+            assert read(session, table, rules) == [("[1]",), (None,), ("[-1.]",), ('"x"',)]

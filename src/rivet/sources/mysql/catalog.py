@@ -17,6 +17,7 @@ from pymysql.protocol import FieldDescriptorPacket
 from rivet.errors import SourceQueryError
 from rivet.model.relation import Relation, TableFacts
 from rivet.redact import visible
+from rivet.sources.dialect import Dialect
 from rivet.sources.mysql import types
 from rivet.sources.mysql.charsets import has_gaps
 from rivet.sources.mysql.faults import error_number
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
     from pymysql.connections import Connection
 
-    from rivet.sources.dialect import Dialect
 
+_ANSI: Final = Dialect()
 _NEAR_NAMES: Final = 3
 _LONGEST_TEXT: Final = 2**32 - 1
 _NO_TABLE: Final = frozenset({ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR})
@@ -215,7 +216,9 @@ def _with_json(
             names = {"schema": field.db.decode(), "table": field.org_table}
             rows = ask(connection, _CHECKS, names)
             checks[origin] = {clause for (clause,) in rows}
-        if f"json_valid({DIALECT.identifier(field.org_name)})" in checks[origin]:
+        # The catalog quotes as `sql_mode` and `sql_quote_show_create` say.
+        quoted = {one.identifier(field.org_name) for one in (DIALECT, _ANSI)} | {field.org_name}
+        if any(f"json_valid({one})" in checks[origin] for one in quoted):
             natives[place] = replace(native, code=types.JSON)
     return tuple(natives)
 

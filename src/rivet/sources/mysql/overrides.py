@@ -87,6 +87,7 @@ _DECODERS: Final = {
     Kind.TIMESTAMP: Decoder.TEXT_TIMESTAMP,
     Kind.BINARY: Decoder.BYTES,
     Kind.GEOMETRY: Decoder.GEOMETRY,
+    Kind.JSON: Decoder.JSON,
 }
 _BIT_DECODERS: Final = {
     Kind.BOOL: Decoder.BIT_BOOL,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from rivet.model import types as logical
 from rivet.model.columns import Column
-from rivet.model.types import Fidelity, InvalidPolicy, LogicalType
+from rivet.model.types import Fidelity, InvalidPolicy, JsonPolicy, LogicalType
 
 if TYPE_CHECKING:
     from rivet.model.columns import ColumnRules
@@ -63,6 +63,7 @@ _TEXT_SIZES: Final = ((255, "tiny"), (65_535, ""), (16_777_215, "medium"), (2**3
 _BOOL_NOTE: Final = "other values than 0 and 1 fail; set types.tinyint1: int for numbers"
 _TIME_NOTE: Final = "a time below 00:00:00 or from 24:00:00 on does not fit; `text` keeps all"
 _SRID_NOTE: Final = "WKB; the number of the spatial reference system is not kept (`binary` has it)"
+_JSON_NOTE: Final = "JSON without its label, see types.json; this server's values may be none"
 _LONG_NOTE: Final = "more digits than a decimal in a file has; cast it in the query for a number"
 _ZERO_NOTE: Final = "a zero date, or one with a zero month or day, follows types.out_of_range"
 
@@ -252,12 +253,24 @@ _PLAIN: Final[dict[int, _Found]] = {
 def _mapping(native: NativeColumn, rules: ColumnRules) -> _Found | None:
     if native.code in STRINGS:
         return (logical.BINARY if native.is_binary else logical.STRING, Fidelity.EXACT, None)
+    if native.code == JSON and not _is_labelled(native, rules):
+        return (logical.STRING, Fidelity.EXACT, _JSON_NOTE)
     if native.is_flag and rules.tinyint1_is_bool:
         return (logical.BOOL, Fidelity.EXACT, _BOOL_NOTE)
     if native.code in DECIMALS and native.precision > logical.MAX_DECIMAL_PRECISION:
         return (logical.STRING, Fidelity.TEXT, _LONG_NOTE)
     number = _number(native)
     return (number, Fidelity.EXACT, None) if number else _PLAIN.get(native.code)
+
+
+def _is_labelled(native: NativeColumn, rules: ColumnRules) -> bool:
+    """Whether a JSON column gets the label: MySQL stores JSON as such, MariaDB as a text.
+
+    MariaDB's JSON_VALID takes more than RFC 8259, so that it cannot be asked about its values.
+    """
+    if rules.json is JsonPolicy.CHECK:
+        return native.is_binary
+    return rules.json is JsonPolicy.JSON
 
 
 def _number(native: NativeColumn) -> LogicalType | None:
