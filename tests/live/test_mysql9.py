@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 import uuid
 from urllib.parse import quote, urlsplit
 
 import pytest
 
+import rivet
 from rivet.errors import SourceAuthError
 from rivet.model.source import SessionSettings, SourceAddress, TlsMode, TlsOptions
 from rivet.redact import Secret
@@ -67,3 +69,24 @@ def test_settings_that_could_change_a_value_are_pinned(mysql9):
         assert found == wanted
         assert session.server_version().startswith("MySQL 9")
         assert session.proxy_note() is None
+
+
+def test_types_that_mariadb_shows_otherwise(mysql9):
+    """JSON and VECTOR are types of their own here, and a long text is no JSON."""
+    mysql9.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a longtext, j json, v vector(3), b bit(9),"
+        " u bigint unsigned, g int AS (id * 2) VIRTUAL, h int INVISIBLE);"
+        "INSERT INTO t (id, a, j, v, b, u) VALUES"
+        " (1, 'x', '{\"a\": 1}', STRING_TO_VECTOR('[1,2,3]'), b'101', 18446744073709551615)"
+    )
+    reader = rivet.read(mysql9.url, "t")
+    (row,) = [row for batch in reader for row in batch.to_pylist()]
+    assert row == {
+        "id": 1,
+        "a": "x",
+        "j": '{"a": 1}',
+        "v": struct.pack("<3f", 1, 2, 3),
+        "b": 5,
+        "u": 18446744073709551615,
+        "g": 2,
+    }

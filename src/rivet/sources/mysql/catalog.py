@@ -204,8 +204,10 @@ def natives_of(fields: Iterable[FieldDescriptorPacket]) -> tuple[NativeColumn, .
 def _with_json(
     connection: Connection[Any], fields: Sequence[FieldDescriptorPacket]
 ) -> tuple[NativeColumn, ...]:
-    """Describe columns, and find those that MariaDB declares JSON."""
+    """Describe columns, and find those that MariaDB declares JSON; MySQL has a type for it."""
     natives = list(natives_of(fields))
+    if "mariadb" not in str(connection.get_server_info()).lower():
+        return tuple(natives)
     checks: dict[tuple[bytes, str], set[str]] = {}
     for place, (field, native) in enumerate(zip(fields, natives, strict=True)):
         is_long = native.code == types.BLOB and native.length == _LONGEST_TEXT
