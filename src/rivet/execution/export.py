@@ -80,7 +80,14 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
         if row is not None:
             ledger.take_up(row.record.started_at)
         lent = context.snapshot if export.consistency == "run" else None
-        sessions = open_sessions(context.config, tuning, context.env, context.stop, lent)
+        sessions = open_sessions(
+            context.config,
+            tuning,
+            context.env,
+            context.stop,
+            lent,
+            on_wait=lambda text: warn(context, ledger, "waiting", text),
+        )
         destination = open_export_destination(
             export, context, run_id=ledger.run_id, started_at=ledger.started_at
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self
 
 from rivet.config.resolve import resolve_source
@@ -20,7 +20,7 @@ from rivet.sources.base import CountsConnections, LendsSnapshots, TakesTurns
 from rivet.sources.instants import ProvesInstants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from rivet.config.models import Config
@@ -41,6 +41,7 @@ def open_sessions(
     env: Mapping[str, str],
     stop: StopRequest | None = None,
     borrowed: LentSnapshot | None = None,
+    on_wait: Callable[[str], None] | None = None,
 ) -> Sessions:
     """Resolve the source and return its sessions; nothing is contacted yet.
 
@@ -49,7 +50,7 @@ def open_sessions(
     """
     address = resolve_source(config, env)
     # A whole relation is one statement in this version, so only a limit the user chose holds.
-    settings = tuning.session_settings(is_query=True)
+    settings = replace(tuning.session_settings(is_query=True), on_wait=on_wait)
     sessions = Sessions(load_engine(address.engine), address, settings, stop)
     sessions.borrowed = borrowed
     return sessions

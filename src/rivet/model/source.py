@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rivet.redact import Secret
 
@@ -67,6 +67,7 @@ class SessionSettings:
         application_name: What the server's activity views show.
         variables: Server settings that the user chose by name, such as `TimeZone`; they hold in
             every statement that reads, and the engine has not set them otherwise.
+        on_wait: Told in plain words what is waited for, once that takes long; from any thread.
     """
 
     statement_timeout_s: float = 300.0
@@ -74,6 +75,7 @@ class SessionSettings:
     connect_timeout_s: float = 10.0
     application_name: str = "rivet"
     variables: Mapping[str, str] = field(default_factory=dict)
+    on_wait: Callable[[str], None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

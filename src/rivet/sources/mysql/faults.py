@@ -61,7 +61,14 @@ _BY_NUMBER: Final[dict[int, _Fault]] = {
         ((2014, 2027, 2055, 3169, 4031), (SourceInterruptedError, _AGAIN_HINT)),
         # A statement that somebody or something ended.
         ((1317, 1880), (SourceInterruptedError, _AGAIN_HINT)),
-        ((1205, 1206, 1213, 1614), (SourceInterruptedError, _AGAIN_HINT)),
+        (
+            (1205,),
+            (
+                SourceInterruptedError,
+                "another session holds a lock; raise tuning.lock_timeout_s or try again later",
+            ),
+        ),
+        ((1206, 1213, 1614), (SourceInterruptedError, _AGAIN_HINT)),
         ((1412,), (StalePlanError, "the table changed while it was read; run it again")),
         # Rights.
         ((1142, 1143, 1227, 1370, 1356), (SourceAuthError, _GRANT_HINT)),

@@ -65,7 +65,12 @@ def connect(address: SourceAddress, settings: SessionSettings) -> SqliteSession:
     """
     path = database_path(address, scheme="sqlite", title="SQLite")
     check_file(path)
-    watch = Watch(path=path, timeout_s=settings.statement_timeout_s)
+    watch = Watch(
+        path=path,
+        timeout_s=settings.statement_timeout_s,
+        lock_wait_s=settings.lock_timeout_s,
+        on_wait=settings.on_wait,
+    )
     with translated(watch, doing="connecting"), watch.running():
         connection = sqlite3.connect(
             f"{path.as_uri()}?mode=ro",
