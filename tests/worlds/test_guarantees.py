@@ -42,12 +42,16 @@ def test_a_run_says_what_is_guaranteed(
     world = world_named(line["world"])
     case = Case(world, tmp_path, line["export"])
     before = world.rows_of_source()
+    manifest = tmp_path / "out" / "manifest.json"
+    if "before" in line:
+        assert Case(world, tmp_path, line["before"]).run().is_success
+    published = manifest.read_bytes() if manifest.exists() else None
     report = case.run(**line.get("options", {}))
     says = dict(line["says"])
     if (code := says.pop("error", None)) is not None:
         assert report.failure is not None
         assert report.failure.code == code
-        assert not (tmp_path / "out" / "manifest.json").exists()
+        assert (manifest.read_bytes() if manifest.exists() else None) == published
         return
     assert report.is_success, report.failure
     warning = says.pop("warning", None)
