@@ -100,7 +100,7 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
             harm = _harm_of(session) if job.is_many else {}
             notes = _notes_of(session, job)
             job = _going_on(job, row, session, context, ledger)
-            planned = _planned(job, row, session, context)
+            planned = _planned(job, row, session, context, ledger)
         _note_window(job, context, ledger)
         _note((*notes, ("resume", taken_up.note), ("plan", job.note)), context, ledger)
         ledger.job = job
@@ -197,7 +197,7 @@ def _going_on(
 
 
 def _planned(
-    job: Job, row: RunRow | None, session: Session, context: RunContext
+    job: Job, row: RunRow | None, session: Session, context: RunContext, ledger: Ledger
 ) -> tuple[Chunk, ...]:
     """Return all chunks of the run; one that is taken up keeps the bounds it began with."""
     if row is not None:
@@ -205,7 +205,11 @@ def _planned(
     if job.window is not None:
         return tuple(chunks(job.window.spans))
     plan = job.plan
-    return tuple(chunks(cut(plan.shape, plan.relation, plan.facts, session)))
+
+    def tell(text: str) -> None:
+        warn(context, ledger, "chunks", text)
+
+    return tuple(chunks(cut(plan.shape, plan.relation, plan.facts, session, tell)))
 
 
 def _refuse(

@@ -13,6 +13,7 @@ from rivet.config.resolve import (
 from rivet.destinations import load_destination, open_destination
 from rivet.errors import SourceAuthError
 from rivet.execution.doubts import undoubted
+from rivet.execution.estimated import shape_of
 from rivet.execution.job import Job
 from rivet.execution.retry import RetryPolicy
 from rivet.formats import load_format
@@ -31,7 +32,6 @@ from rivet.plan.build import (
     refuse_impossible,
     table_relation,
 )
-from rivet.plan.shapes import resolve_shape
 from rivet.redact import visible
 from rivet.sources import canonical_engine
 
@@ -123,7 +123,7 @@ def prepare(
     refuse_impossible(export_name=export.name, destination_is_listable=is_listable, output=output)
     mode = Mode(export.mode)
     batch_bytes = _batch_bytes(tuning, output, context.max_memory_mb)
-    shape, rules_text = _shape(export, relation, facts, columns)
+    shape, facts, rules_text = _shape(export, relation, facts, columns, session)
     shape = undoubted(shape, export, relation, facts, session)
     plan = ExportPlan(
         export_name=export.name,
@@ -190,14 +190,19 @@ def _refuse_denied(export: ExportConfig, relation: Relation, facts: TableFacts) 
 
 
 def _shape(
-    export: ExportConfig, relation: Relation, facts: TableFacts, columns: tuple[Column, ...]
-) -> tuple[Shape, tuple[str, ...]]:
-    """Return how the relation is cut, and what was asked for as text for the fingerprint."""
+    export: ExportConfig,
+    relation: Relation,
+    facts: TableFacts,
+    columns: tuple[Column, ...],
+    session: Session,
+) -> tuple[Shape, TableFacts, tuple[str, ...]]:
+    """Return how the relation is cut, by which facts, and what was asked for as text."""
     if export.mode is not Mode.CHUNKED:
-        return WHOLE_SHAPE, ()
+        return WHOLE_SHAPE, facts, ()
     rules = chunk_rules(export)
     never_null = frozenset(one.source_name for one in columns if not one.nullable)
-    return resolve_shape(rules, relation, facts, never_null), rules.fields
+    shape, facts = shape_of(rules, relation, facts, never_null, session)
+    return shape, facts, rules.fields
 
 
 def _batch_bytes(tuning: ResolvedTuning, output: OutputPlan, max_memory_mb: int | None) -> int:

@@ -136,9 +136,11 @@ class Question:
         columns: Names in the source, in the order of the key.
         place: `first` and `last` of the rows; the one `rows` rows on (`step`, None behind the last
             one); every `rows`-th (`cuts`, in one statement); `null`, whether any row holds none;
-            `extremes`, how many rows hold what is no number or moment of the one column.
+            `extremes`, how many rows hold what is no number or moment of the one column;
+            `order`, the places of `bounds` in the order that the source has them in.
         spans: Only among the rows that all of these hold.
         fallback: A column that stands in where the one column is NULL.
+        bounds: Key texts, for `order`.
     """
 
     relation: Relation
@@ -147,3 +149,4 @@ class Question:
     spans: tuple[Span, ...] = ()
     rows: int = 1
     fallback: str | None = None
+    bounds: tuple[tuple[str, ...], ...] = ()

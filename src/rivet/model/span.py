@@ -99,3 +99,4 @@ class Place(StrEnum):
     CUTS = "cuts"
     NULL = "null"
     EXTREMES = "extremes"
+    ORDER = "order"

@@ -15,9 +15,8 @@ from rivet.redact import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_MOST_CHUNKS: Final = 100_000
-_SPARSE_CHUNKS: Final = 64
-_SPARSE_FACTOR: Final = 4
+MOST_CHUNKS: Final = 100_000
+"""More of them are a mistake."""
 _ISO_DATE: Final = 10
 _LEAST_DENSITY: Final = 0.75
 _QUANTILES_PER_CHUNK: Final = 4
@@ -70,9 +69,27 @@ def blocks(count: int, size: int) -> list[Span]:
     return [Span(SpanKind.BLOCKS, (), lower, upper) for lower, upper in pairwise(edges)]
 
 
-def number_spans(
-    column: str, first: str, last: str, *, size: int, count: int | None, rows: int | None
-) -> list[Span]:
+def number_width(
+    column: str, first: str, last: str, *, size: int, count: int | None
+) -> tuple[range, int]:
+    """Return where ranges of equal width over a column of numbers begin, and their width.
+
+    Args:
+        column: The column.
+        first: Its least value.
+        last: Its greatest.
+        size: Width of a range.
+        count: Number of ranges, which then decides the width.
+
+    Raises:
+        UnsupportedPlanError: The values are no numbers.
+    """
+    low, high = _number(column, first), _number(column, last)
+    width = -(-(high - low + 1) // count) if count is not None else size
+    return range(low, high + 1, width), width
+
+
+def number_spans(column: str, first: str, last: str, *, size: int, count: int | None) -> list[Span]:
     """Cut a column of numbers into ranges of equal width.
 
     Args:
@@ -81,28 +98,50 @@ def number_spans(
         last: Its greatest.
         size: Width of a range.
         count: Number of ranges, which then decides the width.
-        rows: About how many rows there are; None where unknown.
 
     Raises:
-        UnsupportedPlanError: The values are no numbers, or most ranges would be empty.
+        UnsupportedPlanError: The values are no numbers, or there are too many ranges.
     """
-    low, high = _number(column, first), _number(column, last)
-    width = -(-(high - low + 1) // count) if count is not None else size
-    chunks = (high - low) // width + 1
-    is_sparse = (
-        count is None
-        and rows is not None
-        and chunks >= _SPARSE_CHUNKS
-        and chunks >= _SPARSE_FACTOR * -(-max(rows, 1) // width)
-    )
-    if is_sparse or chunks > _MOST_CHUNKS:
+    starts, width = number_width(column, first, last, size=size, count=count)
+    if len(starts) > MOST_CHUNKS:
         msg = (
-            f"column '{visible(column)}' runs from {low} to {high}: ranges of {width} make "
-            f"{chunks:,} chunks, most of them empty"
+            f"column '{visible(column)}' runs from {starts.start} to {starts.stop - 1}: ranges of "
+            f"{width} make {len(starts):,} chunks"
         )
-        hint = "use `chunk_dense: true` or `chunk_by_key`, which cut by rows, or `chunk_count`"
+        hint = "raise `chunk_size`, or use `chunk_dense: true` or `chunk_count`"
         raise UnsupportedPlanError(msg, hint=hint, column=column)
-    return from_starts(column, (str(start) for start in range(low + width, high + 1, width)))
+    return from_starts(column, map(str, starts[1:]))
+
+
+def day_count(column: str, first: str, last: str, *, days: int) -> int:
+    """Return how many spans of whole days there are from the first to the last value.
+
+    Raises:
+        UnsupportedPlanError: The values are no dates of the calendar.
+    """
+    return (_day(column, last) - _day(column, first)).days // days + 1
+
+
+def day_start(column: str, first: str, value: str, *, days: int, after: str) -> str:
+    """Return the start of the span of days, counted from the first value, that holds a value.
+
+    It comes after the start `after`, whatever zone the texts are of.
+
+    Raises:
+        UnsupportedPlanError: The values are no dates of the calendar.
+    """
+    low = _day(column, first)
+    number = (_day(column, value) - low).days // days
+    least = (_day(column, after) - low).days // days + 1
+    return (low + timedelta(days=days * max(number, least))).isoformat()
+
+
+def day_end(column: str, start: str, *, days: int) -> str | None:
+    """Return the day behind a span of days; None behind the last day of the calendar."""
+    try:
+        return (_day(column, start) + timedelta(days=days)).isoformat()
+    except OverflowError:
+        return None
 
 
 def day_spans(column: str, first: str, last: str, *, days: int) -> list[Span]:
@@ -111,10 +150,9 @@ def day_spans(column: str, first: str, last: str, *, days: int) -> list[Span]:
     Raises:
         UnsupportedPlanError: The values are no dates of the calendar, or there are too many days.
     """
-    low, high = _day(column, first), _day(column, last)
-    count = (high - low).days // days + 1
-    if count > _MOST_CHUNKS:
-        msg = f"column '{visible(column)}' runs from {low} to {high}: {count:,} chunks"
+    low, count = _day(column, first), day_count(column, first, last, days=days)
+    if count > MOST_CHUNKS:
+        msg = f"column '{visible(column)}' runs over {count:,} chunks of {days} days"
         raise UnsupportedPlanError(msg, hint="raise `chunk_by_days`", column=column)
     starts = (low + timedelta(days=days * number) for number in range(1, count))
     return from_starts(column, (start.isoformat() for start in starts))

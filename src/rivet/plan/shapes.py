@@ -31,6 +31,8 @@ def resolve_shape(
 ) -> Shape:
     """Decide how a relation is cut.
 
+    Where it is one chunk, that rests on an estimate which whoever asks has to prove.
+
     Args:
         rules: What the user asked for.
         relation: What is read.
@@ -42,7 +44,7 @@ def resolve_shape(
     """
     if rules.key is not None:
         return _by_key(rules, rules.key, facts)
-    rows = _rows_per_chunk(rules, facts)
+    rows = rows_per_chunk(rules, facts)
     if _is_small(rules, facts, rows):
         return Shape(note=f"about {facts.estimated_rows} rows are one chunk")
     if rules.column is not None:
@@ -59,7 +61,7 @@ def _by_key(rules: ChunkRules, name: str, facts: TableFacts) -> Shape:
         if rules.goes_on:
             hint = f"{hint} and be NOT NULL, in every table that inherits, too"
         raise UnsupportedPlanError(msg, hint=f"{hint}; this table has: {fit}" if fit else hint)
-    rows = _rows_per_chunk(rules, facts)
+    rows = rows_per_chunk(rules, facts)
     return Shape(
         ShapeKind.ROWS,
         (name,),
@@ -138,7 +140,8 @@ def _row_bytes(facts: TableFacts) -> float:
     return max(facts.estimated_bytes / facts.estimated_rows, 1.0)
 
 
-def _rows_per_chunk(rules: ChunkRules, facts: TableFacts) -> int:
+def rows_per_chunk(rules: ChunkRules, facts: TableFacts) -> int:
+    """Return about how many rows a chunk is to hold."""
     if rules.count is not None and facts.estimated_rows:
         return -(-facts.estimated_rows // rules.count)
     if rules.memory_mb is None and (rules.size is not None or rules.column is not None):

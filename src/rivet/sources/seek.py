@@ -198,7 +198,9 @@ def _lexical(
     return f"({names[0]} {sign} {value} OR ({names[0]} = {value} AND {rest}))"
 
 
-def question_sql(question: Question, source: str, spelling: Spelling) -> str:
+def question_sql(  # noqa: PLR0911 - one per place
+    question: Question, source: str, spelling: Spelling
+) -> str:
     """Return the statement that answers a question; `source` stands behind FROM."""
     columns, spans = question.columns, question.spans
     if question.place is Place.NULL:
@@ -209,6 +211,8 @@ def question_sql(question: Question, source: str, spelling: Spelling) -> str:
         test = _extremes(columns[0], question.fallback, spelling)
         rest = condition(spans, spelling)
         return f"SELECT count(*) FROM {source} WHERE {test}{f' AND {rest}' if rest else ''}"  # noqa: S608
+    if question.place is Place.ORDER:
+        return _order_sql(question, source, spelling)
     # Under names of their own: ORDER BY means an output column before one of the source.
     names = _expressions(spelling, columns, question.fallback)
     texts = ", ".join(
@@ -236,3 +240,21 @@ def question_sql(question: Question, source: str, spelling: Spelling) -> str:
                 f"SELECT {texts} FROM ({inner}) AS {ROW}"  # noqa: S608
                 f" WHERE _rivet_n % {question.rows} = 0 ORDER BY _rivet_n"
             )
+
+
+def _order_sql(question: Question, source: str, spelling: Spelling) -> str:
+    """Return what sorts bounds as the columns themselves are sorted: no row of them is read."""
+    keys = [f"_rivet_k{place}" for place in range(len(question.columns))]
+    names = [
+        f"{spelling.column(name)} AS {key}"
+        for name, key in zip(question.columns, keys, strict=True)
+    ]
+    parts = [f"SELECT {', '.join(names)}, 0 AS _rivet_n FROM {source} WHERE 1 = 0"]  # noqa: S608
+    for number, bound in enumerate(question.bounds):
+        values = [
+            spelling.value(name, text) for name, text in zip(question.columns, bound, strict=True)
+        ]
+        parts.append(f"SELECT {', '.join(values)}, {number}")
+    listed = " UNION ALL ".join(parts)
+    order = ", ".join(keys)
+    return f"SELECT _rivet_n FROM ({listed}) AS rivet_bounds ORDER BY {order}, _rivet_n"  # noqa: S608

@@ -10,11 +10,13 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
+from rivet.errors import UnsupportedPlanError
 from rivet.model.relation import Question
 from rivet.model.span import Place, Span, SpanKind
+from rivet.redact import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rivet.model.relation import Relation, TableFacts
 
@@ -29,6 +31,7 @@ __all__ = [
     "Slicer",
     "Took",
     "along_key",
+    "ascends",
 ]
 
 _BLOCK_BYTES: Final = 8192
@@ -40,6 +43,25 @@ _SHARE_OF_TARGET: Final = 0.7
 _FASTEST_GROWTH: Final = 2.0
 _SPARSEST: Final = 4
 _FASTEST_DECLINE: Final = 0.2
+_SORTED_AT_ONCE: Final = 200
+_PROVEN_AT_ONCE: Final = 32
+
+
+def ascends(
+    look: Look, relation: Relation, columns: tuple[str, ...], bounds: Sequence[tuple[str, ...]]
+) -> bool:
+    """Return whether bounds rise for the source itself, where equal ones may follow each other.
+
+    Spans between bounds share no row only then. A value may come back as another one from its way
+    through texts and character sets, and statistics may be in the order of an older collation.
+    """
+    for start in range(0, len(bounds) - 1, _SORTED_AT_ONCE - 1):
+        some = tuple(bounds[start : start + _SORTED_AT_ONCE])
+        question = Question(relation, columns, Place.ORDER, bounds=some)
+        found = look(question)
+        if [number for (number,) in found] != [str(number) for number in range(len(some))]:
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +194,8 @@ class KeySlicer:
     ) -> None:
         self._look = look
         self._relation = relation
+        self._within = within
+        self._used: list[tuple[str, ...]] = [] if within.lower is None else [within.lower]
         self._rest: Span | None = within
         self._pace = pace
         self._rows = pace.first_rows(facts)
@@ -192,6 +216,7 @@ class KeySlicer:
             question = Question(self._relation, rest.columns, Place.STEP, (rest,), rows)
             if not (found := look(question)):
                 return None
+            self._prove(look, found)
             given = replace(rest, lower=found[0], takes_lower=False)
             commit(given)
             self._rest = replace(rest, upper=found[0], takes_upper=True)
@@ -210,11 +235,30 @@ class KeySlicer:
             self._rows = self._pace.next_size(self._rows, took)
         place = Question(self._relation, rest.columns, Place.STEP, (rest,), self._rows)
         found = self._look(place)
-        if not found:
+        if not found or found[0] == rest.lower:
+            self._prove(self._look, () if rest.upper is None else (rest.upper,))
             self._rest = None
             return rest
+        self._used.append(found[0])
+        if len(self._used) >= _PROVEN_AT_ONCE:
+            self._prove(self._look)
         self._rest = replace(rest, lower=found[0], takes_lower=False)
         return replace(rest, upper=found[0], takes_upper=True)
+
+    def _prove(self, look: Look, ahead: Sequence[tuple[str, ...]] = ()) -> None:
+        """Have the source say that the bounds used so far rise, up to one that lies ahead.
+
+        Raises:
+            UnsupportedPlanError: They do not, so that rows may have been read twice.
+        """
+        columns = self._within.columns
+        bounds = [*self._used, *ahead]
+        if len(bounds) > 1 and not ascends(look, self._relation, columns, bounds):
+            listed = ", ".join(f"'{visible(name)}'" for name in columns)
+            msg = f"slices along {listed}: the source does not find its values where they were"
+            hint = "read the table in one statement: tuning: {max_statement_s: 0}"
+            raise UnsupportedPlanError(msg, hint=hint)
+        self._used = bounds[:-1][-1:] if ahead else bounds[-1:]
 
 
 class NumberSlicer:
@@ -284,7 +328,8 @@ class NumberSlicer:
         start = self._start(rest, took)
         if start is not None and self._width > _SPARSEST * self._rows:
             counted = self._find(Place.STEP, rest)
-            self._width = (self._last if counted is None else counted) + 1 - start
+            end = self._last if counted is None else counted
+            self._width = max(end + 1 - start, 1)
         if start is None or start + self._width > self._last:
             self._rest = None
             return rest

@@ -108,8 +108,10 @@ _BASE_TYPES: Final = {
 }
 
 _FACTS: Final = """
-    SELECT sum(c.reltuples) FILTER (WHERE c.reltuples >= 0)::bigint,
-           bool_or(c.reltuples < 0), sum(pg_catalog.pg_table_size(c.oid))::bigint
+    SELECT sum(c.reltuples * CASE c.relpages WHEN 0 THEN 1 ELSE pg_catalog.pg_relation_size(c.oid)
+               / current_setting('block_size')::float8 / c.relpages END)::bigint,
+           bool_or(c.reltuples < 0 OR c.relpages = 0 AND pg_catalog.pg_relation_size(c.oid) > 0),
+           sum(pg_catalog.pg_table_size(c.oid))::bigint
     FROM pg_catalog.pg_class c
     WHERE c.relkind IN ('r', 'm') AND (c.oid = %(oid)s OR c.oid IN (
         SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s) WHERE isleaf))"""

@@ -191,10 +191,8 @@ class PostgresSession(TellsOfServer):
             spelling = KeySpelling.of(connection, natives, has_blocks=found is not None)
             statement = question_sql(question, from_item(relation, found), spelling)
             rows = connection.execute(statement.encode()).fetchall()
-        if question.place is Place.NULL:
-            return [("1",) for _ in rows]
-        if question.place is Place.EXTREMES:
-            return [(str(row[0]),) for row in rows]
+        if question.place in {Place.NULL, Place.ORDER, Place.EXTREMES}:
+            return [(str(value),) for (value,) in rows]
         return [spelling.texts(question.columns, row) for row in rows]
 
     def doubt(self, relation: Relation) -> Doubt | None:
