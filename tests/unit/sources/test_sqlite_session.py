@@ -98,7 +98,7 @@ def test_a_file_that_may_not_be_read(
     def refuse(*_: Any, **__: Any) -> None:  # tests may run as root, whom no mode keeps out
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.open", refuse)
+    monkeypatch.setattr("rivet.sources.files.open_regular", refuse)
     with pytest.raises(SourceAuthError):
         connect(path)
 
@@ -343,7 +343,7 @@ def test_time_away_from_a_stream_is_not_a_statement(path: Path, writer: sqlite3.
 def test_errors_are_rivets_own_and_carry_a_hint(path: Path, writer: sqlite3.Connection) -> None:
     fill(writer, 1)
     with connect(path) as session:
-        for query in ("SELEC 1", "SELECT * FROM missing", "", "SELECT 1;", "SELECT (1"):
+        for query in ("SELEC 1", "SELECT * FROM missing", "", "SELECT (1"):
             with pytest.raises(RivetError) as caught:
                 session.columns(Relation(query=query), ColumnRules())
             assert caught.value.hint, query
