@@ -55,7 +55,7 @@ def test_a_run_says_what_is_guaranteed(
         return
     assert report.is_success, report.failure
     warning = says.pop("warning", None)
-    assert warning is None or warning in report.warnings, report.warnings
+    assert warning is None or warning in report.warnings
     printed = _printed(report)
     assert {name: printed.get(name) for name in says} == says
     for name in line.get("silent", ()):

@@ -135,6 +135,10 @@ class Sessions:
                 return self._hold_borrowed(relation, self.borrowed)
             while len(self._idle) < workers:
                 self._idle.append(self._connect())
+            # More than are wanted would have to be brought into the instant too.
+            wanted = workers + self._engine.CAPABILITIES.rejoins_snapshot
+            while len(self._idle) > wanted:
+                _close_quietly(self._idle.pop())
             # One that does nothing else, where there are enough, lets lost ones come back.
             has_anchor = self._engine.CAPABILITIES.rejoins_snapshot and len(self._idle) > workers
             has_anchor = has_anchor and workers > 1

@@ -183,6 +183,7 @@ def _strategy(case: Drawn) -> None:
             "key",
             "text",
             "cursor",
+            "clock",
             "window",
             "keyset",
         )

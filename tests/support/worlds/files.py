@@ -61,7 +61,7 @@ def _descending(folder: Path) -> Iterator[World]:
     yield made
 
 
-@world("sqlite", "a key that descends is the cursor", has=Columns(key=None))
+@world("sqlite", "a key that descends is the cursor", has=Columns(key=None, page=None))
 @contextmanager
 def _descending_cursor(folder: Path) -> Iterator[World]:
     made = sqlite_world(folder / "s.db", _SQLITE_TABLE.replace("PRIMARY KEY", "PRIMARY KEY DESC"))
@@ -104,6 +104,32 @@ def _utf16(folder: Path) -> Iterator[World]:
     yield made
 
 
+@world("sqlite", "a log beside a file in a folder that is read-only")
+@contextmanager
+def _read_only_folder(folder: Path) -> Iterator[World]:
+    """WAL, with rows that are in the log only, and a writer in the middle of something."""
+    made = sqlite_world(folder / "s.db", f"PRAGMA journal_mode = wal; {_SQLITE_TABLE}")
+    with closing(sqlite3.connect(folder / "s.db")) as writer:
+        writer.execute("PRAGMA wal_autocheckpoint = 0")
+        writer.execute("UPDATE t SET note = 'in the log' WHERE id % 3 = 0")
+        writer.commit()
+        folder.chmod(0o555)
+        made.add = None
+        yield made
+        folder.chmod(0o755)
+
+
+@world("sqlite", "a column of mixed types")
+@contextmanager
+def _mixed(folder: Path) -> Iterator[World]:
+    """Declared as text, holding numbers and bytes: SQLite keeps what it is given."""
+    forms = {**_SQLITE_FORMS, "note": lambda v: None if v is None else str(v)}
+    made = sqlite_world(folder / "s.db", _SQLITE_TABLE.replace("note text", "note"), forms=forms)
+    made.ask("UPDATE t SET note = id WHERE id % 5 = 0")
+    made.ask("UPDATE t SET note = id / 7.0 WHERE id % 5 = 1")
+    yield made
+
+
 _DUCKDB_TABLE = (
     "CREATE TABLE t (id bigint PRIMARY KEY, code varchar NOT NULL UNIQUE, grp integer,"
     " day date, seen timestamptz NOT NULL, price decimal(10,2), note varchar)"
@@ -140,4 +166,39 @@ def _duckdb_loose(folder: Path) -> Iterator[World]:
     table = _DUCKDB_TABLE.replace(" PRIMARY KEY", "").replace(" NOT NULL UNIQUE", "")
     made = duckdb_world(folder / "s.duckdb", table)
     made.ask("DELETE FROM t WHERE id % 3 = 0")
+    yield made
+
+
+@world("duckdb", "wide", has=Columns(key=None))
+@contextmanager
+def _duckdb_wide(folder: Path) -> Iterator[World]:
+    """Four hundred columns beside the usual ones."""
+    more = [f"c{n}" for n in range(400)]
+    made = duckdb_world(folder / "s.duckdb")
+    made.ask(
+        "CREATE TABLE wide AS SELECT *, "
+        + ", ".join(f"id * {n} AS {name}" for n, name in enumerate(more))
+        + " FROM t WHERE id % 4 = 0; ALTER TABLE wide ADD PRIMARY KEY (id)"
+    )
+    made.export = {"table": "wide"}
+    made.columns = (*made.columns, *more)
+    made.selected = f"SELECT {', '.join(made.columns)} FROM wide"
+    made.add = None
+    yield made
+
+
+_LESS = ("key", "resume by key", "three by key", "days", "keyset", "cursor", "range")
+
+
+@world("duckdb", "long", without=_LESS)
+@contextmanager
+def _duckdb_long(folder: Path) -> Iterator[World]:
+    """Several row groups, with holes."""
+    made = duckdb_world(folder / "s.duckdb")
+    made.ask(
+        "INSERT INTO t SELECT 1000000 + g, 'x' || g, g % 7, date '2024-01-01' + CAST(g % 60 AS"
+        " int), timestamptz '2023-01-01 00:00:00+00' + INTERVAL (g) SECOND, g / 4, repeat('y', 90)"
+        " FROM range(0, 40000, 2) r(g); DELETE FROM t WHERE id BETWEEN 1002000 AND 1030000"
+    )
+    made.add = None
     yield made

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.worlds import files, mariadb, postgres, postgres_catalogs  # noqa: F401 - registered
+from support.worlds import (  # noqa: F401 - they register their worlds
+    files,
+    mariadb,
+    mysql_servers,
+    postgres,
+    postgres_catalogs,
+)
 from support.worlds.world import WORLDS
 
 if TYPE_CHECKING:

@@ -107,7 +107,7 @@ def _foreign(_: Any) -> Iterator[World]:
         Path(path).unlink()
 
 
-@world("postgresql", "a NOT NULL that is not valid")
+@world("postgresql", "a NOT NULL that is not valid", has=Columns(page=None))
 @contextmanager
 def _not_valid(_: Any) -> Iterator[World]:
     """PostgreSQL 18: the mark holds for new rows only."""
