@@ -171,7 +171,7 @@ SETTINGS: tuple[dict[str, str], ...] = (
     {"sql_mode": "ORACLE", "default_week_format": "3"},
     {"sql_mode": "TRADITIONAL,ONLY_FULL_GROUP_BY", "collation_connection": "utf8mb4_bin"},
     {"sql_mode": "REAL_AS_FLOAT,NO_UNSIGNED_SUBTRACTION", "group_concat_max_len": "1000000"},
-    {"sql_mode": "IGNORE_SPACE", "time_zone": "+14:00"},
+    {"sql_mode": "IGNORE_SPACE", "time_zone": "+13:00"},
 )
 
 
