@@ -109,7 +109,9 @@ def test_a_user_with_a_limit(mariadb, tmp_path):
         f"INSERT INTO t SELECT seq, md5(seq) FROM seq_1_to_{ROWS}"
     )
     with mariadb_user(mariadb, "WITH MAX_USER_CONNECTIONS 2") as user:
-        mariadb.execute(f"GRANT SELECT ON t TO {user}")
+        mariadb.execute(
+            f"GRANT SELECT ON t TO {user}; GRANT RELOAD, BINLOG MONITOR ON *.* TO {user}"
+        )
         url = url_as(mariadb.url, user, PASSWORD)
         for folder, keys in (("export", {}), ("chunk", {"consistency": "chunk"})):
             report = run_as(url, tmp_path / folder, **CUT, parallel=4, tuning=TUNING, **keys)
