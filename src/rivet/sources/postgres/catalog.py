@@ -42,14 +42,22 @@ _NAMES: Final = """
       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
     ORDER BY 1 LIMIT 5000"""
 
-_ATTRIBUTES: Final = f"""
-    WITH {WEAK}
-    SELECT a.attname, a.atttypid, a.atttypmod, NOT {NEVER_NULL},
+_ATTRIBUTES: Final = """
+    SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull,
            pg_catalog.format_type(a.atttypid, CASE WHEN a.atttypmod >= 0 THEN a.atttypmod END),
-           has_column_privilege(a.attrelid, a.attnum, 'SELECT'), {IS_BELIEVED}
+           has_column_privilege(a.attrelid, a.attnum, 'SELECT'), a.attnotnull,
+           c.relhassubclass OR c.relkind NOT IN ('r', 'm') OR EXISTS (
+               SELECT FROM pg_catalog.pg_constraint k
+               WHERE k.conrelid = c.oid AND k.contype = 'n' AND NOT k.convalidated)
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-    WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
-    ORDER BY a.attnum"""  # noqa: S608
+    WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+
+# Of tables whose marks alone prove nothing; it takes several times as long to plan.
+_PROOFS: Final = f"""
+    WITH {WEAK}
+    SELECT a.attname, NOT {NEVER_NULL}, {IS_BELIEVED}
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+    WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped"""  # noqa: S608
 
 _DOMAINS: Final = """
     SELECT a.attrelid::bigint, a.attnum::int, a.atttypid::bigint, a.atttypmod
@@ -241,14 +249,18 @@ def table_columns(
     Raises:
         SourceQueryError: The table has no columns.
     """
-    rows = connection.execute(_ATTRIBUTES, {"oid": table.oid}).fetchall()
+    rows = connection.execute(_ATTRIBUTES, (table.oid,)).fetchall()
     if not rows:
         msg = f"{visible(f'{table.schema}.{table.name}')} has no columns"
         raise SourceQueryError(msg, hint="export a query instead")
     spellings = [row[4] for row in rows]
     types = resolve_types(connection, [(row[1], row[2]) for row in rows], spellings)
+    proofs = {row[0]: (row[3], row[6]) for row in rows}
+    if rows[0][7]:
+        found = connection.execute(_PROOFS, {"oid": table.oid}).fetchall()
+        proofs = {name: (nullable, is_believed) for name, nullable, is_believed in found}
     return tuple(
-        NativeColumn(row[0], native, nullable=row[3], may_read=row[5], is_believed=row[6])
+        NativeColumn(row[0], native, proofs[row[0]][0], row[5], proofs[row[0]][1])
         for row, native in zip(rows, types, strict=True)
     )
 
