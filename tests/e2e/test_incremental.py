@@ -119,6 +119,22 @@ def test_windows_on_the_clock_are_half_open(rivet, events):
     assert events.manifest["source"]["extraction"]["cursor_overlap"] is not None
 
 
+def test_rows_without_a_cursor_that_come_later_are_told_of(rivet, events):
+    events.keys = {"cursor_column": "ts"}
+    events.add((1, "2024-05-01 00:00:00"), (2, "2024-05-02 00:00:00"))
+    rivet("run", "-c", events.config).expect(0)
+    done = rivet("run", "-c", events.config, "--json").expect(0)
+    assert done.json["per_export"][0]["not_covered"] == []
+    events.add((3, None), (4, "2024-05-03 00:00:00"))
+    done = rivet("run", "-c", events.config, "--json").expect(0)
+    assert events.rows() == [4]
+    (said,) = done.json["per_export"][0]["not_covered"]
+    assert said.startswith("there are rows without a 'ts' (NULL)")
+    events.keys["strict"] = True
+    refused = rivet("run", "-c", events.config).expect(5)
+    assert "RIVET_REFUSED_NOT_COVERED" in refused.stderr
+
+
 def test_coalesce_goes_by_either_column(rivet, events):
     events.keys = {
         "cursor_column": "ts",

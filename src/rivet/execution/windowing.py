@@ -182,6 +182,18 @@ class _Cursor:
 
     def _left_out(self) -> str | None:
         """Return what to say of rows that came with the first run, or came later and are missed."""
+        found = [one for one in (self._without_value(), self._without_end()) if one is not None]
+        return "; ".join(found) or None
+
+    def _without_value(self) -> str | None:
+        if not self._column.nullable or self._look(Place.NULL, Span(SpanKind.ALL)) is None:
+            return None
+        return (
+            f"there are rows without a '{visible(self._name)}' (NULL): they come with the first "
+            "run only, and those that came later are not read"
+        )
+
+    def _without_end(self) -> str | None:
         if not self._may_be_extreme:
             return None
         everything = Span(SpanKind.ALL)
