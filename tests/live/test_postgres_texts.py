@@ -242,3 +242,27 @@ def test_a_configuration_sets_the_zone_of_a_view(any_postgres, tmp_path, rivet):
     rivet("run", "-c", config).expect(0)
     (part,) = tmp_path.rglob("*.parquet")
     assert readers.pyarrow_rows(part) == [("2024-01-16",)]
+
+
+def test_masks_over_arrays_and_their_domains(any_postgres):
+    any_postgres.execute(
+        "CREATE DOMAIN blobs AS bytea[]; CREATE DOMAIN blob AS bytea;"
+        " CREATE DOMAIN flags AS bool[];"
+        " CREATE TABLE t (a blobs, b bytea[], c blob, d flags, e blob[], f inet[], g int[]);"
+        r" INSERT INTO t VALUES (ARRAY['\x00ff'::bytea, NULL], ARRAY['\x00ff'::bytea], '\x00ff',"
+        r" '{t,NULL}', ARRAY['\x00ff'::blob], '{10.0.0.1}', '{1,NULL}');"
+        " INSERT INTO t VALUES (NULL);"
+        " INSERT INTO t VALUES ('{}', '{}', '', '{}', '{}', '{}', '{}')"
+    )
+    table = Relation(table="t")
+    everyone = dict.fromkeys("abcdefg", Mask.HASH)
+    of_text = "encode(sha256(convert_to({0}::text, 'UTF8')), 'hex')"
+    listed = [of_text.format(name) for name in "abdefg"]
+    listed.insert(2, "encode(sha256(c), 'hex')")
+    hashed = f"SET bytea_output = 'hex'; SELECT {', '.join(listed)} FROM t"
+    expected = any_postgres.execute(hashed)
+    assert texts(any_postgres, table, ColumnRules(masks=everyone)) == expected
+    redacted = texts(any_postgres, table, ColumnRules(masks=dict.fromkeys("abcdefg", Mask.REDACT)))
+    assert redacted == [("***",) * 7, (None,) * 7, ("***",) * 7]
+    gone = texts(any_postgres, table, ColumnRules(masks=dict.fromkeys("abcdefg", Mask.NULL)))
+    assert gone == [(None,) * 7] * 3

@@ -80,7 +80,14 @@ _TYPES: Final = """
         LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid)
     SELECT oid::bigint, typname, typtype::text, typbasetype::bigint, typtypmod, element,
            CASE WHEN pg_catalog.pg_type_is_visible(oid)
-                THEN quote_ident(nspname) || '.' || quote_ident(typname) END
+                THEN quote_ident(nspname) || '.' || quote_ident(typname) END,
+           CASE WHEN typname IN ('geometry', 'geography') AND EXISTS (
+                    SELECT FROM pg_catalog.pg_depend d
+                    JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+                    WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = seen.oid
+                      AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+                      AND d.deptype = 'e' AND e.extname = 'postgis')
+                THEN quote_ident(nspname) END
     FROM seen"""
 
 _SPELLINGS: Final = """
@@ -167,6 +174,7 @@ class NativeType:
         is_array: The column holds arrays of that type.
         written: The type as SQL, where its schema is on the search path, and so its operators are;
             None for the server's own types.
+        postgis: The schema of PostGIS as SQL, where the type is its geometry or geography.
     """
 
     spelling: str
@@ -176,6 +184,7 @@ class NativeType:
     type_kind: str
     is_array: bool
     written: str | None = None
+    postgis: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,17 +367,15 @@ def resolve_types(
         else:
             is_nested = False
         name, type_kind = ("", "n") if is_nested else known[code][:2]
-        is_array, written = bool(element), known[code][5]
-        resolved.append(
-            NativeType(spelling, code, name, base_modifier, type_kind, is_array, written)
-        )
+        own = (bool(element), *known[code][5:])
+        resolved.append(NativeType(spelling, code, name, base_modifier, type_kind, *own))
     return tuple(resolved)
 
 
 def _known_types(connection: psycopg.Connection[Any], oids: set[int]) -> dict[int, tuple[Any, ...]]:
     """Return what `_TYPES` gives by OID, of these types and what they rest on."""
     known: dict[int, tuple[Any, ...]] = {
-        oid: (_BASE_TYPES[oid], "b", 0, -1, 0, None) for oid in oids & _BASE_TYPES.keys()
+        oid: (_BASE_TYPES[oid], "b", 0, -1, 0, None, None) for oid in oids & _BASE_TYPES.keys()
     }
     if others := sorted(oids - known.keys()):
         rows = connection.execute(_TYPES, (others,)).fetchall()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.sources.postgres.catalog import NativeColumn
+    from rivet.sources.postgres.catalog import NativeColumn, NativeType
 
 _INTEGERS: Final = frozenset({types.INT2, types.INT4, types.INT8})
 _TEXTS: Final = frozenset({types.TEXT, types.VARCHAR, types.BPCHAR, types.NAME})
@@ -57,8 +57,10 @@ _FORMS: Final[dict[Kind, tuple[str, int, frozenset[int]]]] = {
     Kind.INTERVAL: ("interval", types.INTERVAL, frozenset()),
     Kind.JSON: ("json", types.JSON, frozenset({types.JSONB, *_TEXTS})),
     Kind.STRING: ("text", types.TEXT, _WIRE_TEXT),
+    Kind.GEOMETRY: ("wkb", types.BYTEA, frozenset()),
 }
 _NANO_NOTE: Final = "values outside 1677-09-21 to 2262-04-11 do not fit"
+_EWKB_NOTE: Final = "EWKB, which holds the number of the spatial reference system"
 _ENUM_FORM: Final = (None, types.TEXT)
 
 
@@ -68,7 +70,7 @@ class WireForm:
 
     Attributes:
         cast: SQL type to turn it into; None selects the column as it is. `text` and `text[]` are
-            the database's own text, see `printed`.
+            the database's own text, `wkb` and `wkb[]` what PostGIS makes of it, see `printed`.
         code: OID of the type on the wire; of the element for an array.
         is_array: Arrays of that type.
     """
@@ -107,6 +109,9 @@ def _form(code: int, logical: LogicalType) -> tuple[str | None, int]:
         )
         return (None if code == wire else cast), wire
     cast, wire, same = _FORMS[logical.kind]
+    if logical.kind is Kind.BINARY and code >= types.FIRST_OF_OTHERS:
+        # What PostGIS sends of its types is the EWKB that is wanted.
+        return None, types.BYTEA
     if code == wire or code in same:
         return None, code
     return cast, wire
@@ -141,12 +146,12 @@ def _overridden(
         return column
     if wanted.kind is Kind.STRING:
         return _text_override(native, column)
-    if native.type.is_array or not _is_supported(native.type.code, wanted):
+    if wanted.kind not in _kinds(native.type):
         return None
     invalid = policy_of(native, rules)
     if invalid is InvalidPolicy.TEXT:
         invalid = InvalidPolicy.FAIL
-    notes, fidelity = _remarks(native.type.code, wanted)
+    notes, fidelity = _remarks(native.type, wanted)
     return replace(
         column,
         logical=wanted,
@@ -171,15 +176,23 @@ def _text_override(native: NativeColumn, column: Column) -> Column:
     )
 
 
-def _is_supported(code: int, wanted: LogicalType) -> bool:
-    return any(code in codes and wanted.kind in kinds for codes, kinds in _SUPPORTED)
+def _kinds(native: NativeType) -> set[Kind]:
+    """Return the kinds that a type can be turned into, besides text."""
+    if native.is_array:
+        return set()
+    if native.postgis is not None:
+        return {Kind.BINARY}
+    return {kind for codes, some in _SUPPORTED if native.code in codes for kind in some}
 
 
-def _remarks(code: int, wanted: LogicalType) -> tuple[tuple[str, ...], Fidelity]:
+def _remarks(native: NativeType, wanted: LogicalType) -> tuple[tuple[str, ...], Fidelity]:
+    code = native.code
     if wanted.kind is Kind.JSON:
         return (), Fidelity.LOGICAL_STRING
     note = None
-    if wanted.kind is Kind.BINARY and code != types.BYTEA:
+    if native.postgis is not None:
+        note = _EWKB_NOTE
+    elif wanted.kind is Kind.BINARY and code != types.BYTEA:
         note = "the bytes of the text in the encoding of the database"
     elif code == types.TIMESTAMP and wanted.is_utc:
         note = "the wall-clock reading is taken as UTC"
@@ -194,9 +207,6 @@ def _remarks(code: int, wanted: LogicalType) -> tuple[tuple[str, ...], Fidelity]
 
 
 def _refusal(native: NativeColumn, column: Column, wanted: LogicalType) -> str:
-    kinds = {kind for codes, some in _SUPPORTED if native.type.code in codes for kind in some}
-    if native.type.is_array:
-        kinds = set()
-    listed = ", ".join(["text", *sorted(kind.value for kind in kinds)])
+    listed = ", ".join(["text", *sorted(kind.value for kind in _kinds(native.type))])
     name = visible(native.name)
     return f"'{name}' from {column.native_type} to {wanted} (supported: {listed})"

@@ -54,7 +54,6 @@ _FOLLOWS: Final[dict[int, tuple[str, ...]]] = {
     **dict.fromkeys((3910, 4534), (_ZONE, _DATES)),
 }
 _NO_LIST: Final = '{{""}}'
-_FIRST_OF_OTHERS: Final = 10_000
 # bool, "char", name, text, xml, cidr, inet, bpchar, varchar: pg_cast has an entry to varchar.
 _CAST_OTHERWISE: Final = frozenset({16, 18, 19, 25, 142, 650, 869, 1042, 1043})
 _SAME_AS_UTC: Final = frozenset({"UTC", "Etc/UTC", "Etc/UCT", "UCT", "Zulu", "Etc/Zulu"})
@@ -69,10 +68,14 @@ class Printing:
             `pg_cast`, so that only a superuser could make it another.
         settings: Name, and literal of the session's own value, of each setting that the text
             follows and that is not Rivet's already.
+        is_array: The values are arrays of that type.
+        postgis: Schema and type as SQL, where PostGIS makes WKB of the values.
     """
 
     is_plain: bool = False
     settings: tuple[tuple[str, str], ...] = ()
+    is_array: bool = False
+    postgis: tuple[str, str] = ("", "")
 
     def text(self, expression: str) -> str:
         """Return the text of an expression, which must be a column or as cheap as one.
@@ -91,22 +94,22 @@ class Printing:
         return f"CASE WHEN {expression} IS DISTINCT FROM NULL THEN {value} END"
 
     def texts(self, expression: str) -> str:
-        """Return an array of the texts of an array's elements.
-
-        An array of another shape than a list's stays one, so that it is refused where it is read.
-        """
+        """Return an array of the texts of an array's elements; of another shape as `_each`."""
         if not self.settings and self.is_plain:
             return f"{expression}::pg_catalog.varchar[]"
-        # Not in FROM, where an array of rows would become a table of their fields.
-        elements = f"(SELECT pg_catalog.unnest({expression}) AS _rivet_one) AS _rivet_list"
-        texts = select([self.text("_rivet_one")], elements)
-        return (
-            f"CASE WHEN {expression} IS NULL THEN NULL"
-            f" WHEN pg_catalog.cardinality({expression}) = 0 THEN '{{}}'::pg_catalog.text[]"
-            f" WHEN pg_catalog.array_ndims({expression}) = 1"
-            f" AND pg_catalog.array_lower({expression}, 1) = 1 THEN ARRAY({texts})"
-            f" ELSE '{_NO_LIST}'::pg_catalog.text[] END"
-        )
+        return _each(expression, self.text("_rivet_one"), "text")
+
+    def wkb(self, expression: str) -> str:
+        """Return the well-known binary (WKB) of a geometry, with every dimension it has.
+
+        A domain is cast to its type: another function of that name may take the domain itself.
+        """
+        schema, name = self.postgis
+        return f"{schema}.st_asbinary({expression}::{schema}.{name})"
+
+    def wkbs(self, expression: str) -> str:
+        """Return an array of the WKB of an array's elements; of another shape as `_each`."""
+        return _each(expression, self.wkb("_rivet_one"), "bytea")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +134,17 @@ def printings(
 ) -> Mapping[str, Printing]:
     """Return how the wanted columns are printed; asks for settings only where one follows them."""
     own = _Own(connection)
-    return {
-        native.name: Printing(_is_plain(native.type), own.differing(names))
-        if (names := _follows(native.type))
-        else Printing(_is_plain(native.type))
-        for native in natives
-        if native.name in wanted
-    }
+
+    def printing(kind: NativeType) -> Printing:
+        names = _follows(kind)
+        return Printing(
+            _is_plain(kind),
+            own.differing(names) if names else (),
+            kind.is_array,
+            (kind.postgis, kind.name) if kind.postgis else ("", ""),
+        )
+
+    return {native.name: printing(native.type) for native in natives if native.name in wanted}
 
 
 def settings_of(connection: psycopg.Connection[Any]) -> dict[str, str]:
@@ -171,12 +178,29 @@ def set_chosen(connection: psycopg.Connection[Any], chosen: Mapping[str, str]) -
         raise ConfigError(msg, hint="correct the name or the value, or remove it") from error
 
 
+def _each(expression: str, of_one: str, kind: str) -> str:
+    """Return an array of what is made of an array's elements, each of them `_rivet_one`.
+
+    An array of another shape than a list's stays one, so that it is refused where it is read.
+    """
+    # Not in FROM, where an array of rows would become a table of their fields.
+    elements = f"(SELECT pg_catalog.unnest({expression}) AS _rivet_one) AS _rivet_list"
+    made = select([of_one], elements)
+    return (
+        f"CASE WHEN {expression} IS NULL THEN NULL"
+        f" WHEN pg_catalog.cardinality({expression}) = 0 THEN '{{}}'::pg_catalog.{kind}[]"
+        f" WHEN pg_catalog.array_ndims({expression}) = 1"
+        f" AND pg_catalog.array_lower({expression}, 1) = 1 THEN ARRAY({made})"
+        f" ELSE '{_NO_LIST}'::pg_catalog.{kind}[] END"
+    )
+
+
 def _literal(connection: psycopg.Connection[Any], text: str) -> str:
     return sql.Literal(text).as_string(connection)
 
 
 def _is_plain(kind: NativeType) -> bool:
-    is_built_in = kind.code < _FIRST_OF_OTHERS and kind.type_kind in {"b", "r", "m"}
+    is_built_in = kind.code < types.FIRST_OF_OTHERS and kind.type_kind in {"b", "r", "m"}
     return is_built_in and kind.code not in _CAST_OTHERWISE
 
 
@@ -189,10 +213,10 @@ def _follows(kind: NativeType) -> tuple[str, ...]:
     """
     if kind.code in _FOLLOWS:
         return _FOLLOWS[kind.code]
-    if kind.type_kind == "b" and kind.code >= _FIRST_OF_OTHERS:
+    if kind.type_kind == "b" and kind.code >= types.FIRST_OF_OTHERS:
         return (_BYTES, _DIGITS)
     is_made_of_others = kind.type_kind in {"c", "n", "p"}
-    is_range = kind.type_kind in {"r", "m"} and kind.code >= _FIRST_OF_OTHERS
+    is_range = kind.type_kind in {"r", "m"} and kind.code >= types.FIRST_OF_OTHERS
     return _EVERY if is_made_of_others or is_range else ()
 
 

@@ -133,6 +133,10 @@ def _selected(column: Column, name: str, printing: Printing) -> str:
             chosen = _text_of(column, name, printing)
         case "text[]":
             chosen = printing.texts(name)
+        case "wkb":
+            chosen = printing.wkb(name)
+        case "wkb[]":
+            chosen = printing.wkbs(name)
         case "bytea":
             # A cast to bytea reads backslashes as escapes; this gives the stored bytes.
             encoding = "pg_catalog.getdatabaseencoding()"
@@ -163,7 +167,7 @@ def _masked(column: Column, name: str, printing: Printing) -> str | None:
             return f"CASE WHEN {name} IS DISTINCT FROM NULL THEN '{REDACTED}'::text END"
         case Mask.HASH:
             data = name
-            if column.native_code != types.BYTEA or column.native_type.endswith("[]"):
+            if column.native_code != types.BYTEA or printing.is_array:
                 data = f"pg_catalog.convert_to({_text_of(column, name, printing)}, 'UTF8')"
             return f"pg_catalog.encode(pg_catalog.sha256({data}), 'hex')"
 

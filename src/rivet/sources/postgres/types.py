@@ -28,6 +28,7 @@ BOOL, BYTEA, NAME, INT8, INT2, INT4, TEXT, OID = 16, 17, 19, 20, 21, 23, 25, 26
 JSON, FLOAT4, FLOAT8, MONEY, INET, BPCHAR, VARCHAR = 114, 700, 701, 790, 869, 1042, 1043
 DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL = 1082, 1083, 1114, 1184, 1186
 NUMERIC, UUID, JSONB = 1700, 2950, 3802
+FIRST_OF_OTHERS: Final = 10_000  # OIDs below are the same on every server
 
 PLAIN: Final[dict[int, tuple[LogicalType, Fidelity]]] = {
     BOOL: (logical.BOOL, Fidelity.EXACT),
@@ -54,6 +55,7 @@ PLAIN: Final[dict[int, tuple[LogicalType, Fidelity]]] = {
 _RANGED: Final = frozenset({DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL})
 _TEXT_BY_NAME: Final = frozenset({"citext"})
 HALF_PAIR_NOTE: Final = "a value is no JSON by RFC 8259 (half of a surrogate pair)"
+_SRID_NOTE: Final = "WKB; the number of the spatial reference system is not kept (`binary` has it)"
 _MONEY_NOTE: Final = "the text follows the server's lc_monetary"
 _UNBOUNDED_NOTE: Final = (
     "numeric without precision is kept as exact text; set types.unbounded_numeric or an override "
@@ -125,6 +127,8 @@ def _mapping(native: NativeType, rules: ColumnRules) -> Mapping:
         return _numeric(native.modifier, rules)
     if native.type_kind == "e":
         return Mapping(logical.ENUM, Fidelity.COMPATIBLE)
+    if native.postgis is not None:
+        return Mapping(logical.GEOMETRY, Fidelity.COMPATIBLE, notes=(_SRID_NOTE,))
     if native.name in _TEXT_BY_NAME:
         return Mapping(logical.STRING, Fidelity.EXACT, is_text_cast=True)
     return _as_text(notes=(_MONEY_NOTE,) if native.code == MONEY else ())
