@@ -215,7 +215,7 @@ def test_mysql(mariadb: Any, case: tuple[str, str, list[Any]], step: int, by_wal
 
 def test_composite_keys_are_compared_in_order() -> None:
     """Bounds inside a group of equal first columns, where there are no row values."""
-    from rivet.sources.seek import condition
+    from rivet.sources.seek import condition, is_multiple
 
     class Plain:
         has_row_values = False
@@ -230,6 +230,9 @@ def test_composite_keys_are_compared_in_order() -> None:
 
         def value(self, name: str, text: str) -> str:
             return text
+
+        def is_multiple(self, number: str, step: int) -> str:
+            return is_multiple(number, step)
 
         def blocks(self, lower: str | None, upper: str | None) -> str:
             raise NotImplementedError

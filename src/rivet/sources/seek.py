@@ -75,6 +75,10 @@ class Spelling(Protocol):
         """Return what a column can hold beyond numbers and moments, as expressions."""
         ...
 
+    def is_multiple(self, number: str, step: int) -> str:
+        """Return the condition that a whole number is a multiple of another."""
+        ...
+
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Return the condition of rows in blocks from `lower` up to before `upper`."""
         ...
@@ -97,6 +101,11 @@ def no_order(name: str, native_type: str) -> UnsupportedPlanError:
     msg = f"column '{visible(name)}' ({native_type}) has no order by which a table can be cut"
     hint = "choose a column of whole numbers, dates, timestamps, text or UUIDs"
     return UnsupportedPlanError(msg, hint=hint, column=name)
+
+
+def is_multiple(number: str, step: int) -> str:
+    """Return the condition that a whole number is a multiple of another, by the operator."""
+    return f"{number} % {step} = 0"
 
 
 def null_test(expression: str, *, is_null: bool) -> str:
@@ -238,7 +247,7 @@ def question_sql(  # noqa: PLR0911 - one per place
             )
             return (
                 f"SELECT {texts} FROM ({inner}) AS {ROW}"  # noqa: S608
-                f" WHERE _rivet_n % {question.rows} = 0 ORDER BY _rivet_n"
+                f" WHERE {spelling.is_multiple('_rivet_n', question.rows)} ORDER BY _rivet_n"
             )
 
 

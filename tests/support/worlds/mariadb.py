@@ -99,6 +99,25 @@ def _plain(_: Any) -> Any:
     return maria_world(after="ANALYZE TABLE t")
 
 
+@world("mysql", "a server in ORACLE mode", without=("full", "slices", "one statement", "window"))
+@contextmanager
+def _oracle(_: Any) -> Iterator[World]:
+    """Modes are the whole server's; those who are connected already keep theirs."""
+    with maria_world() as made:
+        made.around = lambda: _mode(made.ask, "ORACLE")
+        yield made
+
+
+@contextmanager
+def _mode(ask: Callable[[str], list[tuple[Any, ...]]], name: str) -> Iterator[None]:
+    ((before,),) = ask("SELECT @@GLOBAL.sql_mode")
+    ask(f"SET GLOBAL sql_mode = '{name}'")
+    try:
+        yield
+    finally:
+        ask(f"SET GLOBAL sql_mode = '{before}'")
+
+
 _LETTERS = {
     "latin1": "éÿÄa¿ß",
     "cp932": "あ表ソ漢｡ｱ",

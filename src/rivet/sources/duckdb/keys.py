@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from rivet.sources.duckdb.types import DIALECT
-from rivet.sources.seek import no_blocks, no_column, no_order, null_test
+from rivet.sources.seek import is_multiple, no_blocks, no_column, no_order, null_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -81,6 +81,10 @@ class KeySpelling:
         """Give the session the values that the statement asks for."""
         for number, text in enumerate(self.values, 1):
             connection.execute(f"SET VARIABLE {VARIABLE}{number} = ?", [text])
+
+    def is_multiple(self, number: str, step: int) -> str:
+        """Return the condition by the operator."""
+        return is_multiple(number, step)
 
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Refuse: this engine has no blocks."""

@@ -147,6 +147,10 @@ class KeySpelling:
         """Return nothing: every value is a number or a moment."""
         return ()
 
+    def is_multiple(self, number: str, step: int) -> str:
+        """Return the condition by a function: ORACLE mode does not take the operator."""
+        return f"MOD({number}, {step}) = 0"
+
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Refuse: this engine has no blocks."""
         raise no_blocks(lower, upper)

@@ -19,7 +19,7 @@ from rivet.sources.postgres.catalog import resolve_types
 from rivet.sources.postgres.moments import key_text
 from rivet.sources.postgres.nullness import NEVER_NULL, WEAK
 from rivet.sources.postgres.read import DIALECT
-from rivet.sources.seek import no_column, no_order, null_test
+from rivet.sources.seek import is_multiple, no_column, no_order, null_test
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -233,6 +233,10 @@ class KeySpelling:
             has_infinite = self.connection.info.server_version >= _HAS_INFINITE_NUMBERS
             words = ("NaN", "Infinity", "-Infinity") if has_infinite else ("NaN",)
         return tuple(f"'{word}'::{cast}" for word in words)
+
+    def is_multiple(self, number: str, step: int) -> str:
+        """Return the condition by the operator."""
+        return is_multiple(number, step)
 
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Return a range of row places; the server reads only those blocks."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from rivet.model.types import Kind
-from rivet.sources.seek import ROW, no_blocks, no_column, null_test
+from rivet.sources.seek import ROW, is_multiple, no_blocks, no_column, null_test
 from rivet.sources.sqlite.catalog import quoted
 from rivet.sources.sqlite.moments import MOMENT_FUNCTION, day_near, moment
 from rivet.sources.sqlite.types import map_declared
@@ -108,6 +108,10 @@ class KeySpelling:
     def _is_moment(self, name: str) -> bool:
         self._plain(name)
         return map_declared(self.types[name]).logical.kind is Kind.TIMESTAMP
+
+    def is_multiple(self, number: str, step: int) -> str:
+        """Return the condition by the operator."""
+        return is_multiple(number, step)
 
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Refuse: this engine has no blocks."""
