@@ -17,8 +17,8 @@ from rivet.errors import SourceInterruptedError, SourceQueryError
 from rivet.redact import visible
 from rivet.sources.postgres.catalog import find_table, query_columns
 from rivet.sources.postgres.changed import gone
+from rivet.sources.postgres.escapes import statement_of
 from rivet.sources.postgres.read import DIALECT, from_item
-from rivet.sources.sql import single_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +83,7 @@ def grip_of(
         SourceQueryError: The query is not valid.
     """
     if relation.table is None:
-        query_columns(connection, single_statement(relation.query or "", DIALECT))
+        query_columns(connection, statement_of(connection, relation.query or ""))
         rows = connection.execute(_LOCKED).fetchall()
         tables = tuple((schema, name) for schema, name, may_lock in rows if may_lock)
         is_left = len(tables) < len(rows)

@@ -25,6 +25,7 @@ from rivet.sources.postgres.catalog import (
 )
 from rivet.sources.postgres.changed import refuse_changed_columns
 from rivet.sources.postgres.cursor import CursorStream
+from rivet.sources.postgres.escapes import statement_of
 from rivet.sources.postgres.faults import translated
 from rivet.sources.postgres.grants import within_grants
 from rivet.sources.postgres.jsonness import judged_columns
@@ -44,7 +45,7 @@ from rivet.sources.postgres.waiting import LONG_WAIT_S, execute_within
 from rivet.sources.repeats import doubt_of
 from rivet.sources.seek import question_sql, where
 from rivet.sources.slices import BlockSlicer, Pace, along_key
-from rivet.sources.sql import select, single_statement
+from rivet.sources.sql import select
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -112,7 +113,7 @@ class PostgresSession(TellsOfServer):
 
         with self._question(f"looking up {visible(relation.label)}") as connection:
             if relation.table is None:
-                query = single_statement(relation.query or "", DIALECT)
+                query = statement_of(connection, relation.query or "")
                 return TableFacts(hidden=hidden_behind_query(connection, query))
             found = self._found.get(relation) or find_table(connection, relation)
             facts = table_facts(connection, found)
@@ -258,7 +259,7 @@ class PostgresSession(TellsOfServer):
     def scalar(self, sql: str) -> str | None:
         """Run a query of one row and one column and return its text."""
         with self._question("running a query") as connection:
-            cursor = connection.execute(single_statement(sql, DIALECT).encode())
+            cursor = connection.execute(statement_of(connection, sql).encode())
             result = cursor.pgresult
             if result is None or result.ntuples != 1 or result.nfields != 1:
                 msg = "the query must give one row of one column"
@@ -319,7 +320,7 @@ class PostgresSession(TellsOfServer):
         if relation.table is not None:
             found = find_table(connection, relation)
             return table_columns(connection, found), found
-        query = single_statement(relation.query or "", DIALECT)
+        query = statement_of(connection, relation.query or "")
         return query_columns(connection, query), None
 
     def _open_snapshot(self, relation: Relation) -> None:
