@@ -294,3 +294,7 @@ def test_json_is_labelled_only_where_each_value_is_json(mariadb):
             assert column.logical == STRING
             assert "types.json" in column.notes[0]
             assert read(session, table, rules) == [("[1]",), (None,), ("[-1.]",), ('"x"',)]
+    unlabelled = ColumnRules(include=("a",), is_json_labelled=False)
+    with opened(mariadb) as session:
+        assert session.columns(table, unlabelled)[0].logical == JSON
+        assert read(session, table, unlabelled)[2] == ("[-1.]",)

@@ -266,3 +266,23 @@ def test_masks_over_arrays_and_their_domains(any_postgres):
     assert redacted == [("***",) * 7, (None,) * 7, ("***",) * 7]
     gone = texts(any_postgres, table, ColumnRules(masks=dict.fromkeys("abcdefg", Mask.NULL)))
     assert gone == [(None,) * 7] * 3
+
+
+def test_a_csv_without_labels_takes_json_as_it_is(any_postgres, tmp_path, rivet):
+    any_postgres.execute(HALF)
+    source = {"type": "postgresql", "url": any_postgres.url, "tls": {"mode": "disable"}}
+    common = {"table": "documents", "format": "csv", "exclude": ["e"]}
+    exports = [
+        {"name": one, "destination": {"type": "local", "path": one}, "types": {"json": one}}
+        for one in ("json", "text", "check")
+    ]
+    config = tmp_path / "rivet.yaml"
+    config.write_text(json.dumps({"source": source, "exports": [common | one for one in exports]}))
+    told = rivet("run", "-c", config).expect(0)
+    assert "kept as text" not in told.stdout + told.stderr
+    texts_of = {part.read_text() for part in tmp_path.rglob("*.csv")}
+    (whole,) = texts_of
+    assert whole.splitlines()[2] == r'2,"""\ud800""",null,"[""\""\\udc00\"""",null]",'
+    promised = exports[0] | {"columns": {"a": "json"}}
+    config.write_text(json.dumps({"source": source, "exports": [common | promised]}))
+    assert "RFC 8259" in rivet("run", "-c", config).expect(1).stderr

@@ -151,7 +151,8 @@ class TypesConfig(Section):
         default=JsonPolicy.JSON,
         alias="json",
         description="What JSON becomes whose database takes more than readers do: json, where each "
-        "value is checked and another one fails; text; or check, which asks before the first row.",
+        "value is checked and another one fails; text; or check, which asks before the first row. "
+        "A CSV has no label, so that every value stands there as it is.",
     )
 
 

@@ -12,7 +12,7 @@ from rivet.model.output import (
     RowGroupStrategy,
     WriterOptions,
 )
-from rivet.model.types import Kind, parse_override
+from rivet.model.types import JsonPolicy, Kind, parse_override
 
 if TYPE_CHECKING:
     from rivet.config.export import ExportConfig, ParquetConfig
@@ -28,14 +28,20 @@ _PROFILES: Final = {
 }
 
 
-def column_rules(export: ExportConfig) -> ColumnRules:
+def column_rules(export: ExportConfig, *, is_file: bool = True) -> ColumnRules:
     """Return what the export says about columns.
+
+    Args:
+        export: The export.
+        is_file: Rows go to a file, of which a CSV has no labels; not to the caller as batches.
 
     Raises:
         UnsafeTypeError: A type no override can name; a loaded configuration has none.
     """
     types = export.types
     numeric = parse_override(types.unbounded_numeric, column="numeric")
+    is_labelled = not is_file or export.format != "csv"
+    is_asked = is_labelled or types.json_label is not JsonPolicy.CHECK
     return ColumnRules(
         include=export.include,
         exclude=export.exclude or (),
@@ -54,7 +60,8 @@ def column_rules(export: ExportConfig) -> ColumnRules:
         non_finite=types.non_finite,
         out_of_range=types.out_of_range,
         tinyint1_is_bool=types.tinyint1 == "bool",
-        json=types.json_label,
+        json=types.json_label if is_asked else JsonPolicy.JSON,
+        is_json_labelled=is_labelled,
         is_strict=export.strict_types,
     )
 

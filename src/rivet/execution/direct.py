@@ -51,7 +51,7 @@ def open_reader(
     export = config.exports[0]
     tuning = resolve_tuning(config, export)
     sessions = open_sessions(config, tuning, os.environ)
-    batches = _schema_and_batches(sessions, wanted, column_rules(export), tuning)
+    batches = _schema_and_batches(sessions, wanted, column_rules(export, is_file=False), tuning)
     # Begun here, so that a reader which nobody ever reads from closes its session too.
     schema = next(batches)
     return pa.RecordBatchReader.from_batches(schema, batches)

@@ -81,6 +81,7 @@ class ColumnRules:
         tinyint1_is_bool: MySQL's `tinyint(1)` is a bool, in which other values than 0 and 1 fail.
         json: JSON columns whose database takes values that are no JSON by RFC 8259, or that
             readers refuse.
+        is_json_labelled: The file says which columns are JSON, and its readers refuse others.
         is_strict: A column that only has a text form is an error.
     """
 
@@ -95,6 +96,7 @@ class ColumnRules:
     out_of_range: InvalidPolicy | None = None
     tinyint1_is_bool: bool = True
     json: JsonPolicy = JsonPolicy.JSON
+    is_json_labelled: bool = True
     is_strict: bool = False
 
     @property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rivet.errors import PlanError, StalePlanError, UnsafeTypeError
 from rivet.model.columns import Column, Mask
-from rivet.model.types import STRING, Fidelity, InvalidPolicy
+from rivet.model.types import STRING, Fidelity, InvalidPolicy, Kind
 from rivet.redact import visible
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def choose_columns(
         if mask is None and _is_only_text(decided, rules):
             name = visible(native.name)
             refused.append(f"'{name}' ({decided.native_type}) only has a text form")
-        columns.append(_renamed(_masked(decided, mask), rules))
+        columns.append(_renamed(_masked(_unchecked(decided, rules), mask), rules))
     if refused:
         msg = f"{len(refused)} column(s) have no exact mapping: {'; '.join(refused)}"
         raise UnsafeTypeError(msg, hint=_AS_TEXT, column=refused[0].split("'")[1])
@@ -147,6 +147,15 @@ def _is_chosen(name: str, rules: ColumnRules) -> bool:
 def _is_only_text(column: Column, rules: ColumnRules) -> bool:
     is_asked = column.source_name in rules.overrides
     return rules.is_strict and column.fidelity is Fidelity.TEXT and not is_asked
+
+
+def _unchecked(column: Column, rules: ColumnRules) -> Column:
+    """Let JSON of the source stand as it is in a file without labels; an override is a promise."""
+    value = column.logical.element or column.logical
+    is_promised = rules.is_json_labelled or column.source_name in rules.overrides
+    if is_promised or value.kind is not Kind.JSON:
+        return column
+    return replace(column, invalid=InvalidPolicy.TEXT)
 
 
 def _masked(column: Column, mask: Mask | None) -> Column:

@@ -195,6 +195,8 @@ def _decoder(column: Column) -> Decoder:
         return Decoder.UUID if column.native_code == types.BYTES else Decoder.TEXT_UUID
     if column.native_code == types.BIT:
         return _BIT_DECODERS.get(kind, Decoder.TEXT)
+    if kind is Kind.JSON and column.invalid is InvalidPolicy.TEXT:
+        return Decoder.TEXT
     return _DECODERS.get(kind, Decoder.TEXT)
 
 

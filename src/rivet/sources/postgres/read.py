@@ -180,7 +180,7 @@ def field_spec(column: Column) -> FieldSpec:
         value_type = value_type.element
     value = FieldSpec(
         name=column.name,
-        decoder=_decoder(form.code, value_type),
+        decoder=_decoder(form.code, value_type, column.invalid),
         precision=value_type.precision or 0,
         scale=value_type.scale or 0,
         unit="ns" if value_type.unit is Unit.NANOSECOND else "us",
@@ -189,11 +189,11 @@ def field_spec(column: Column) -> FieldSpec:
     return FieldSpec(column.name, Decoder.ARRAY, element=value) if form.is_array else value
 
 
-def _decoder(code: int, value_type: LogicalType) -> Decoder:
+def _decoder(code: int, value_type: LogicalType, invalid: InvalidPolicy) -> Decoder:
     found = _DECODERS.get(code, Decoder.TEXT)
     # What is labelled JSON is read as such by others, whatever type the server keeps it in.
     is_json = found is Decoder.TEXT and value_type.kind is Kind.JSON
-    return Decoder.JSON if is_json else found
+    return Decoder.JSON if is_json and invalid is not InvalidPolicy.TEXT else found
 
 
 class CopyStream(WireStream):
