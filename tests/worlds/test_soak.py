@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.worlds.drawn import Drawn, draw
+from support.worlds.opened import opened
 from support.worlds.places import PLACES, Place, move_of
 from support.worlds.strategies import (
     Case,
@@ -81,6 +82,8 @@ def _act(drawn: Drawn, place: Place, folder: Path) -> str:
     try:
         if drawn.act == "moving":
             return _moving(drawn, case)
+        if drawn.act == "opened":
+            return opened(drawn, case)
         _ACTS[drawn.act](case)
     except Refused as refusal:
         if refusal.code not in EXPECTED:

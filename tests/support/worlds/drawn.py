@@ -29,7 +29,7 @@ class Drawn:
         settings: Those of the server, database or session, by name.
         traits: Words on the table: what its columns are.
         keys: Keys of the export.
-        act: once, twice, resumed, windowed or moving.
+        act: once, twice, resumed, windowed, moving or opened.
     """
 
     number: int
@@ -222,6 +222,11 @@ def _strategy(case: Drawn) -> None:
     if tuning := _tuning(dice):
         keys["tuning"] = tuning
     case.keys = keys
+    if cut == "clock" and case.engine in {"postgresql", "mysql"} and dice.random() < 0.7:
+        case.act = "opened"
+        traits["zoned"] = case.engine == "mysql" and dice.random() < 0.7
+        if case.engine == "mysql" and not traits["zoned"]:
+            keys["cursor_zone"] = "UTC"
 
 
 def _blocks_writers(case: Drawn) -> bool:

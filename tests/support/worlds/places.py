@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
 import psycopg
 
-from support import clusters, servers
+from support import roles, servers
 from support.worlds.drawn import NAMES
 from support.worlds.mariadb import driver, the_server
 from support.worlds.postgres import NEWEST
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from support.databases import MariaDatabase, PostgresDatabase
     from support.worlds.drawn import Drawn
+    from support.worlds.world import Ask
 
 _MOVE = (
     "UPDATE t SET id = {new}, grp = {grp}, code = '{letter}{new}', day = '2024-{month:02}-03'"
@@ -90,8 +93,11 @@ def _world(case: Drawn, source: dict[str, Any], ask: Any, *, zone: str, **option
 
 
 class _Postgres:
-    def __init__(self, name: str, url: str, connection: psycopg.Connection[Any]) -> None:
-        self._name, self._connection = name, connection
+    def __init__(
+        self, found: PostgresDatabase, connection: psycopg.Connection[Any], reader: str
+    ) -> None:
+        self._name, self._connection, self._admin = found.name, connection, found.admin_url
+        self._reader, url = reader, roles.url_as(found.url, reader)
         self._source = {"type": "postgresql", "url": url, "tls": {"mode": "disable"}}
 
     def _ask(self, statement: str) -> list[Row]:
@@ -99,32 +105,45 @@ class _Postgres:
         return cursor.fetchall() if cursor.description else []
 
     def fill(self, case: Drawn) -> World:
-        role = f"ALTER ROLE {clusters.ROLE} IN DATABASE {self._name}"
+        role = f"ALTER ROLE {self._reader} IN DATABASE {self._name}"
         chosen = "".join(f"; {role} SET {name} = {v}" for name, v in case.settings.items())
         collation = "" if case.traits["folded"] else 'COLLATE "C"'
         columns = _columns(case, clock="timestamptz NOT NULL", code=f"varchar(60) {collation}")
         create = f"CREATE TABLE t ({columns}) WITH (autovacuum_enabled = off)"
         filled = "; ".join(_statements(case, create, "ANALYZE t", zone="+00", slash="\\"))
         self._ask(f"DROP TABLE IF EXISTS t CASCADE; {role} RESET ALL{chosen}; {filled}")
-        self._ask(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {clusters.ROLE}")
-        return _world(case, self._source, self._ask, zone="+00")
+        self._ask(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {self._reader}")
+        return _world(case, self._source, self._ask, zone="+00", other=self._other)
+
+    @contextmanager
+    def _other(self) -> Iterator[Ask]:
+        with psycopg.connect(self._admin, autocommit=True) as connection:
+
+            def ask(statement: str) -> list[Row]:
+                cursor = connection.execute(statement.encode())
+                return cursor.fetchall() if cursor.description else []
+
+            yield ask
 
 
 @contextmanager
 def postgres_place(_: Path) -> Iterator[Place]:
-    """A database of the newest PostgreSQL, owned by a superuser who writes to it."""
+    """A database of the newest PostgreSQL: a superuser writes, and who reads sees everybody."""
     with (
         servers._postgres_server(NEWEST).fresh_database() as found,
+        roles.postgres_role(found) as reader,
         found.connect(admin=True) as connection,
     ):
         connection.execute("SET client_min_messages = error")
-        yield _Postgres(found.name, found.url, connection)
+        connection.execute(f"GRANT pg_read_all_stats TO {reader}".encode())
+        yield _Postgres(found, connection, reader)
 
 
 class _Maria:
-    def __init__(self, url: str, ask: Any) -> None:
+    def __init__(self, found: MariaDatabase, ask: Ask) -> None:
         self._ask = ask
-        self._source = {"type": "mysql", "url": url, "tls": {"mode": "disable"}}
+        self._other = partial(driver, found.admin_url)
+        self._source = {"type": "mysql", "url": found.url, "tls": {"mode": "disable"}}
         self._before: dict[str, str] = {}
 
     def fill(self, case: Drawn) -> World:
@@ -135,11 +154,13 @@ class _Maria:
         charset = case.traits["charset"] or "utf8mb4"
         collation = f"COLLATE {charset}_bin" if not case.traits["folded"] else ""
         code = f"varchar(60) CHARACTER SET {charset} {collation}"
-        create = f"CREATE TABLE t ({_columns(case, clock='datetime(6) NOT NULL', code=code)})"
+        clock = "timestamp(6) NOT NULL DEFAULT '2024-01-01'"
+        clock = clock if case.traits.get("zoned") else "datetime(6) NOT NULL"
+        create = f"CREATE TABLE t ({_columns(case, clock=clock, code=code)})"
         self._ask("DROP VIEW IF EXISTS v;;DROP TABLE IF EXISTS t")
         for statement in _statements(case, create, "ANALYZE TABLE t", zone="", slash="\\\\"):
             self._ask(statement)
-        return _world(case, self._source, self._ask, zone="")
+        return _world(case, self._source, self._ask, zone="", other=self._other)
 
     def restore(self) -> None:
         for name, value in self._before.items():
@@ -152,7 +173,7 @@ class _Maria:
 def mariadb_place(_: Path) -> Iterator[Place]:
     """A database of the shared MariaDB; settings are global and put back."""
     with the_server().fresh_database() as found, driver(found.admin_url) as ask:
-        place = _Maria(found.url, ask)
+        place = _Maria(found, ask)
         try:
             yield place
         finally:

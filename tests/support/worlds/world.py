@@ -49,6 +49,7 @@ class World:
         environment: Variables of the process that exports.
         code_of: The text key of a row by its number.
         around: Entered around every run: traffic of others.
+        other: Another connection of whoever writes.
     """
 
     source: dict[str, Any]
@@ -61,6 +62,7 @@ class World:
     environment: dict[str, str] = field(default_factory=dict)
     code_of: Callable[[int], str] = lambda n: f"{n * 2654435761 % 2**32:08x}"
     around: Callable[[], AbstractContextManager[None]] | None = None
+    other: Callable[[], AbstractContextManager[Ask]] | None = None
     count: int = 0
 
     def rows_of_source(self) -> list[Row]:
