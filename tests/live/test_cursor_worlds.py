@@ -281,6 +281,32 @@ def test_a_prepared_transaction_without_its_session_is_told_of(on_mariadb):
             run(other, "XA ROLLBACK 'k'")
 
 
+@pytest.mark.parametrize("pause", [0.02, 0.09])
+def test_a_list_of_transactions_that_others_keep_old_is_not_believed(on_mariadb, pause):
+    """InnoDB makes the list anew only when nobody has read it for a tenth of a second."""
+    database, stop = on_mariadb.database, threading.Event()
+
+    def monitor() -> None:
+        with connect("mysql", database) as watching:
+            while not stop.wait(pause):
+                run(watching, "SELECT count(*) FROM information_schema.INNODB_TRX")
+
+    thread = threading.Thread(target=monitor)
+    thread.start()
+    try:
+        settle(0.3)
+        with connect("mysql", database, autocommit=False) as late:
+            run(late, "INSERT INTO t (id) VALUES (2)")
+            settle(0.3)
+            database.execute("INSERT INTO t (id) VALUES (3)")
+            report = on_mariadb.run()
+            assert not is_complete(report) or 3 not in on_mariadb.taken()
+            assert pause > 0.05 or "InnoDB's list of open transactions" in report.guarantee
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_a_datetime_needs_a_zone(mariadb, tmp_path):
     followed = Followed("mysql", mariadb, tmp_path, "datetime", now="")
     mariadb.execute(
