@@ -276,7 +276,9 @@ def types_page(engine: str) -> str:
                 found[key] = (column.arrow or arrow, column.fidelity or fidelity)
     text = f"# Types of {engine}\n\n{_MADE}\n"
     kernels = " and ".join(report.get("kernels", []))
-    text += f"Every row passed on {', '.join(report.get('versions', ['nothing yet']))}"
+    versions = report.get("versions", ["nothing yet"])
+    text += f"Every row passed on {', '.join(versions)}"
+    text += ", wherever the server has the type" if len(versions) > 1 else ""
     text += f", with the {kernels} kernel" if kernels else ""
     text += ", in every way to read a table. Without overrides or policies:\n\n"
     rows = [[f"`{cell}`" if cell else "" for cell in (*key, *found[key])] for key in sorted(found)]

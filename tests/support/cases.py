@@ -11,6 +11,7 @@ name stands in the common one's place. A file holds one case, or several as YAML
     strict_types: true
     include: [a]; exclude: [b]; rename: {a: x}; mask: {a: hash}      one key a line
     min_version: 16
+    server: MariaDB                              or MySQL; without it both
     expect:
       columns: [{name: a, native: integer, logical: int32, arrow: int32, fidelity: exact}]
       rows: [["1", null]]                        canonical texts, see readers.py
@@ -38,7 +39,7 @@ from rivet.model.types import InvalidPolicy, LogicalType, parse_override
 CASES: Final = Path(__file__).parents[1] / "conformance" / "cases"
 _KEYS: Final = {
     "title", "setup", "table", "query", "columns", "types", "strict_types", "min_version", "expect",
-    "include", "exclude", "rename", "mask",
+    "include", "exclude", "rename", "mask", "server",
 }  # fmt: skip
 _EXPECT_KEYS: Final = {"columns", "rows", "nulled", "error"}
 
@@ -72,6 +73,7 @@ class Case:
     relation: Relation
     raw_rules: dict[str, Any]
     min_version: int
+    server: str | None = None
     columns: tuple[ExpectedColumn, ...] = ()
     rows: tuple[tuple[str | None, ...], ...] = ()
     nulled: dict[str, int] = field(default_factory=dict)
@@ -121,6 +123,7 @@ def _case(name: str, raw: dict[str, Any]) -> Case:
         relation=Relation(table=raw.get("table"), query=raw.get("query")),
         raw_rules=raw,
         min_version=raw.get("min_version", 0),
+        server=raw.get("server"),
         columns=tuple(ExpectedColumn(**column) for column in expect.get("columns", ())),
         rows=tuple(tuple(_text(name, v) for v in row) for row in expect.get("rows", ())),
         nulled=expect.get("nulled", {}),
