@@ -234,7 +234,8 @@ def utc_text(name: str) -> str:
     The number zero stands for the zero date only.
     """
     seconds = f"UNIX_TIMESTAMP({name})"
-    moment = f"DATE_ADD('1970-01-01 00:00:00', INTERVAL {seconds} SECOND)"
+    # A DATETIME, and no text: MySQL would leave a fraction of zeros out.
+    moment = f"DATE_ADD(TIMESTAMP'1970-01-01 00:00:00', INTERVAL {seconds} SECOND)"
     return f"IF({seconds} = 0, CAST({name} AS CHAR), CAST({moment} AS CHAR))"
 
 
