@@ -118,6 +118,19 @@ def test_a_character_that_unicode_lacks_is_refused_and_its_bytes_can_be_had(
     assert texts == ["?", None, "a?b", ""]
 
 
+@pytest.mark.live("mysql9")
+def test_mysql_lacks_the_same_characters(shared_mysql9):
+    own = driver(shared_mysql9)
+    gaps = {name: text for name, text in GAPS.items() if name != "ascii"}  # it takes no x'80'
+    for charset, text in {**gaps, "ucs2": "D800"}.items():
+        ask(own, "DROP TABLE IF EXISTS t")
+        ask(own, f"CREATE TABLE t (i int, a varchar(9) CHARACTER SET {charset})")
+        ask(own, f"INSERT INTO t VALUES (1, '?'), (2, CONVERT(x'{text}' USING {charset}))")
+        error = refusal(shared_mysql9, Relation(query="SELECT a, i FROM t ORDER BY i"))
+        assert (error.context["column"], error.context["row"]) == ("a", "2"), charset
+    own.close()
+
+
 def test_every_character_that_can_be_sent_is_exact(session, raw):
     for (charset,) in ask(raw, "SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS"):
         if charset == "binary":
