@@ -68,7 +68,7 @@ def _is_anchored(call, source):
     if used == {"compile"}:
         line = source.splitlines()[call.lineno - 1]
         name = re.match(r"(\w+)(?:: Final)? = ", line)
-        used = set(re.findall(rf"\b{name[1]}\.(\w+)\(", source)) if name else set()
+        used = set(re.findall(rf"\b{name[1]}\.(\w+)", source)) if name else set()
     return bool(used) and used <= {"match", "fullmatch"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rivet.errors import PlanError, SourceQueryError
+from rivet.sources.postgres.keys import ZONED
 from rivet.sources.postgres.read import DIALECT
 from rivet.sources.sql import single_statement, subquery
 
@@ -56,3 +57,21 @@ def test_identifiers(name, expected):
 def test_names_no_engine_has(name):
     with pytest.raises(PlanError):
         DIALECT.identifier(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_zoned"),
+    [
+        ("2026-11-27", False),
+        ("2026-11-27 10:00:00.5", False),
+        ("0044-03-15 BC", False),
+        ("2026-11-27+00", True),
+        ("2026-11-27-08", True),
+        ("2026-11-27 10:00-03:30", True),
+        ("2026-11-27T10:00:00Z", True),
+        ("2026-11-27 10:00 Europe/Paris", True),
+        ("-infinity", True),
+    ],
+)
+def test_the_day_of_a_date_is_no_offset(text, is_zoned):
+    assert bool(ZONED.search(text)) == is_zoned

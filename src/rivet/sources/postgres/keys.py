@@ -52,7 +52,8 @@ _SENT: Final = {
     types.TIMESTAMPTZ: "timestamptz_send",
     types.BYTEA: "byteasend",
 }
-_ZONED: Final = re.compile(r"[+-]\d\d(:?\d\d)*( BC)?\Z|[Zz]\Z|infinity|UTC")
+# An offset stands behind the date, whose day looks like one; words are zones, or no date at all.
+ZONED: Final = re.compile(r"\A\d+-\d\d-\d\d(?!\d).*?[+-]\d\d|[Zz]\Z|[A-Za-z/_]{3}")
 _MOMENTS: Final = frozenset({types.DATE, types.TIMESTAMP, types.TIMESTAMPTZ})
 _HAS_INFINITE_NUMBERS: Final = 140000
 _WHOLE: Final = frozenset({types.INT2, types.INT4, types.INT8})
@@ -211,7 +212,7 @@ class KeySpelling:
         without its zone is one of UTC, whatever the session's is.
         """
         cast = self._cast(name)
-        if cast.endswith("timestamptz") and not _ZONED.search(text):
+        if cast.endswith("timestamptz") and not ZONED.search(text):
             text = f"{text.removesuffix(' BC')}+00{' BC' if text.endswith(' BC') else ''}"
         if self.types[name].code == types.OID and text.startswith("-"):
             text = "0"  # PostgreSQL takes a negative one for a large one
