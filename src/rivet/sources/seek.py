@@ -75,6 +75,10 @@ class Spelling(Protocol):
         """Return what a column can hold beyond numbers and moments, as expressions."""
         ...
 
+    def sign(self, names: Sequence[str], sign: str) -> str:
+        """Return a comparison's operator: the one of the columns' own types."""
+        ...
+
     def is_multiple(self, number: str, step: int) -> str:
         """Return the condition that a whole number is a multiple of another."""
         ...
@@ -158,8 +162,10 @@ def _of_key(span: Span, spelling: Spelling) -> str:
 
 
 def _extremes(name: str, fallback: str | None, spelling: Spelling) -> str:
-    values = spelling.extremes(name)
-    return f"{_expression(spelling, name, fallback)} IN ({', '.join(values)})" if values else "1=0"
+    values, expression = spelling.extremes(name), _expression(spelling, name, fallback)
+    equal = spelling.sign((name,), "=")
+    tests = " OR ".join(f"{expression} {equal} {value}" for value in values)
+    return f"({tests})" if tests else "1=0"
 
 
 def _expression(spelling: Spelling, name: str, fallback: str | None) -> str:
@@ -185,7 +191,7 @@ def _compared(
 ) -> str:
     columns = span.columns
     names = _expressions(spelling, columns, span.fallback)
-    last = f"{sign}=" if takes else sign
+    last = spelling.sign(columns, f"{sign}=" if takes else sign)
     if len(names) == 1:
         return f"{names[0]} {last} {spelling.value(columns[0], bound[0])}"
     pairs = list(zip(columns, bound, strict=True))

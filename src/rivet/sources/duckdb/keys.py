@@ -13,7 +13,7 @@ from rivet.sources.duckdb.types import DIALECT
 from rivet.sources.seek import is_multiple, no_blocks, no_column, no_order, null_test
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rivet.sources.duckdb.types import NativeColumn
 
@@ -81,6 +81,10 @@ class KeySpelling:
         """Give the session the values that the statement asks for."""
         for number, text in enumerate(self.values, 1):
             connection.execute(f"SET VARIABLE {VARIABLE}{number} = ?", [text])
+
+    def sign(self, names: Sequence[str], sign: str) -> str:  # noqa: ARG002 - all types alike
+        """Return the operator as it is: there is no other of its name."""
+        return sign
 
     def is_multiple(self, number: str, step: int) -> str:
         """Return the condition by the operator."""

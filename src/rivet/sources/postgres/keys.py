@@ -19,7 +19,7 @@ from rivet.sources.postgres.catalog import resolve_types
 from rivet.sources.postgres.moments import key_text
 from rivet.sources.postgres.nullness import NEVER_NULL, WEAK
 from rivet.sources.postgres.read import DIALECT
-from rivet.sources.seek import is_multiple, no_column, no_order, null_test
+from rivet.sources.seek import no_column, no_order, null_test
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -189,7 +189,8 @@ class KeySpelling:
     def null_test(self, name: str, expression: str, *, is_null: bool) -> str:
         """Return the test, in words that the planner has no opinion on where it may be wrong."""
         if name in self.misjudged:
-            return f"pg_catalog.num_nulls({expression}) = {int(is_null)}"
+            count = f"pg_catalog.num_nulls({expression})"
+            return f"{count} OPERATOR(pg_catalog.=) {int(is_null)}"
         return null_test(expression, is_null=is_null)
 
     def text(self, name: str, expression: str) -> str:
@@ -235,9 +236,18 @@ class KeySpelling:
             words = ("NaN", "Infinity", "-Infinity") if has_infinite else ("NaN",)
         return tuple(f"'{word}'::{cast}" for word in words)
 
+    def sign(self, names: Sequence[str], sign: str) -> str:
+        """Return the operator of the columns' own types.
+
+        A schema that stands before pg_catalog in a search_path may hold another of its name. Only
+        columns of types that keep their operators in different places have to go by the path.
+        """
+        homes = {self._cast(name).rpartition(".")[0] for name in names}
+        return f"OPERATOR({homes.pop()}.{sign})" if len(homes) == 1 else sign
+
     def is_multiple(self, number: str, step: int) -> str:
-        """Return the condition by the operator."""
-        return is_multiple(number, step)
+        """Return the condition, by the server's own function and operator."""
+        return f"pg_catalog.mod({number}, {step}) OPERATOR(pg_catalog.=) 0"
 
     def blocks(self, lower: str | None, upper: str | None) -> str:
         """Return a range of row places; the server reads only those blocks."""
@@ -246,7 +256,10 @@ class KeySpelling:
             raise InternalError(msg)
         bounds = [("<", upper)] if upper is not None else []
         bounds = [(">=", lower or "0"), *bounds]
-        return " AND ".join(f"ctid {sign} '({int(block)},0)'::tid" for sign, block in bounds)
+        return " AND ".join(
+            f"ctid OPERATOR(pg_catalog.{sign}) '({int(block)},0)'::pg_catalog.tid"
+            for sign, block in bounds
+        )
 
     def _cast(self, name: str) -> str:
         native = self.types.get(name)

@@ -277,7 +277,8 @@ class PostgresSession(TellsOfServer):
         with self._question(f"counting {visible(relation.label)}") as connection:
             natives, found = self._describe(connection, relation)
             spelling = KeySpelling.of(connection, natives, has_blocks=found is not None)
-            statement = select(["count(*)"], from_item(relation, found)) + where(spans, spelling)
+            counted = select(["pg_catalog.count(*)"], from_item(relation, found))
+            statement = counted + where(spans, spelling)
             row = connection.execute(statement.encode()).fetchone()
         return int(row[0]) if row else 0
 

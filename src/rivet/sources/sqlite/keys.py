@@ -22,7 +22,7 @@ _NOT_TEXT: Final = re.compile(r'["{]|-?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|I
 _DECIMAL: Final = re.compile(r"\s*(?:decimal|numeric|dec|number)\b", re.IGNORECASE)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rivet.sources.sqlite.types import Declared
 
@@ -108,6 +108,10 @@ class KeySpelling:
     def _is_moment(self, name: str) -> bool:
         self._plain(name)
         return map_declared(self.types[name]).logical.kind is Kind.TIMESTAMP
+
+    def sign(self, names: Sequence[str], sign: str) -> str:  # noqa: ARG002 - all types alike
+        """Return the operator as it is: there is no other of its name."""
+        return sign
 
     def is_multiple(self, number: str, step: int) -> str:
         """Return the condition by the operator."""
