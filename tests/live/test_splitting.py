@@ -46,7 +46,7 @@ def config(folder: Path, source: dict[str, Any], **keys: Any) -> Path:
         "chunk_checkpoint": True,
         "format": "parquet",
         "destination": {"type": "local", "path": "out"},
-        "tuning": {"retry_backoff_ms": 1, "max_statement_s": 0.002},
+        "tuning": {"retry_backoff_ms": 1, "max_statement_s": 0.05},
         **keys,
     }
     path = folder / "rivet.yaml"
