@@ -33,6 +33,10 @@ def _spread(made: World) -> None:
     )
 
 
+# Without a key, and with rows in the blocks of another server.
+_NO_CUT = dict.fromkeys(("by itself", "resume by itself"), "RIVET_PLAN_UNSUPPORTED")
+
+
 @world("postgresql", "a parent and a child that inherits")
 @contextmanager
 def _inheritance(_: Any) -> Iterator[World]:
@@ -46,6 +50,7 @@ def _inheritance(_: Any) -> Iterator[World]:
     "postgresql",
     "partitions with a foreign part",
     has=Columns(key=None, page=None),
+    refused=_NO_CUT,
 )
 @contextmanager
 def _foreign_part(_: Any) -> Iterator[World]:
@@ -79,7 +84,7 @@ def _foreign_part(_: Any) -> Iterator[World]:
     "postgresql",
     "a foreign table that says it has no NULL",
     has=Columns(key=None, page=None),
-    refused=dict.fromkeys(("by itself", "resume by itself"), "RIVET_PLAN_UNSUPPORTED"),
+    refused=_NO_CUT,
 )
 @contextmanager
 def _foreign(_: Any) -> Iterator[World]:
