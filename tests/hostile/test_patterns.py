@@ -17,7 +17,7 @@ import pytest
 
 from support import tree
 
-LIMIT_S = 40
+LIMIT_S = 150
 SIZE = 60_000
 LONG = 1_000_000
 _CALLS = {"compile", "match", "search", "sub", "fullmatch", "split", "findall", "finditer"}

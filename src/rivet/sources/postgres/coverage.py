@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rivet.model.relation import Relation
 
 _TABLES: Final = frozenset({"r", "p", "m", "f"})
-_CALLED: Final = re.compile(r'([\w$]+)(?:\\")?\(')
+_CALLED: Final = re.compile(r'(?<![\w$])([\w$]++)(?:\\")?\(')
 _VOLATILE: Final = """
     SELECT p.proname FROM pg_catalog.pg_proc p
     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
