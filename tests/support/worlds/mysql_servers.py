@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -54,9 +55,12 @@ def _replica_of(primary: MariaServer) -> MariaServer:
     if binary is None or primary.home is None:
         servers.missing("mysql")
         raise AssertionError
-    settings = {"server-id": "2", "log-slave-updates": "0", "innodb-buffer-pool-size": "32M"}
+    # One per worker, as a replica follows one world at a time; its primary tells them apart by id.
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    number = str(100 + int(worker.removeprefix("gw")))
+    settings = {"server-id": number, "log-slave-updates": "0", "innodb-buffer-pool-size": "32M"}
     running = servers.start_once(
-        "mariadbreplicaworld",
+        f"mariadbreplicaworld{number}",
         lambda folder: clusters.start_mariadb(binary, folder, settings=settings),
     )
     return MariaServer(running.url, running.admin_url, Path(running.home))
