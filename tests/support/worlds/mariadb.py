@@ -150,6 +150,15 @@ for _name in _LETTERS:
     )
 
 
+@world("mysql", "a character that Unicode lacks", is_for_lines=True)
+def _unmapped(_: Any) -> Any:
+    return maria_world(
+        TABLE.replace("note text", "note text CHARACTER SET cp1251"),
+        after="UPDATE t SET note = CONVERT(x'98' USING cp1251) ORDER BY id LIMIT 1",
+        selected=f"SELECT {', '.join(NAMES[:-1])}, CAST(note AS BINARY) FROM t",
+    )
+
+
 def _kept(engine: str) -> Any:
     return maria_world(f"{TABLE} ENGINE={engine}", after="ANALYZE TABLE t")
 

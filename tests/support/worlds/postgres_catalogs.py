@@ -158,6 +158,33 @@ def _granted(_: Any) -> Iterator[World]:
         yield made
 
 
+@world("postgresql", "materialized views", is_for_lines=True)
+def _materialized(_: Any) -> Any:
+    return postgres_world(
+        after="CREATE MATERIALIZED VIEW kept AS TABLE t;"
+        " CREATE MATERIALIZED VIEW empty AS TABLE t WITH NO DATA"
+    )
+
+
+@world("postgresql", "shapes of PostGIS", is_for_lines=True)
+@contextmanager
+def _shapes(_: Any) -> Iterator[World]:
+    """On the only server here for which the distribution has PostGIS."""
+    drawn = "CREATE VIEW v AS SELECT t.*, ST_MakePoint(id, 0.1, grp) AS shape FROM t"
+    try:
+        with postgres_world(
+            version=OLDEST,
+            before="CREATE EXTENSION postgis",
+            after=drawn,
+            export={"table": "v"},
+            columns=(*NAMES, "shape"),
+            selected=f"SELECT {', '.join(NAMES)}, ST_AsBinary(shape) FROM v",
+        ) as made:
+            yield made
+    except psycopg.errors.FeatureNotSupported:
+        servers.missing("postgis")
+
+
 @world("postgresql", "a pooler with two connections")
 @contextmanager
 def _pooled(_: Any) -> Iterator[World]:

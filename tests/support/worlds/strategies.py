@@ -112,7 +112,7 @@ def same(found: list[Row], expected: list[Row]) -> str:
     )
 
 
-class WrongRows(AssertionError):  # noqa: N818 - it says what is wrong  # noqa: N818 - it says what is wrong
+class WrongRows(AssertionError):  # noqa: N818 - it says what is wrong
     """Files and source differ, or a run said what is not so."""
 
 
@@ -300,7 +300,7 @@ def pairs(worlds: dict[str, Spec]) -> list[tuple[str, str]]:
         (name, strategy)
         for name, spec in worlds.items()
         for strategy, way in STRATEGIES.items()
-        if strategy not in spec.without and way.goes_with(spec)
+        if strategy not in spec.without and not spec.is_for_lines and way.goes_with(spec)
     ]
 
 

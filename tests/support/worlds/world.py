@@ -136,6 +136,7 @@ class Spec:
         has: Which columns strategies may go by.
         refused: Strategy to the code of the error it is refused with.
         without: Strategies that have no meaning here.
+        is_for_lines: Whether only lines of guarantees.yaml are about it, and no strategy runs.
     """
 
     engine: str
@@ -144,6 +145,7 @@ class Spec:
     has: Columns = field(default_factory=Columns)
     refused: dict[str, str] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
+    is_for_lines: bool = False
 
 
 WORLDS: dict[str, Spec] = {}
@@ -156,13 +158,17 @@ def world(
     has: Columns | None = None,
     refused: dict[str, str] | None = None,
     without: tuple[str, ...] = (),
+    is_for_lines: bool = False,
 ) -> Callable[[Callable[[Any], AbstractContextManager[World]]], Any]:
     """Register a world under `<engine>: <name>`."""
 
     def keep(make: Callable[[Any], AbstractContextManager[World]]) -> Any:
         full = f"{engine}: {name}"
         assert full not in WORLDS
-        WORLDS[full] = Spec(engine, name, make, has or Columns(), refused or {}, frozenset(without))
+        unfit = frozenset(without)
+        WORLDS[full] = Spec(
+            engine, name, make, has or Columns(), refused or {}, unfit, is_for_lines
+        )
         return make
 
     return keep
