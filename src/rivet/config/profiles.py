@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _MEGABYTE: Final = 1024 * 1024
 _BATCH_BYTES: Final = 8 * _MEGABYTE
+_ANSWER_S: Final = 60
 _ROWS_WHERE_BYTES_RULE: Final = 131_072
 
 PROFILES: Final[dict[str, dict[str, Any]]] = {
@@ -53,6 +54,7 @@ _EVERY_PROFILE: Final[dict[str, Any]] = {
     "min_parallel": None,
     "max_value_mb": 256,
     "connect_timeout_s": 10,
+    "read_timeout_s": 3_600,
     "max_statement_s": 0.5,
     "max_snapshot_age_s": 3_600,
 }
@@ -71,6 +73,7 @@ class ResolvedTuning:
             for rows in portions, and a stream is cut by bytes.
         is_memory_target_chosen: The user set it, so that it rules over the row count.
         is_statement_timeout_chosen: The user set it, so that it holds for a `query:` too.
+        is_read_timeout_chosen: The user set it, so that no longer limit of the server raises it.
         memory_threshold_mb: A chunk waits a little while the process holds more; 0 is no limit.
         session: Names and values of `source.session`.
         max_statement_s: Server seconds to aim at per slice.
@@ -92,11 +95,13 @@ class ResolvedTuning:
     min_parallel: int | None
     max_value_mb: int
     connect_timeout_s: int
+    read_timeout_s: int
     max_statement_s: float
     max_snapshot_age_s: int
     is_batch_size_chosen: bool = False
     is_memory_target_chosen: bool = False
     is_statement_timeout_chosen: bool = False
+    is_read_timeout_chosen: bool = False
     session: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -120,6 +125,18 @@ class ResolvedTuning:
         """The largest single value; 0 is no limit."""
         return self.max_value_mb * _MEGABYTE
 
+    @property
+    def patience_s(self) -> int:
+        """The most seconds a server may be silent; 0 is no limit.
+
+        Unless the user chose it, a server may be silent as long as its own limits let it, and some
+        more to say that one of them was met.
+        """
+        if self.is_read_timeout_chosen or not self.read_timeout_s:
+            return self.read_timeout_s
+        longest = max(self.statement_timeout_s, self.lock_timeout_s)
+        return max(self.read_timeout_s, longest + _ANSWER_S)
+
     def session_settings(self, *, is_query: bool = False) -> SessionSettings:
         """Return how a session behaves.
 
@@ -132,6 +149,7 @@ class ResolvedTuning:
             statement_timeout_s=0 if is_query and not self.is_statement_timeout_chosen else timeout,
             lock_timeout_s=self.lock_timeout_s,
             connect_timeout_s=self.connect_timeout_s,
+            read_timeout_s=self.patience_s,
             variables=dict(self.session),
         )
 
@@ -157,6 +175,7 @@ def resolve_tuning(config: Config, export: ExportConfig | None = None) -> Resolv
         is_batch_size_chosen="batch_size" in chosen,
         is_memory_target_chosen="batch_size_memory_mb" in chosen,
         is_statement_timeout_chosen="statement_timeout_s" in chosen,
+        is_read_timeout_chosen="read_timeout_s" in chosen,
         session=tuple(config.source.session.items()),
         **(merged | chosen),
     )

@@ -63,6 +63,11 @@ class TuningConfig(Section):
     connect_timeout_s: Positive | None = Field(
         default=None, description="The most seconds to wait for a connection."
     )
+    read_timeout_s: Whole | None = Field(
+        default=None,
+        description="The most seconds to wait for the next bytes of a server; 3600 without it, or "
+        "more where a statement's or a lock's own limit is longer; 0 is no limit.",
+    )
     max_statement_s: Factor | None = Field(
         default=None,
         description="Seconds of server time to stay below in one slice of a table, 0.5 without it; "

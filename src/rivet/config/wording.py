@@ -29,6 +29,7 @@ _TUNING_KEYS: Final = frozenset(
         "min_parallel",
         "max_value_mb",
         "connect_timeout_s",
+        "read_timeout_s",
         "max_statement_s",
         "max_snapshot_age_s",
         "profile",

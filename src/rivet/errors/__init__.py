@@ -15,7 +15,7 @@ One file per family. They must not import anything else of Rivet: all layers rai
     |  '- DestinationUnavailableError  exit 2, retryable
     |- StateError                      StateVersionError; StateLockedError: exit 2, retryable
     |- DataIntegrityError              exit 3: QualityGateError, ReconcileMismatchError,
-    |                                  ManifestMismatchError
+    |                                  RowsLostError, ManifestMismatchError
     |- ReconcileUnverifiedError
     |- SchemaDriftError                exit 4
     |- RefusedError                    exit 5
@@ -47,6 +47,7 @@ from rivet.errors.outcome import (
     ReconcileMismatchError,
     ReconcileUnverifiedError,
     RefusedError,
+    RowsLostError,
     SchemaDriftError,
     worst_exit_code,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "ReconcileUnverifiedError",
     "RefusedError",
     "RivetError",
+    "RowsLostError",
     "SchemaDriftError",
     "SecretNotFoundError",
     "SourceAuthError",

@@ -26,6 +26,12 @@ class ReconcileMismatchError(DataIntegrityError):
     code = "RIVET_DATA_RECONCILE"
 
 
+class RowsLostError(DataIntegrityError):
+    """Another number of rows arrived than the database says it sent."""
+
+    code = "RIVET_DATA_ROWS_LOST"
+
+
 class ManifestMismatchError(DataIntegrityError):
     """A file, the manifest and the state do not agree."""
 

@@ -91,7 +91,7 @@ class Sessions:
     ) -> None:
         self._engine = engine
         self._address = address
-        self._settings = settings
+        self._settings = replace(settings, is_stopped=self._is_stopped)
         self._stop = stop
         self._lock = threading.RLock()
         self._idle: list[Session] = []
@@ -314,6 +314,9 @@ class Sessions:
             except SourceError:
                 _close_quietly(self._anchor)
                 self._anchor = None
+
+    def _is_stopped(self) -> bool:
+        return self.is_cancelled or (self._stop is not None and self._stop.is_set)
 
     def _take(self) -> Session:
         with self._lock:

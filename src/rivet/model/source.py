@@ -64,17 +64,22 @@ class SessionSettings:
         statement_timeout_s: The most seconds one statement may run; 0 is no limit.
         lock_timeout_s: The most seconds a statement may wait for a lock; 0 is no limit.
         connect_timeout_s: The most seconds to wait for a connection.
+        read_timeout_s: The most seconds the server may be silent while it owes an answer or the
+            next bytes of one; 0 is no limit.
         application_name: What the server's activity views show.
         variables: Server settings that the user chose by name, such as `TimeZone`; they hold in
             every statement that reads, and the engine has not set them otherwise.
+        is_stopped: Asked now and then while a connection is waited for: whoever wanted it is gone.
         on_wait: Told in plain words what is waited for, once that takes long; from any thread.
     """
 
     statement_timeout_s: float = 300.0
     lock_timeout_s: float = 30.0
     connect_timeout_s: float = 10.0
+    read_timeout_s: float = 3600.0
     application_name: str = "rivet"
     variables: Mapping[str, str] = field(default_factory=dict)
+    is_stopped: Callable[[], bool] | None = field(default=None, compare=False)
     on_wait: Callable[[str], None] | None = field(default=None, compare=False)
 
 

@@ -29,6 +29,7 @@ source:
     adaptive: false
     max_value_mb: 64
     connect_timeout_s: 3
+    read_timeout_s: 90
   tls: {mode: verify-full, ca_file: ca.pem}
 parallel_exports: false
 parallel_export_processes: false

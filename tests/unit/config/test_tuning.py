@@ -83,6 +83,15 @@ def test_a_query_has_no_timeout_but_a_chosen_one():
     assert chosen.session_settings().connect_timeout_s == 2
 
 
+def test_a_server_may_be_silent_as_long_as_its_own_limits_let_it():
+    assert tuning().session_settings().read_timeout_s == 3600
+    assert tuning({"statement_timeout_s": 7200}).session_settings().read_timeout_s == 7260
+    assert tuning({"lock_timeout_s": 3600}).session_settings().read_timeout_s == 3660
+    chosen = {"statement_timeout_s": 7200, "read_timeout_s": 30}
+    assert tuning(chosen).session_settings(is_query=True).read_timeout_s == 30
+    assert tuning({"read_timeout_s": 0}).session_settings().read_timeout_s == 0
+
+
 def test_without_an_export():
     config = config_from_dict({"source": SOURCE, "exports": [EXPORT]})
     assert resolve_tuning(config).profile == "balanced"
