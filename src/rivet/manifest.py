@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MANIFEST_NAME",
+    "MANIFEST_NEWER",
     "MAX_MANIFEST_BYTES",
     "ROW_HASH_RENDER",
     "SUCCESS_NAME",
@@ -40,6 +41,7 @@ MANIFEST_NAME: Final = "manifest.json"
 SUCCESS_NAME: Final = "_SUCCESS"
 MANIFEST_VERSION: Final = 1
 MAX_MANIFEST_BYTES: Final = 64 * 1024 * 1024
+MANIFEST_NEWER: Final = "RIVET_DATA_MANIFEST_NEWER"
 UNKNOWN_FINGERPRINT: Final = "xxh3:0000000000000000"
 ROW_HASH_RENDER: Final = "xxh3-128-i64-pyrivet-text-v1"
 
@@ -325,8 +327,9 @@ def parse_manifest(body: bytes) -> Manifest:
         raise ManifestMismatchError(msg, hint=_READ_AGAIN) from error
     version = raw.get("manifest_version") if isinstance(raw, dict) else None
     if isinstance(version, int) and version != MANIFEST_VERSION:
-        msg = f"the manifest has version {version}, this Rivet reads version {MANIFEST_VERSION}"
-        raise ManifestMismatchError(msg, hint="use a newer Rivet to read it")
+        shown = str(version)[:20]
+        msg = f"the manifest has version {shown}, this Rivet reads version {MANIFEST_VERSION}"
+        raise ManifestMismatchError(msg, hint="use a newer Rivet to read it", code=MANIFEST_NEWER)
     try:
         manifest = Manifest.model_validate(raw)
     except ValidationError as error:

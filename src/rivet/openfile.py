@@ -22,6 +22,7 @@ __all__ = [
     "make_private_folder",
     "open_regular",
     "read_regular",
+    "refuse_other_than_file",
 ]
 
 
@@ -58,28 +59,28 @@ def open_regular(path: Path, *, flags: int = os.O_RDONLY, mode: int = 0o600) -> 
     follows = not flags & os.O_NOFOLLOW
     try:
         # Looked at first: opening a device can do something already.
-        _refuse_others(path.stat(follow_symlinks=follows), path)
+        refuse_other_than_file(path.stat(follow_symlinks=follows), path)
     except FileNotFoundError:
         if not flags & os.O_CREAT:
             raise
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     try:
-        _refuse_others(os.fstat(descriptor), path)
+        refuse_other_than_file(os.fstat(descriptor), path)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def read_regular(path: Path, *, max_bytes: int) -> bytes:
-    """Return the bytes of a regular file.
+def read_regular(path: Path, *, max_bytes: int, flags: int = os.O_RDONLY) -> bytes:
+    """Return the bytes of a regular file; `flags` as of `open_regular`.
 
     Raises:
         NotRegularFileError: It is something else.
         FileTooLargeError: It holds more than `max_bytes`.
         OSError: It cannot be read.
     """
-    with open(open_regular(path), "rb") as file:
+    with open(open_regular(path, flags=flags), "rb") as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         whole, rest = divmod(max_bytes, 1024 * 1024)
@@ -123,7 +124,12 @@ _KINDS = (
 )
 
 
-def _refuse_others(found: os.stat_result, path: Path) -> None:
+def refuse_other_than_file(found: os.stat_result, path: Path) -> None:
+    """Say of what was found under a name whether it is a regular file.
+
+    Raises:
+        NotRegularFileError: It is something else.
+    """
     if stat.S_ISREG(found.st_mode):
         return
     kind = next((name for test, name in _KINDS if test(found.st_mode)), "something else")

@@ -142,3 +142,13 @@ def visible(text: str) -> str:
     For every string of foreign origin (database errors, child output) before it meets a terminal.
     """
     return _CONTROL.sub(lambda match: f"\\u{{{ord(match.group()):02x}}}", text)
+
+
+def visible_line(text: str) -> str:
+    """Return `visible(text)` on one line: tabs and line feeds are shown like the others."""
+    return visible(text).replace("\n", "\\u{0a}").replace("\t", "\\u{09}")
+
+
+def visible_json(text: str) -> str:
+    """Escape control and bidirectional characters in a JSON text, which means the same after it."""
+    return _CONTROL.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

@@ -27,14 +27,17 @@ def files(
     """
     from rivet.config.load import load_config
     from rivet.execution.listing import current_files
+    from rivet.redact import visible_json, visible_line
 
     listed = current_files(load_config(config, params=parse_params(param)), export)
     if as_json:
         body = [item.to_json() for item in listed]
-        sys.stdout.write(json.dumps(body, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(visible_json(json.dumps(body, indent=2, ensure_ascii=False)) + "\n")
         return
+    # A program that reads the list needs the names as they are; a terminal must not obey them.
+    shown = visible_line if sys.stdout.isatty() else str
     for item in listed:
         if item.run_id is None:
-            sys.stderr.write(f"{item.export_name}: no successful run yet\n")
+            sys.stderr.write(f"{visible_line(item.export_name)}: no successful run yet\n")
         for part in item.parts:
-            sys.stdout.write(part.location + "\n")
+            sys.stdout.write(shown(part.location) + "\n")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from rivet.cli.streams import OutputLostError
 from rivet.errors import ConfigError, DestinationError, InternalError, RivetError
-from rivet.redact import redact, redacted, visible
+from rivet.redact import redact, redacted, visible, visible_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ def report_error(error: RivetError, *, as_json: bool, status: int) -> int:
     """
     if as_json:
         body: dict[str, Any] = {**error.to_json(), "exit_class": status}
-        sys.stderr.write(json.dumps(redacted(body), ensure_ascii=False) + "\n")
+        sys.stderr.write(visible_json(json.dumps(redacted(body), ensure_ascii=False)) + "\n")
         return status
     lines = [f"Error: [{error.error_code}] {error.message}"]
     if error.hint:

@@ -41,6 +41,7 @@ def prune(
     from rivet.execution.context import RunContext, RunOptions
     from rivet.execution.prune import plan_prune
     from rivet.execution.prune import prune as remove
+    from rivet.redact import visible_line
     from rivet.state.store import open_store
     from rivet.ui.quantities import size
 
@@ -56,7 +57,9 @@ def prune(
         return
     verb = "removed" if execute else "would remove"
     for one in old:
-        line = f"{verb} {len(one.parts)} files, {size(one.size_bytes)}: {one.run_id}\n"
+        line = (
+            f"{verb} {len(one.parts)} files, {size(one.size_bytes)}: {visible_line(one.run_id)}\n"
+        )
         sys.stdout.write(line)
     if not old:
         sys.stdout.write("there is nothing to remove\n")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rivet.cli.options import ConfigOption, ParamsOption, parse_params
+from rivet.redact import visible_line
 
 app = typer.Typer(
     help="Look after the state store.",
@@ -29,7 +30,7 @@ def import_state(config: ConfigOption, param: ParamsOption = None) -> None:
 
     loaded = load_config(config, params=parse_params(param))
     for line in import_reference_state(loaded, os.environ):
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(visible_line(line) + "\n")
 
 
 @app.command("reset")
@@ -46,7 +47,7 @@ def reset_state(
     from rivet.execution.listing import forget_progress
 
     loaded = load_config(config, params=parse_params(param))
-    sys.stdout.write(forget_progress(loaded, export, os.environ) + "\n")
+    sys.stdout.write(visible_line(forget_progress(loaded, export, os.environ)) + "\n")
 
 
 @app.command("accept")
@@ -67,7 +68,7 @@ def accept_state(
 
     loaded = load_config(config, params=parse_params(param))
     for line in accept_progress(loaded, export, os.environ):
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(visible_line(line) + "\n")
 
 
 @app.callback()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import DestinationError
+from rivet.openfile import open_regular
+from rivet.redact import visible_json
 from rivet.ui.blocks import export_block, going_on, run_summary, stderr_dump
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ def conclude(ended: Ended, *, as_json: bool, summary: Path | None, is_silent: bo
     unwritten: list[Exception] = []
     if as_json:
         try:
-            sys.stdout.write(body)
+            sys.stdout.write(visible_json(body))
             sys.stdout.flush()
         except OSError as error:
             unwritten.append(error)
@@ -66,7 +69,10 @@ def conclude(ended: Ended, *, as_json: bool, summary: Path | None, is_silent: bo
 def _write_summary(path: Path, body: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(body, encoding="utf-8")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        descriptor = open_regular(path, flags=flags, mode=0o644)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(body)
     except OSError as error:
         msg = f"the summary cannot be written to {path}: {error.strerror}"
         raise DestinationError(msg, hint="the run itself is complete; see `rivet files`") from error
@@ -88,7 +94,9 @@ def _print_child_words(report: RunReport) -> None:
         now = datetime.now(UTC)
         path = Path(report.config_path).parent / f"rivet-child-stderr-{now:%Y%m%dT%H%M%S}.log"
         try:
-            path.write_text(dump, encoding="utf-8", errors="replace")
+            # Nobody else's file: where others may write to the folder, a link may lie in wait.
+            with path.open("x", encoding="utf-8", errors="replace") as file:
+                file.write(dump)
         except OSError as error:
             sys.stderr.write(f"warning: {path} cannot be written: {error.strerror}\n")
         else:

@@ -19,6 +19,7 @@ import re
 import secrets
 import shutil
 import socket
+import stat
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -28,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rivet.destinations.base import DestinationCapabilities, ObjectInfo
 from rivet.errors import DestinationError, ObjectExistsError
 from rivet.model.diskerrors import disk_errors
-from rivet.openfile import FileTooLargeError, read_regular
+from rivet.openfile import FileTooLargeError, read_regular, refuse_other_than_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ CAPABILITIES: Final = DestinationCapabilities(name="local", is_listable=True, ha
 
 # What `_staged_name` makes, and nothing else, is ever swept.
 _STAGED: Final = re.compile(r"\.rivet-(.+)-[0-9]+-[0-9a-f]{8}\.tmp")
+_OWN: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)
 _TEMPORARY_SUFFIX: Final = ".tmp"
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 
@@ -141,7 +143,7 @@ class LocalDestination:
         target = self._target(name)
         with disk_errors("cannot read", target):
             try:
-                return read_regular(target, max_bytes=max_bytes)
+                return read_regular(target, max_bytes=max_bytes, flags=_OWN)
             except FileNotFoundError:
                 return None
             except FileTooLargeError as error:
@@ -154,10 +156,10 @@ class LocalDestination:
         target = self._target(name)
         with disk_errors("cannot look at", target):
             try:
-                found = target.stat()
+                found = target.lstat()
             except FileNotFoundError:
                 return None
-        return self._info(name, found.st_size) if target.is_file() else None
+        return self._info(name, found.st_size) if stat.S_ISREG(found.st_mode) else None
 
     def walk(self) -> Iterator[ObjectInfo]:
         """List all files below the folder in name order, staged ones excluded."""
@@ -171,7 +173,7 @@ class LocalDestination:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(Path(entry.path))
-            elif entry.is_file():
+            elif entry.is_file(follow_symlinks=False):
                 relative = Path(entry.path).relative_to(self._root).as_posix()
                 yield self._info(relative, entry.stat().st_size)
 
@@ -193,11 +195,14 @@ class LocalDestination:
         """Remove one file; one that does not exist is not an error.
 
         Raises:
-            DestinationError: It cannot be removed.
+            DestinationError: It cannot be removed, or it is a link or anything else that was never
+                written here.
         """
         target = self._target(name)
         with disk_errors("cannot remove", target):
-            target.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                refuse_other_than_file(target.lstat(), target)
+                target.unlink()
             if target.parent.is_dir():
                 _sync(target.parent)
 
@@ -218,6 +223,11 @@ class LocalDestination:
         if not name or steps.is_absolute() or ".." in steps.parts or "\0" in name or "\\" in name:
             msg = f"'{name}' is not a name inside the destination"
             raise DestinationError(msg, code="RIVET_DESTINATION_NAME")
+        # The prefix may be a link of its user's; what lies below it is ours and holds none.
+        for above in steps.parents[:-1]:
+            if (self._root / above).is_symlink():
+                msg = f"'{name}' is not a name inside the destination: {above} is a link"
+                raise DestinationError(msg, code="RIVET_DESTINATION_NAME")
         return self._root / steps
 
 

@@ -13,7 +13,9 @@ One file per family. They must not import anything else of Rivet: all layers rai
     |- FormatError
     |- DestinationError                DestinationAuthError, ObjectExistsError
     |  '- DestinationUnavailableError  exit 2, retryable
-    |- StateError                      StateVersionError; StateLockedError: exit 2, retryable
+    |- StateError
+    |  |- StateDamagedError            exit 5, as StateLostError and StateVersionError
+    |  '- StateLockedError             exit 2, retryable
     |- DataIntegrityError              exit 3: QualityGateError, ReconcileMismatchError,
     |                                  RowsLostError, ManifestMismatchError
     |- ReconcileUnverifiedError
@@ -65,8 +67,10 @@ from rivet.errors.storage import (
     DestinationUnavailableError,
     FormatError,
     ObjectExistsError,
+    StateDamagedError,
     StateError,
     StateLockedError,
+    StateLostError,
     StateVersionError,
 )
 
@@ -99,8 +103,10 @@ __all__ = [
     "SourceStatementTimeoutError",
     "SourceUnavailableError",
     "StalePlanError",
+    "StateDamagedError",
     "StateError",
     "StateLockedError",
+    "StateLostError",
     "StateVersionError",
     "UnknownDestinationError",
     "UnknownEngineError",

@@ -47,6 +47,21 @@ class StateVersionError(StateError):
     """The state store was made by a newer Rivet, or by another program."""
 
     code = "RIVET_STATE_VERSION"
+    exit_code = 5
+
+
+class StateDamagedError(StateError):
+    """What the state store holds is not what a Rivet wrote; nothing was done by it."""
+
+    code = "RIVET_STATE_DAMAGED"
+    exit_code = 5
+
+
+class StateLostError(StateError):
+    """The destination holds runs that the state knows nothing of; a person decides how to go on."""
+
+    code = "RIVET_STATE_LOST"
+    exit_code = 5
 
 
 class StateLockedError(StateError):

@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
-from rivet.errors import RefusedError, RivetError
+from rivet.errors import (
+    DestinationAuthError,
+    DestinationError,
+    ManifestMismatchError,
+    RefusedError,
+    RivetError,
+)
 from rivet.events import (
     ChunkCompleted,
     Emit,
@@ -21,6 +28,8 @@ from rivet.events import (
 )
 from rivet.manifest import (
     MANIFEST_NAME,
+    MANIFEST_NEWER,
+    MAX_MANIFEST_BYTES,
     SUCCESS_NAME,
     build_manifest,
     parse_manifest,
@@ -28,13 +37,14 @@ from rivet.manifest import (
     success_marker,
 )
 from rivet.model.part import LocalPart, RecordedPart, StoredPart
-from rivet.redact import redact
+from rivet.redact import redact, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
     from rivet.destinations.base import Destination
+    from rivet.manifest import Manifest
     from rivet.model.chunk import Claim
     from rivet.model.plan import ExportPlan
     from rivet.model.source import Position
@@ -165,15 +175,14 @@ def refuse_foreign_prefix(destination: Destination, export_name: str) -> None:
         RefusedError: Two exports would overwrite each other's manifest.
         ManifestMismatchError: The manifest there cannot be read.
     """
-    body = destination.get(MANIFEST_NAME, max_bytes=64 * 1024 * 1024)
-    if body is None:
+    manifest = _manifest_of(destination, export_name)
+    if manifest is None:
         return
-    manifest = parse_manifest(body)
     owner = manifest.export_name
     if owner != export_name or manifest.mode != "batch":
         msg = (
             f"export '{export_name}': {destination.uri} already holds the files of "
-            f"export '{owner}' ({manifest.mode})"
+            f"export '{visible_line(owner[:200])}' ({manifest.mode})"
         )
         raise RefusedError(
             msg,
@@ -181,3 +190,28 @@ def refuse_foreign_prefix(destination: Destination, export_name: str) -> None:
             code="RIVET_REFUSED_PREFIX",
             export=export_name,
         )
+
+
+def _manifest_of(destination: Destination, export_name: str) -> Manifest | None:
+    """Return the manifest of a prefix; None where there is none.
+
+    Raises:
+        ManifestMismatchError: There is one that cannot be read; says how to go on.
+    """
+    place = f"{destination.uri}/{MANIFEST_NAME}"
+    file = place.removeprefix("file://")
+    moved = f"mv {quote(file)} {quote(file + '.unreadable')}"
+    hint: str | None = f"move it away and run again, which writes a new one: {moved}"
+    try:
+        body = destination.get(MANIFEST_NAME, max_bytes=MAX_MANIFEST_BYTES)
+        return None if body is None else parse_manifest(body)
+    except ManifestMismatchError as error:
+        msg = f"export '{export_name}': {place}: {error.message}"
+        code = error.error_code
+        hint = error.hint if code == MANIFEST_NEWER else hint
+        raise ManifestMismatchError(msg, hint=hint, code=code, export=export_name) from error
+    except DestinationError as error:
+        if error.retryable or isinstance(error, DestinationAuthError):
+            raise
+        msg = f"export '{export_name}': {error.message}"
+        raise ManifestMismatchError(msg, hint=hint, export=export_name) from error

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rivet.execution.ownnames import refuse_foreign_parts
 from rivet.execution.selection import select_exports
 from rivet.sources import canonical_engine
 
@@ -51,6 +52,7 @@ def current_files(
     Raises:
         ConfigError: A name is not in the configuration.
         StateError: The state store cannot be read.
+        StateDamagedError: It names files that its runs have not written.
     """
     from rivet.state.store import open_store
 
@@ -60,6 +62,8 @@ def current_files(
         for export in select_exports(config, names):
             run = state.current_run(export.name)
             parts = state.parts(run.run_id) if run else ()
+            if run:
+                refuse_foreign_parts(run, parts)
             listed.append(CurrentFiles(export.name, run.run_id if run else None, parts))
     return tuple(listed)
 

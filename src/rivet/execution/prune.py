@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rivet.errors import UnsupportedPlanError
+from rivet.execution.ownnames import refuse_foreign_parts
 from rivet.execution.prepare import open_export_destination
 from rivet.execution.selection import select_exports
 from rivet.manifest import run_manifest_name
@@ -84,6 +85,7 @@ def plan_prune(
     Raises:
         ConfigError: A name is not in the configuration.
         UnsupportedPlanError: A named export is incremental.
+        StateDamagedError: The state names files that its runs have not written.
     """
     found: list[OldRun] = []
     for export in select_exports(config, names):
@@ -106,6 +108,7 @@ def _old_runs(
     for row in runs_to_drop(rows, keep, also_kept=also_kept):
         parts = context.state.parts(row.run_id) + context.state.void_parts(row.run_id)
         if parts:
+            refuse_foreign_parts(row, parts)
             old.append(OldRun(row.run_id, export.name, parts))
     return old
 

@@ -10,12 +10,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rivet.errors import PlanError, RefusedError, StalePlanError
+from rivet.errors import PlanError, RefusedError, StalePlanError, StateDamagedError
 from rivet.execution.noted import warn
-from rivet.manifest import MANIFEST_NAME, SUCCESS_NAME
+from rivet.execution.ownnames import refuse_foreign_parts, refuse_foreign_run
 from rivet.model.plan import Mode
 from rivet.model.run import RunStatus
-from rivet.plan.naming import new_run_id
+from rivet.plan.naming import new_run_id, place_of_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +53,7 @@ def run_to_take_up(export: ExportConfig, context: RunContext) -> TakenUp:
 
     Raises:
         PlanError: There is none: the export was never run.
+        StateDamagedError: The state names one that cannot be a run of it.
     """
     if not context.options.resume or export.mode is not Mode.CHUNKED:
         return TakenUp()
@@ -61,6 +62,7 @@ def run_to_take_up(export: ExportConfig, context: RunContext) -> TakenUp:
         msg = f"export '{export.name}': --resume, but it was never run"
         hint = f"run it without --resume: rivet run -e {export.name}"
         raise PlanError(msg, hint=hint, code="RIVET_PLAN_NOTHING_TO_RESUME")
+    refuse_foreign_run(newest, export.name)
     if newest.status not in _UNFINISHED:
         if not context.options.force:
             return TakenUp(complete=newest)
@@ -78,7 +80,7 @@ def run_id_for(export: ExportConfig, context: RunContext, now: datetime, random_
     """Return the name of the run that is about to begin: a new one, or that of the one taken up."""
     try:
         row = run_to_take_up(export, context).row
-    except PlanError:
+    except (PlanError, StateDamagedError):
         row = None  # told of when the export begins
     return row.run_id if row is not None else new_run_id(export.name, now, random_hex)
 
@@ -118,6 +120,9 @@ def standing_parts(
     """
     run_id = job.plan.run_id
     parts = context.state.parts(run_id)
+    row = context.state.run(run_id)
+    if row is not None:
+        refuse_foreign_parts(row, parts)
     broken: set[int] = set()
     for part in parts:
         found = destination.stat(part.name)
@@ -143,9 +148,7 @@ def set_aside(
     strangers = [
         found.name
         for found in destination.walk()
-        if found.name.startswith(f"{run_id}-")
-        and found.name not in known
-        and found.name not in {MANIFEST_NAME, SUCCESS_NAME}
+        if place_of_part(found.name, run_id) is not None and found.name not in known
     ]
     for name in strangers:
         destination.move(name, f"{QUARANTINE}/{run_id}/{name}")

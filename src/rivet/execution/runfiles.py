@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
-from rivet.openfile import make_private_folder
+from rivet.openfile import make_private_folder, open_regular
 from rivet.redact import redact, redacted
 
 if TYPE_CHECKING:
@@ -26,11 +27,17 @@ def write_run_files(report: ExportReport, base_dir: Path) -> Path | None:
         for one in (folder.parent.parent, folder.parent, folder):
             make_private_folder(one)
         body = json.dumps(redacted(summary_json(report)), indent=2, ensure_ascii=False)
-        (folder / "summary.json").write_text(body + "\n", encoding="utf-8")
-        (folder / "summary.md").write_text(redact(summary_markdown(report)), encoding="utf-8")
+        _write(folder / "summary.json", body + "\n")
+        _write(folder / "summary.md", redact(summary_markdown(report)))
     except OSError:
         return None
     return folder
+
+
+def _write(path: Path, text: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with os.fdopen(open_regular(path, flags=flags), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def summary_json(report: ExportReport) -> dict[str, Any]:
