@@ -31,7 +31,9 @@ def test_a_row_that_is_committed_late_comes_with_a_later_run(followed):
         followed.database.execute("INSERT INTO t (id) VALUES (3)")
         settle()
         report = followed.run()
-        assert "complete" in report.guarantee
+        # On MySQL nobody knows when the first statement of a transaction that stays open began.
+        is_known = followed.engine == "postgresql"
+        assert report.guarantee.startswith("complete" if is_known else "not guaranteed: a trans")
         assert 3 not in followed.taken()  # it waits for the one that is older
         late.commit()
     followed.run_until(lambda: followed.taken() == [1, 2, 3])

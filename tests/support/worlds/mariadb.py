@@ -108,6 +108,23 @@ def _oracle(_: Any) -> Iterator[World]:
         yield made
 
 
+@world("mysql", "a transaction that stays open", is_for_lines=True)
+@contextmanager
+def _staying(_: Any) -> Iterator[World]:
+    with maria_world(f"CREATE TABLE u (id int);;{TABLE}") as made:
+        made.around = lambda: _written(made)
+        yield made
+
+
+@contextmanager
+def _written(made: World) -> Iterator[None]:
+    made.ask("BEGIN;;INSERT INTO u VALUES (1)")
+    try:
+        yield
+    finally:
+        made.ask("ROLLBACK")
+
+
 @contextmanager
 def _mode(ask: Callable[[str], list[tuple[Any, ...]]], name: str) -> Iterator[None]:
     ((before,),) = ask("SELECT @@GLOBAL.sql_mode")
