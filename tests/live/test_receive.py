@@ -10,8 +10,8 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from rivet.dial.library import copy_functions
 from rivet.errors import FormatError
-from rivet.sources.postgres.libpq import copy_functions
 from rivet.sources.postgres.receive import CopyReceiver, start_copy
 from rivet.wire.fields import Decoder, FieldSpec
 from rivet.wire.kernel import kernel_kind

@@ -182,7 +182,7 @@ def test_a_store_that_cannot_be_written_is_told(
             RefusedError,
             "RIVET_STATE_URL_TLS_REQUIRED",
         ),
-        ("postgresql:///x?service=s", RefusedError, "RIVET_STATE_URL_TLS_REQUIRED"),
+        ("postgresql:///x?service=s", StateError, "RIVET_STATE_ERROR"),
         (
             "postgresql://u:hunter2@127.0.0.1:1/x?connect_timeout=2",
             StateError,

@@ -5,11 +5,11 @@ Nothing here connects, and nothing here knows a driver.
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rivet.dial.gate import Protection, Target, exposed
 from rivet.errors import ConfigError
 from rivet.redact import visible
 
@@ -17,14 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "DECIDE_HINT",
     "ENCODE_HINT",
     "authority_file",
     "is_local",
+    "refuse_exposed",
     "refuse_plaintext",
     "resolved",
     "system_authorities",
 ]
 
+DECIDE_HINT: Final = (
+    "add `tls: {mode: verify-full}` to the source (or `tls: {mode: disable}` to send everything in "
+    "the clear on purpose)"
+)
 ENCODE_HINT: Final = (
     "percent-encode user and password in the URL ('@' is %40, '/' is %2F, '%' is %25), or give "
     "host, user and password_env instead of a URL"
@@ -39,12 +45,7 @@ _USUAL_AUTHORITIES: Final = (
 
 def is_local(host: str) -> bool:
     """Whether a host is this machine: a socket, `localhost` or a loopback address."""
-    if not host or host.startswith(("/", "@")) or host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return exposed([_target(host)], Protection.UNDECIDED) is None
 
 
 def refuse_plaintext(hosts: Iterable[str]) -> None:
@@ -53,15 +54,30 @@ def refuse_plaintext(hosts: Iterable[str]) -> None:
     Raises:
         ConfigError: One of them is not local; the hint has both ways to decide.
     """
-    remote = next((host for host in hosts if not is_local(host)), None)
-    if remote is not None:
-        msg = f"TLS is required to reach '{visible(remote)}', and no TLS mode is set"
-        raise ConfigError(
-            msg,
-            hint="add `tls: {mode: verify-full}` to the source (or `tls: {mode: disable}` to send "
-            "everything in the clear on purpose)",
-            host=remote,
-        )
+    refuse_exposed([_target(host) for host in hosts], Protection.UNDECIDED)
+
+
+def refuse_exposed(targets: Iterable[Target], protection: Protection) -> None:
+    """Refuse targets that the TLS gate keeps closed.
+
+    Raises:
+        ConfigError: One of them; the hint has both ways to decide.
+    """
+    remote = exposed(targets, protection)
+    if remote is None:
+        return
+    is_resolved = remote.name != remote.address
+    where = f"'{visible(remote.name)}'" + (f" ({visible(remote.address)})" if is_resolved else "")
+    msg = f"TLS is required to reach {where}, and no TLS mode is set"
+    raise ConfigError(
+        msg,
+        hint=DECIDE_HINT,
+        host=remote.name,
+    )
+
+
+def _target(host: str) -> Target:
+    return Target(host, host, is_socket=host.startswith(("/", "@")))
 
 
 def authority_file(path: Path, base_dir: Path) -> Path:

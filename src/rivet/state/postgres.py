@@ -9,10 +9,18 @@ from __future__ import annotations
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from rivet.errors import RefusedError, StateError, StateLockedError, StateVersionError
-from rivet.redact import redact, register_secret
+from rivet.dial.gate import Protection, exposed
+from rivet.dial.parameters import completed, protection, targets
+from rivet.errors import (
+    ConfigError,
+    RefusedError,
+    StateError,
+    StateLockedError,
+    StateVersionError,
+)
+from rivet.redact import redact, register_secret, visible
 from rivet.state.database import SCHEMA, as_utc
 
 if TYPE_CHECKING:
@@ -26,8 +34,6 @@ if TYPE_CHECKING:
 _CONNECT_TIMEOUT_S: Final = 10
 _LOCK_TIMEOUT_S: Final = 30
 _STATEMENT_TIMEOUT_S: Final = 60
-_EXPLICIT_TLS: Final = frozenset({"disable", "require", "verify-ca", "verify-full"})
-_LOOPBACK: Final = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
 
 class PostgresDatabase:
@@ -174,17 +180,31 @@ def _engine(url: str, purpose: str) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def connect(
-        dialect: Dialect, _record: object, _args: object, _values: object
+        _dialect: Dialect, _record: object, _args: object, _values: object
     ) -> DBAPIConnection:
+        from rivet.dial.guarded import Connection
+        from rivet.dial.login import ExposedError, log_in
+
         parameters = _parameters(engine, url)
-        parameters.setdefault("connect_timeout", str(_CONNECT_TIMEOUT_S))
-        driver: Any = dialect.loaded_dbapi
-        opened: DBAPIConnection = driver.connect(
-            **parameters, application_name=_short(purpose), prepare_threshold=None
-        )
-        return opened
+        try:
+            opened: Any = Connection.over(
+                log_in(
+                    {**parameters, "application_name": _short(purpose)},
+                    _decided(parameters),
+                    timeout_s=_limit_s(parameters),
+                ),
+                autocommit=False,
+            )
+        except ExposedError as error:
+            raise _exposed(str(error)) from error
+        return cast("DBAPIConnection", opened)
 
     return engine
+
+
+def _limit_s(parameters: Mapping[str, str]) -> float:
+    given = parameters.get("connect_timeout", "")
+    return float(given) if given.isdecimal() and int(given) > 0 else _CONNECT_TIMEOUT_S
 
 
 def _short(purpose: str) -> str:
@@ -192,7 +212,7 @@ def _short(purpose: str) -> str:
     return purpose.encode()[:63].decode(errors="ignore")
 
 
-def _parameters(engine: Engine, url: str) -> dict[str, Any]:
+def _parameters(engine: Engine, url: str) -> dict[str, str]:
     """Split a URL into libpq's parameters.
 
     Raises:
@@ -215,30 +235,37 @@ def _parameters(engine: Engine, url: str) -> dict[str, Any]:
         msg = "RIVET_STATE_URL is not a valid PostgreSQL URL"
         hint = "percent-encode special characters of the user and the password"
         raise StateError(msg, hint=hint) from error
-    register_secret(str(parameters.get("password") or ""))
-    _check_tls(parameters)
-    parameters.pop("application_name", None)
-    return parameters
+    try:
+        whole = completed({key: str(value) for key, value in parameters.items()})
+    except ConfigError as error:
+        msg = f"RIVET_STATE_URL: {error}"
+        raise StateError(msg, hint=error.hint) from error
+    register_secret(whole.get("password", ""))
+    if remote := exposed(targets(whole), _decided(whole)):
+        raise _exposed(remote.name)
+    whole.pop("application_name", None)
+    return whole
 
 
-def _check_tls(parameters: Mapping[str, Any]) -> None:
-    if parameters.get("sslmode") in _EXPLICIT_TLS:
-        return
-    addresses = f"{parameters.get('host') or ''},{parameters.get('hostaddr') or ''}".split(",")
-    remote = [name for name in addresses if name not in _LOOPBACK and not name.startswith("/")]
-    if remote or parameters.get("service"):
-        msg = (
-            f"RIVET_STATE_URL names the host '{', '.join(remote) or 'of a service'}' "
-            "and no sslmode, so the state could cross the network in plain text"
-        )
-        hint = (
-            "add ?sslmode=verify-full (or require) to RIVET_STATE_URL, or ?sslmode=disable "
-            "to accept plain text on a private network"
-        )
-        raise RefusedError(msg, code="RIVET_STATE_URL_TLS_REQUIRED", hint=hint)
+def _decided(parameters: Mapping[str, str]) -> Protection:
+    """Return what was decided about TLS; `disable` counts, as it is in the URL on purpose."""
+    is_accepted = parameters.get("sslmode") == "disable"
+    return Protection.ACCEPTED if is_accepted else protection(parameters)
 
 
-def _location(parameters: Mapping[str, Any]) -> str:
+def _exposed(where: str) -> RefusedError:
+    msg = (
+        f"RIVET_STATE_URL leads to {visible(where)} with no sslmode that protects, so the state "
+        "could cross the network in plain text"
+    )
+    hint = (
+        "add ?sslmode=verify-full (or require) to RIVET_STATE_URL, or ?sslmode=disable "
+        "to accept plain text on a private network"
+    )
+    return RefusedError(msg, code="RIVET_STATE_URL_TLS_REQUIRED", hint=hint)
+
+
+def _location(parameters: Mapping[str, str]) -> str:
     host = parameters.get("host") or parameters.get("hostaddr") or "localhost"
     port = parameters.get("port") or "5432"
     database = parameters.get("dbname") or parameters.get("user") or ""

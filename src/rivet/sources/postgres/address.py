@@ -1,6 +1,6 @@
 """A source's address as libpq parameters, with the TLS decision made before any byte is sent.
 
-Pure but for reading the connection service file. Nothing here connects.
+Nothing here connects.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from rivet.dial.gate import Protection
+from rivet.dial.parameters import completed, protection, targets
 from rivet.errors import ConfigError
 from rivet.model.source import TlsMode, TlsOptions
-from rivet.openfile import read_regular
 from rivet.redact import redact, register_secret, visible
 from rivet.sources.network import (
     ENCODE_HINT,
     authority_file,
-    refuse_plaintext,
+    refuse_exposed,
     resolved,
     system_authorities,
 )
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from rivet.model.source import SessionSettings, SourceAddress
 
 SCHEMES: Final = ("postgresql", "postgres")
-_MOST_SERVICE_BYTES: Final = 1024 * 1024
-_PROTECTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 _SECRETS: Final = ("password", "sslpassword")
 
 
@@ -47,10 +46,7 @@ def connection_parameters(address: SourceAddress, settings: SessionSettings) -> 
     Source:
         PostgreSQL manual, "Database Connection Control Functions", "The Connection Service File".
     """
-    given = _given(address)
-    service = given.pop("service", None) or os.environ.get("PGSERVICE")
-    if service:
-        given = {**_service_parameters(service), **given}
+    given = completed(_given(address))
     for key in _SECRETS:
         register_secret(given.get(key, ""))
     if "passfile" in given:
@@ -63,10 +59,14 @@ def connection_parameters(address: SourceAddress, settings: SessionSettings) -> 
         "keepalives_count": "3",
         "tcp_user_timeout": "60000",
         "application_name": settings.application_name,
-        # libpq takes 1 for 2, and 0 for no limit
-        "connect_timeout": str(max(2, round(settings.connect_timeout_s))),
+        "connect_timeout": str(max(1, round(settings.connect_timeout_s))),
     }
     return {**defaults, **given, **chosen, "client_encoding": "UTF8"}
+
+
+def plaintext_is_accepted(address: SourceAddress) -> bool:
+    """Whether the `tls:` block says that everything may go in the clear."""
+    return address.tls is not None and address.tls.mode is TlsMode.DISABLE
 
 
 def _given(address: SourceAddress) -> dict[str, str]:
@@ -112,58 +112,16 @@ def _refuse_raw_reserved(rest: str) -> None:
         raise ConfigError(msg, hint=ENCODE_HINT)
 
 
-def _service_parameters(name: str) -> dict[str, str]:
-    """Read one section of the user's or the system's service file.
-
-    The section is resolved here and not by libpq, so that the TLS decision sees its host.
-    """
-    user_file = os.environ.get("PGSERVICEFILE") or str(Path.home() / ".pg_service.conf")
-    candidates = [Path(user_file)]
-    if directory := os.environ.get("PGSYSCONFDIR"):
-        candidates.append(Path(directory) / "pg_service.conf")
-    candidates.append(Path("/etc/postgresql-common/pg_service.conf"))
-    for path in candidates:
-        try:
-            text = read_regular(path, max_bytes=_MOST_SERVICE_BYTES).decode()
-        except FileNotFoundError:
-            continue
-        except (OSError, UnicodeDecodeError) as error:
-            msg = f"the service file {path} cannot be read: {type(error).__name__}"
-            raise ConfigError(msg) from error
-        if (found := _section(text, name)) is not None:
-            return found
-    msg = f"service '{visible(name)}' is not defined in {', '.join(map(str, candidates))}"
-    raise ConfigError(msg, hint="add the section, or set PGSERVICEFILE to the file that has it")
-
-
-def _section(text: str, name: str) -> dict[str, str] | None:
-    found: dict[str, str] | None = None
-    for raw in text.splitlines():
-        line = raw.strip()
-        if not line or line.startswith("#"):
-            continue
-        if line.startswith("["):
-            if found is not None:
-                break
-            found = {} if line == f"[{name}]" else None
-        elif found is not None:
-            key, separator, value = line.partition("=")
-            if not separator or key == "service" or key.startswith("ldap"):
-                msg = f"service '{visible(name)}' holds a line that is not 'parameter=value'"
-                raise ConfigError(msg)
-            found.setdefault(key, value)
-    return found
-
-
 def _tls_parameters(address: SourceAddress, given: dict[str, str]) -> dict[str, str]:
     if address.tls is not None:
         return _from_block(address.tls, given, address.base_dir)
-    mode = given.get("sslmode") or os.environ.get("PGSSLMODE", "")
-    if mode not in _PROTECTED:
-        refuse_plaintext(_hosts(given))
+    refuse_exposed(targets(given), protection(given))
+    chosen = {} if protection(given) is Protection.UNDECIDED else {"gssencmode": "disable"}
+    if "gssencmode" in given:
+        chosen = {}
     if "sslrootcert" in given and given["sslrootcert"] != "system":
-        return {"sslrootcert": str(resolved(Path(given["sslrootcert"]), address.base_dir))}
-    return {}
+        chosen["sslrootcert"] = str(resolved(Path(given["sslrootcert"]), address.base_dir))
+    return chosen
 
 
 def _from_block(tls: TlsOptions, given: dict[str, str], base_dir: Path) -> dict[str, str]:
@@ -191,12 +149,3 @@ def _system_authorities(mode: TlsMode) -> str:
         return "system"
     msg = f"tls.mode {mode.value} needs the certificate of an authority, and none is installed"
     raise ConfigError(msg, hint="set tls.ca_file to the authority's certificate (PEM)")
-
-
-def _hosts(given: dict[str, str]) -> list[str]:
-    """Return every host that libpq would contact; an empty one is the local socket."""
-    for key, variable in (("hostaddr", "PGHOSTADDR"), ("host", "PGHOST")):
-        value = given.get(key) or os.environ.get(variable)
-        if value:
-            return value.split(",")
-    return [""]

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
-from rivet.errors import ConfigError, SourceError
+from rivet.dial.gate import Protection
+from rivet.dial.guarded import Connection
+from rivet.dial.login import ExposedError, GivenUpError, log_in
+from rivet.dial.parameters import protection
+from rivet.errors import ConfigError, SourceError, SourceInterruptedError
 from rivet.redact import redact, visible
-from rivet.sources.postgres.address import connection_parameters
+from rivet.sources.network import DECIDE_HINT
+from rivet.sources.postgres.address import connection_parameters, plaintext_is_accepted
 from rivet.sources.postgres.faults import connect_error
 from rivet.sources.postgres.session import PostgresSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rivet.model.source import SessionSettings, SourceAddress
 
 _OLDEST: Final = 120000
-_CLIENT_SETTINGS: Final = ("PGTZ", "PGDATESTYLE")
-_ENVIRONMENT: Final = threading.Lock()
 
 
 def connect(address: SourceAddress, settings: SessionSettings) -> PostgresSession:
@@ -40,14 +37,26 @@ def connect(address: SourceAddress, settings: SessionSettings) -> PostgresSessio
     """
     parameters = connection_parameters(address, settings)
     where = _place(parameters)
+    decided = protection(parameters)
+    if plaintext_is_accepted(address):
+        decided = Protection.ACCEPTED
     try:
-        with _settings_of_the_role():
-            connection = psycopg.connect(
-                make_conninfo("", **parameters), autocommit=True, prepare_threshold=None
+        connection = Connection.over(
+            log_in(
+                parameters,
+                decided,
+                timeout_s=_limit_s(parameters, settings),
+                is_stopped=settings.is_stopped,
             )
+        )
     except psycopg.ProgrammingError as error:
         msg = f"the connection settings are not valid: {visible(redact(str(error).strip()))}"
         raise ConfigError(msg) from error
+    except ExposedError as error:
+        msg = f"TLS is required to reach {visible(str(error))}, and no TLS mode is set"
+        raise ConfigError(msg, hint=DECIDE_HINT) from error
+    except GivenUpError as error:
+        raise SourceInterruptedError(str(error)) from error
     except psycopg.Error as error:
         raise connect_error(error, where) from error
     if connection.info.server_version < _OLDEST:
@@ -58,23 +67,10 @@ def connect(address: SourceAddress, settings: SessionSettings) -> PostgresSessio
     return PostgresSession(connection, settings)
 
 
-@contextmanager
-def _settings_of_the_role() -> Iterator[None]:
-    """Keep libpq from giving the zone and the date style of this process to the server.
-
-    What they mean is in the role, in the URL or under `source.session`: the same configuration
-    must not read other values on another machine. `PGOPTIONS` stays, as it is what `options` of a
-    URL is. Does nothing where neither is set.
-    """
-    if not any(name in os.environ for name in _CLIENT_SETTINGS):
-        yield
-        return
-    with _ENVIRONMENT:
-        kept = {name: os.environ.pop(name, None) for name in _CLIENT_SETTINGS}
-        try:
-            yield
-        finally:
-            os.environ.update({name: value for name, value in kept.items() if value is not None})
+def _limit_s(parameters: dict[str, str], settings: SessionSettings) -> float:
+    """Return the limit that the URL gives, else the configuration's; no limit is none of both."""
+    given = parameters["connect_timeout"]
+    return float(given) if given.isdecimal() and int(given) > 0 else settings.connect_timeout_s
 
 
 def _place(parameters: dict[str, str]) -> str:

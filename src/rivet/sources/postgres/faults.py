@@ -81,9 +81,19 @@ _BY_SQLSTATE: Final[dict[str, _Fault]] = {
     "XX": (SourceError, _LOG_HINT),
 }
 
+_METHOD_HINT: Final = (
+    "without TLS no password is sent, nor its MD5: set `tls: {mode: verify-full}`, or let the "
+    "server ask for SCRAM (password_encryption = 'scram-sha-256', then set the password again)"
+)
+_PROOF_HINT: Final = "whoever answered may not be your server: check host and port, and use TLS"
 _REFUSED: Final[tuple[tuple[re.Pattern[str], _Fault], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), fault)
     for pattern, fault in (
+        (r"authentication method requirement", (SourceAuthError, _METHOD_HINT)),
+        (
+            r"did not complete authentication|SCRAM|channel binding|GSSAPI",
+            (SourceAuthError, _PROOF_HINT),
+        ),
         (
             r"password authentication failed|no password supplied|authentication failed",
             (SourceAuthError, "check the user and the password"),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import errors, generators, pq, waiting
 
+from rivet.dial.library import copy_functions
 from rivet.sources.postgres.gathering import FLOWING_MS, Gathering
-from rivet.sources.postgres.libpq import copy_functions
 from rivet.wire import pgcopy, plain, pump
 
 if TYPE_CHECKING:

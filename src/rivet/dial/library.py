@@ -18,7 +18,7 @@ from psycopg import pq
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn
 
-__all__ = ["CopyFunctions", "copy_functions"]
+__all__ = ["CopyFunctions", "connect_poll", "copy_functions"]
 
 _MAPS: Final = Path("/proc/self/maps")
 
@@ -58,6 +58,19 @@ def copy_functions(connection: PGconn) -> CopyFunctions | None:
     if not (get and free and consume):
         return None
     return CopyFunctions(pointer, (get, free, consume))
+
+
+def connect_poll(connection: PGconn) -> int:
+    """Do the next step of a login; other threads run meanwhile, where the library can be found.
+
+    psycopg keeps the interpreter's lock all through it, and the server decides how long SCRAM's
+    computations take.
+    """
+    library = _library()
+    pointer: int | None = getattr(connection, "pgconn_ptr", None)
+    if library is None or not pointer or _asks(library, "PQsocket")(pointer) != connection.socket:
+        return int(connection.connect_poll())
+    return int(_asks(library, "PQconnectPoll")(pointer))
 
 
 @cache
