@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _forgotten_secrets() -> Iterator[None]:
-    before = set(redact._known)
+    before = redact._known
     yield
-    redact._known.intersection_update(before)
+    redact._known = before

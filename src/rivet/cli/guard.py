@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from rivet.cli.streams import OutputLostError
 from rivet.errors import ConfigError, DestinationError, InternalError, RivetError
-from rivet.redact import redact, redacted, visible, visible_json
+from rivet.redact import cleanse, redact, redacted, visible, visible_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,8 @@ def _internal(error: Exception) -> InternalError:
     if os.environ.get("RIVET_TRACEBACK"):
         import traceback
 
-        sys.stderr.write(redact("".join(traceback.format_exception(error))))
+        cleanse(error)
+        sys.stderr.write(visible(redact("".join(traceback.format_exception(error)))))
     return InternalError(
         f"unexpected {type(error).__name__}: {error}",
         hint="this is a bug: run again with RIVET_TRACEBACK=1 and report what it prints",

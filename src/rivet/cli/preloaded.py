@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from rivet.execution.children.forked import modules_for
 from rivet.execution.children.forkserver import ForkServer
 from rivet.execution.children.forkwire import send
+from rivet.redact import cleanse, redact
 from rivet.sources import ENGINES
 
 if TYPE_CHECKING:
@@ -126,15 +127,20 @@ def _run(birth: Birth) -> NoReturn:
         run_command()
     except SystemExit as stop:
         _leave(_code_of(stop))
-    except KeyboardInterrupt:
-        traceback.print_exc()
+    except KeyboardInterrupt as interrupt:
+        _print_traceback(interrupt)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
-    except BaseException:  # noqa: BLE001 - as an interpreter does at its end
-        traceback.print_exc()
+    except BaseException as error:  # noqa: BLE001 - as an interpreter does at its end
+        _print_traceback(error)
         _leave(1)
     finally:
         os._exit(1)
+
+
+def _print_traceback(error: BaseException) -> None:
+    cleanse(error)
+    sys.stderr.write(redact("".join(traceback.format_exception(error))))
 
 
 def run_command() -> NoReturn:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from rivet.config.durations import parse_duration
 from rivet.config.engines import EngineForm, engine_form
@@ -22,7 +22,7 @@ from rivet.model.quality import DEFAULT_UNIQUE_ENTRIES, QualityRules
 from rivet.model.shape import ChunkRules
 from rivet.model.source import SourceAddress, TlsOptions
 from rivet.openfile import read_regular
-from rivet.redact import Secret
+from rivet.redact import Secret, register_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,24 +97,12 @@ def _url(config: Config, form: EngineForm, env: Mapping[str, str]) -> str | None
         key, text = "url_file", _secret_file(source.url_file, config.base_dir)
     else:
         return None
-    Secret(text)
     where = f"the URL of source.{key}"
     text = substitute(text.strip(), params=config.params, env=env, where=where).text
-    _register_password(text)
+    register_secret(text)
     if fault := scheme_fault(text, form, key=key):
         raise ConfigError(fault.message, hint=fault.hint, code=fault.code)
     return text
-
-
-def _register_password(url: str) -> None:
-    """Let `redact` know the password inside a URL, as it stands there and decoded."""
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        password = None
-    if password:
-        Secret(password)
-        Secret(unquote(password))
 
 
 def _password(source: SourceConfig, env: Mapping[str, str]) -> Secret | None:

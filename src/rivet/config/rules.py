@@ -11,6 +11,7 @@ from rivet.config.problem import CONNECTION, MODE_SETTING, OUT_OF_RANGE, PATH_UN
 from rivet.config.source_url import scheme_fault
 from rivet.config.wording import unknown_type
 from rivet.model.source import TlsMode
+from rivet.redact import register_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,7 +149,9 @@ def _check_session(source: SourceConfig, form: EngineForm) -> None:
     if source.session and form.kept_settings is None:
         message = f"`source.session` does not go with `{source.type}`: it has no such settings"
         raise Problem(("source", "session"), message, hint="remove `session`", code=MODE_SETTING)
-    for name in source.session:
+    for name, value in source.session.items():
+        if "." in name:  # an application's own, which may let it in
+            register_secret(value)
         path = ("source", "session", name)
         if not _SETTING_NAME.fullmatch(name):
             message = f"`source.session` holds '{name[:60]}', which is no name of a setting"

@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 from rivet.config.problem import SECRET_UNSET
 from rivet.errors import ConfigError, SecretNotFoundError
+from rivet.redact import register_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _REFERENCE: Final = re.compile(r"\$\{([^{}\n]*)\}")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_IS_SECRET: Final = re.compile(
+    r"PASS|PWD|SECRET|TOKEN|CREDENTIAL|DSN|UR[IL]$|"
+    r"(?:API|ACCESS|ACCOUNT|PRIVATE|SAS|SHARED|SIGNING|ENCRYPTION)_?KEY",
+    re.IGNORECASE,
+)
 _SHORTEST_MASKED: Final = 3
 # Private planes: no document needs them, and YAML takes them for letters.
 _FIRST: Final = 0xF0000
@@ -151,6 +157,8 @@ def _value(name: str, params: Mapping[str, str], env: Mapping[str, str], where: 
     if value is None:
         msg = f"{where}: ${{{name}}} is not set"
         raise SecretNotFoundError(msg, hint=_how_to_set(name), code=SECRET_UNSET, variable=name)
+    if name not in params and _IS_SECRET.search(name):
+        register_secret(value)
     if "\x00" in value:
         msg = f"{where}: the value of ${{{name}}} holds a NUL character"
         raise ConfigError(msg, hint=f"set {name} to text without NUL characters", variable=name)

@@ -1,6 +1,6 @@
 """Every error Rivet raises, its exit code, and whether trying again can help.
 
-One file per family. They must not import anything else of Rivet: all layers raise from here.
+One file per family. They import nothing of Rivet but what masks secrets, for all layers raise them.
 
     RivetError                         exit 1
     |- ConfigError                     ConfigSyntaxError, SecretNotFoundError, MissingExtraError,

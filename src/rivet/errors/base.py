@@ -6,12 +6,15 @@ from typing import Any, ClassVar, Self
 
 from typing_extensions import override
 
+from rivet.redact import redact
+
 
 class RivetError(Exception):
     """Anything Rivet can fail with; catching it catches all of them.
 
     A message is one plain sentence: what failed, where, and the value or limit. It never holds a
-    cell value or a secret. Errors survive pickle (they cross process borders) and `to_json`.
+    cell value or a secret: those that are known are masked. Errors survive pickle (they cross
+    process borders) and `to_json`.
     """
 
     code: ClassVar[str] = "RIVET_ERROR"
@@ -31,9 +34,11 @@ class RivetError(Exception):
         code: str | None = None,
         **context: str | int | None,
     ) -> None:
+        # Here and not only where it is printed: a library's user logs what is raised.
+        message = redact(message)
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = redact(hint) if hint else hint
         self.specific_code = code
         self.context = {key: str(value) for key, value in context.items() if value is not None}
 

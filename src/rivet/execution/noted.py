@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rivet.errors import RefusedError
 from rivet.events import Warned
+from rivet.redact import redact
 
 if TYPE_CHECKING:
     from rivet.config.models import ExportConfig
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 def warn(context: RunContext, ledger: Ledger, rule: str, message: str) -> None:
     """Note a remark under the name of its rule."""
+    message = redact(message)
     with ledger.lock:
         ledger.warnings.append(message)
     context.emit(Warned(ledger.export_name, rule=rule, message=message))
@@ -50,5 +52,5 @@ def not_covered(
         code = "RIVET_REFUSED_NOT_COVERED"
         raise RefusedError(msg, hint=hint, code=code, export=export.name)
     with ledger.lock:
-        ledger.not_covered.append(message)
+        ledger.not_covered.append(redact(message))
     warn(context, ledger, rule, message)

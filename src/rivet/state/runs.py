@@ -50,7 +50,7 @@ def begin(db: Statements, record: RunRecord) -> tuple[str, ...]:
         mode=record.mode,
         engine=record.engine,
         destination_type=record.destination_type,
-        destination_uri=redact(record.destination_uri),
+        destination_uri=record.destination_uri,
         format=record.format,
         compression=record.compression,
         fingerprint=record.fingerprint,
@@ -59,7 +59,7 @@ def begin(db: Statements, record: RunRecord) -> tuple[str, ...]:
         rivet_version=record.rivet_version,
         host=record.host,
         pid=record.pid,
-        plan_json=redact_json(record.plan_json),
+        plan_json=record.plan_json,
     )
     return tuple(row["run_id"] for row in dead)
 

@@ -295,6 +295,15 @@ class StoreBehaviour:
         assert "w/rd" not in repr(rows)
         assert "failed" in repr(rows)
 
+    def test_what_is_compared_later_is_kept_as_it_is(self, store: StateStore) -> None:
+        Secret("invoices")
+        uri, plan = "/out/invoices", '{"table": "invoices"}'
+        record = a_run("r1", destination_uri=uri, plan_json=plan)
+        store.begin_run(record)
+        kept = store.run("r1")
+        assert kept is not None
+        assert kept.record == record
+
     def test_an_aggregate_is_kept_once(self, store: StateStore) -> None:
         record = AggregateRecord(
             "agg_1", NOON, NOON, 5, "rivet.yaml", "sequential", 2, 1, 1, 0, 10, 2, 2**40, "[]"

@@ -15,7 +15,7 @@ from rivet.errors import (
     SourceQueryError,
     SourceUnavailableError,
 )
-from rivet.redact import brief, redact, visible
+from rivet.redact import cleanse, foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,9 @@ def translated(action: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise _source_error(type(error).__name__, str(error), action) from error
+        told = _source_error(type(error).__name__, str(error), action)
+        cleanse(error)
+        raise told from error
     except (pa.ArrowException, OSError) as error:
         text = str(error)
         name = next((found for words, found in _BY_WORDS.items() if words in text), "")
@@ -76,7 +78,7 @@ def _source_error(name: str, text: str, action: str) -> SourceError:
     if hint == _VALUE_HINT:
         head, colon, rest = _QUOTED.sub("'...'", first).partition(": ")
         first = f"{head}: '...'" if colon and "value" in rest else f"{head}{colon}{rest}"
-    return cls(f"{action}: {visible(brief(redact(first)))}", hint=hint)
+    return cls(f"{action}: {foreign(first)}", hint=hint)
 
 
 def open_error(error: Exception, path: Path) -> SourceError:
@@ -93,5 +95,5 @@ def open_error(error: Exception, path: Path) -> SourceError:
     if "not a valid DuckDB database" in text:
         msg = f"{path} is not a DuckDB database file"
         return SourceError(msg, hint="check the path and `source.type`")
-    first = visible(redact(text.strip().splitlines()[0])) if text.strip() else "unknown error"
+    first = foreign(text.strip().splitlines()[0]) if text.strip() else "unknown error"
     return SourceError(f"the database file {path} cannot be opened: {first}", hint="check the file")

@@ -22,7 +22,7 @@ from rivet.errors import (
     SourceUnavailableError,
     StalePlanError,
 )
-from rivet.redact import brief, redact, visible
+from rivet.redact import cleanse, foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,9 +127,11 @@ def translated(
         yield
     except MySQLError as error:
         waited_s = time.monotonic() - started
-        raise source_error(
+        told = source_error(
             error, action, statement_timeout_s=statement_timeout_s, waited_s=waited_s
-        ) from error
+        )
+        cleanse(error)
+        raise told from error
     except (OSError, ValueError) as error:
         # The socket, or what is left of it after another thread has closed it.
         if isinstance(error, ValueError) and "closed file" not in str(error):
@@ -169,6 +171,7 @@ def connect_error(error: MySQLError, where: str) -> RivetError:
         cls, hint = SourceAuthError, _TLS_HINT
     elif issubclass(cls, SourceInterruptedError):
         cls, hint = SourceUnavailableError, _UNREACHABLE_HINT
+    cleanse(error)
     return cls(f"cannot connect to {where}: {detail}", hint=hint, number=str(number))
 
 
@@ -187,5 +190,4 @@ def _parts(error: MySQLError) -> tuple[int, str]:
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
     if number in _VALUE_NUMBERS:
         text = _QUOTED.sub("'...'", text)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return number, visible(brief(redact("; ".join(lines)))) or type(error).__name__
+    return number, foreign(text) or type(error).__name__

@@ -20,7 +20,7 @@ from rivet.errors import (
     SourceStatementTimeoutError,
     SourceUnavailableError,
 )
-from rivet.redact import brief, redact, visible
+from rivet.redact import cleanse, foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,9 +135,11 @@ def translated(
         yield
     except psycopg.Error as error:
         waited_s = time.monotonic() - started
-        raise source_error(
+        told = source_error(
             error, action, statement_timeout_s=statement_timeout_s, waited_s=waited_s
-        ) from error
+        )
+        cleanse(error)
+        raise told from error
 
 
 def source_error(
@@ -172,6 +174,7 @@ def connect_error(error: psycopg.Error, where: str) -> SourceError:
     else:
         default: _Fault = (SourceUnavailableError, _UNREACHABLE_HINT)
         cls, hint = next((fault for pattern, fault in _REFUSED if pattern.search(detail)), default)
+    cleanse(error)
     return cls(f"cannot connect to {where}: {detail}", hint=hint, sqlstate=error.sqlstate)
 
 
@@ -190,5 +193,4 @@ def _primary(error: psycopg.Error) -> str:
     if (error.sqlstate or "").startswith("22"):
         head, colon, rest = _QUOTED.sub('"..."', text.strip()).partition(": ")
         text = f'{head}: "..."' if colon else head + rest
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return visible(brief(redact("; ".join(dict.fromkeys(lines))))) or type(error).__name__
+    return foreign(text) or type(error).__name__

@@ -19,7 +19,7 @@ from rivet.errors import (
     SourceStatementTimeoutError,
     SourceUnavailableError,
 )
-from rivet.redact import brief, redact, visible
+from rivet.redact import cleanse, foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,12 +100,16 @@ def translated(watch: Watch, *, doing: str) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if hasattr(error, "sqlite_errorcode"):
-            raise _translate(error, watch, doing) from error
+            told = _translate(error, watch, doing)
+            cleanse(error)
+            raise told from error
         # The driver's text decoder is the one that gives no code, and its message quotes the value.
         msg = f"{doing}: a text in the database {watch.path} is not valid UTF-8"
         raise SourceError(msg, hint="read the column as binary: CAST(... AS BLOB)") from None
     except sqlite3.Error as error:
-        raise _translate(error, watch, doing) from error
+        told = _translate(error, watch, doing)
+        cleanse(error)
+        raise told from error
 
 
 def _translate(error: sqlite3.Error, watch: Watch, doing: str) -> RivetError:
@@ -117,7 +121,7 @@ def _translate(error: sqlite3.Error, watch: Watch, doing: str) -> RivetError:
         cls, says, hint = ERRORS[primary]
         return cls(f"{doing}: the database {watch.path} {says}", hint=hint)
     return SourceQueryError(
-        f"{doing}: SQLite refused the statement: {visible(brief(redact(str(error))))}",
+        f"{doing}: SQLite refused the statement: {foreign(str(error))}",
         hint="try the statement with the sqlite3 shell on the same file",
     )
 
