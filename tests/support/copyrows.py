@@ -31,6 +31,8 @@ _ARROW: Final = {
     Decoder.JSONB: pa.json_(pa.string()),
     Decoder.UUID: pa.uuid(),
     Decoder.INTERVAL: pa.string(),
+    Decoder.ANY_INTERVAL: pa.string(),
+    Decoder.FINITE_INTERVAL: pa.string(),
 }
 
 

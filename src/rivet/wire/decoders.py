@@ -11,7 +11,7 @@ import cython
 
 if cython.compiled:
     from cython.cimports.rivet.wire.arrays import array
-    from cython.cimports.rivet.wire.interval import interval
+    from cython.cimports.rivet.wire.interval import any_interval, finite_interval, interval
     from cython.cimports.rivet.wire.jsontext import json
     from cython.cimports.rivet.wire.mysqlnumbers import (
         bit_boolean,
@@ -42,7 +42,7 @@ if cython.compiled:
     )
 else:
     from .arrays import array
-    from .interval import interval
+    from .interval import any_interval, finite_interval, interval
     from .jsontext import json
     from .mysqlnumbers import (
         bit_boolean,
@@ -109,6 +109,10 @@ def decoder_of(code: cython.int) -> DecodeCell:
         return array
     if code == 18:
         return json
+    if code == 19:
+        return any_interval
+    if code == 20:
+        return finite_interval
     return text
 
 

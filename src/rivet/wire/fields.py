@@ -37,9 +37,11 @@ class Decoder(IntEnum):
     BYTES = 13  # binary
     JSONB = 14  # string, without the version byte
     UUID = 15  # fixed_size_binary(16)
-    INTERVAL = 16  # string, ISO 8601
+    INTERVAL = 16  # string, ISO 8601; infinities are refused or NULL
     ARRAY = 17  # list of the element's type
     JSON = 18  # string: JSON by RFC 8259; any other text is refused
+    ANY_INTERVAL = 19  # string, ISO 8601, `infinity` or `-infinity`
+    FINITE_INTERVAL = 20  # string, ISO 8601, of a server that has no infinite ones
     TEXT_BOOL = 32  # bool, from 0 or 1; any other number is refused
     TEXT_INT2 = 33  # int16
     TEXT_INT4 = 34  # int32

@@ -5,7 +5,7 @@ The three parts never mix, and each component carries its own sign: `P1Y2M3DT4H5
 
 Source:
     PostgreSQL source, `interval_send`: int64 microseconds, int32 days, int32 months; all three at
-    their extreme are the infinities of PostgreSQL 17.
+    their extreme are the infinities of PostgreSQL 17, and finite before it.
 """
 
 # Cython has no stubs: the compiler checks the types of this file, and mypy cannot.
@@ -127,6 +127,22 @@ def _put_seconds(
 
 @cython.cfunc
 @cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def _infinity(src: Source, pos: cython.Py_ssize_t) -> cython.int:
+    """Return 1 or -1 for an infinity, 0 for what is finite."""
+    micros: cython.longlong = load64(src, pos)
+    days: cython.longlong = load32(src, pos + 8)
+    months: cython.longlong = load32(src, pos + 12)
+    if micros == INT64_MAX and days == INT32_MAX and months == INT32_MAX:
+        return 1
+    if micros == INT64_MIN and days == INT32_MIN and months == INT32_MIN:
+        return -1
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
 @cython.exceptval(check=False)
 def interval(
     col: ColumnRef,
@@ -135,7 +151,59 @@ def interval(
     pos: cython.Py_ssize_t,
     length: cython.Py_ssize_t,
 ) -> cython.int:
-    """See `scalars` for the contract of a decoder."""
+    """See `scalars` for the contract of a decoder; an infinity is out of range."""
+    if length != 16:
+        return BAD_WIDTH
+    if _infinity(src, pos) != 0:
+        return OUT_OF_RANGE
+    return finite_interval(col, at, src, pos, length)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def any_interval(
+    col: ColumnRef,
+    at: cython.Py_ssize_t,
+    src: Source,
+    pos: cython.Py_ssize_t,
+    length: cython.Py_ssize_t,
+) -> cython.int:
+    """As `interval`; the infinities are the words that PostgreSQL prints for them."""
+    sign: cython.int
+    index: cython.int
+    infinity: cython.uchar[8] = [105, 110, 102, 105, 110, 105, 116, 121]
+    end: cython.Py_ssize_t = load_offset(col.offsets, at)
+    if length != 16:
+        return BAD_WIDTH
+    sign = _infinity(src, pos)
+    if sign == 0:
+        return finite_interval(col, at, src, pos, length)
+    if 64 > col.data_room - end:
+        if end > MAX_OFFSET - 64:
+            return BATCH_TOO_LARGE
+        col.wanted_bytes = end + 64
+        return NO_ROOM
+    if sign < 0:
+        col.data[end] = 45
+        end += 1
+    for index in range(8):
+        col.data[end + index] = infinity[index]
+    store_offset(col.offsets, at + 1, end + 8)
+    return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def finite_interval(
+    col: ColumnRef,
+    at: cython.Py_ssize_t,
+    src: Source,
+    pos: cython.Py_ssize_t,
+    length: cython.Py_ssize_t,
+) -> cython.int:
+    """As `interval`, of a server that has no infinities."""
     signed: cython.longlong
     days: cython.longlong
     months: cython.longlong
@@ -148,10 +216,6 @@ def interval(
     signed = load64(src, pos)
     days = load32(src, pos + 8)
     months = load32(src, pos + 12)
-    if signed == INT64_MAX and days == INT32_MAX and months == INT32_MAX:
-        return OUT_OF_RANGE
-    if signed == INT64_MIN and days == INT32_MIN and months == INT32_MIN:
-        return OUT_OF_RANGE
     # The longest text has 61 bytes.
     if 64 > col.data_room - start:
         if start > MAX_OFFSET - 64:

@@ -41,7 +41,7 @@ def test_a_plain_type_is_selected_as_it_is(code, is_array):
     form = wire_form(found)
     assert (form.cast, form.code, form.is_array) == (None, code, is_array)
     assert not found.is_text_cast
-    assert field_spec(found).name == "a"
+    assert field_spec(found, 180000).name == "a"
 
 
 @pytest.mark.parametrize("code", sorted({*types.PLAIN, types.NUMERIC, types.MONEY, 99999}))

@@ -65,6 +65,26 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(
+    ("decoder", "texts"),
+    [
+        (Decoder.ANY_INTERVAL, ["-infinity", "infinity", "PT0S"]),
+        (
+            Decoder.FINITE_INTERVAL,
+            [
+                "P-178956970Y-8M-2147483648DT-2562047788H-54.775808S",
+                "P178956970Y7M2147483647DT2562047788H54.775807S",
+                "PT0S",
+            ],
+        ),
+    ],
+)
+def test_infinite_intervals_are_words_where_the_server_has_them(kind, decoder, texts):
+    cells = [(-(2**63), *[-(2**31)] * 2), (2**63 - 1, *[2**31 - 1] * 2), (0, 0, 0)]
+    rows = [row(struct.pack(">qii", *cell)) for cell in cells] * 3000
+    assert decode(kind, spec(decoder), *rows).to_pylist() == texts * 3000
+
+
+@pytest.mark.parametrize(
     ("field", "cell"), [case[1:] for case in REFUSED], ids=[c[0] for c in REFUSED]
 )
 def test_a_value_that_cannot_be_held_is_refused_by_column_and_row(kind, field, cell):

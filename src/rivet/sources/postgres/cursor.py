@@ -53,7 +53,8 @@ class CursorStream(WireStream):
         request: ReadRequest,
         statement_timeout_s: float,
     ) -> None:
-        fields = [field_spec(column) for column in request.columns]
+        version = connection.info.server_version
+        fields = [field_spec(column, version) for column in request.columns]
         schema = arrow_schema(request.columns)
         limit = request.max_value_bytes or NO_LIMIT
         super().__init__(request, kernel.load().CopyDecoder(fields, schema, limit), self)

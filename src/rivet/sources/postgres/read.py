@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from rivet.sources.slices import Slicer
 
 DIALECT: Final = Dialect(has_dollar_quotes=True, has_escape_strings=True, has_nested_comments=True)
+_HAS_INFINITE_INTERVALS: Final = 170000
 _DRAIN_TIMEOUT_S: Final = 5.0
 _DECODERS: Final = {
     types.BOOL: Decoder.BOOL,
@@ -172,15 +173,15 @@ def _masked(column: Column, name: str, printing: Printing) -> str | None:
             return f"pg_catalog.encode(pg_catalog.sha256({data}), 'hex')"
 
 
-def field_spec(column: Column) -> FieldSpec:
-    """Return what the kernel is told of a planned column."""
+def field_spec(column: Column, version: int) -> FieldSpec:
+    """Return what the kernel is told of a planned column, of a server of this version."""
     form = wire_form(column)
     value_type = column.logical
     if value_type.kind is Kind.LIST and value_type.element is not None:
         value_type = value_type.element
     value = FieldSpec(
         name=column.name,
-        decoder=_decoder(form.code, value_type, column.invalid),
+        decoder=_decoder(form.code, value_type, column.invalid, version),
         precision=value_type.precision or 0,
         scale=value_type.scale or 0,
         unit="ns" if value_type.unit is Unit.NANOSECOND else "us",
@@ -189,8 +190,12 @@ def field_spec(column: Column) -> FieldSpec:
     return FieldSpec(column.name, Decoder.ARRAY, element=value) if form.is_array else value
 
 
-def _decoder(code: int, value_type: LogicalType, invalid: InvalidPolicy) -> Decoder:
+def _decoder(code: int, value_type: LogicalType, invalid: InvalidPolicy, version: int) -> Decoder:
     found = _DECODERS.get(code, Decoder.TEXT)
+    if found is Decoder.INTERVAL:
+        if version < _HAS_INFINITE_INTERVALS:
+            return Decoder.FINITE_INTERVAL
+        return Decoder.ANY_INTERVAL if invalid is InvalidPolicy.TEXT else found
     # What is labelled JSON is read as such by others, whatever type the server keeps it in.
     is_json = found is Decoder.TEXT and value_type.kind is Kind.JSON
     return Decoder.JSON if is_json and invalid is not InvalidPolicy.TEXT else found
@@ -209,7 +214,8 @@ class CopyStream(WireStream):
         slicer: Slicer | None = None,
     ) -> None:
         wire = kernel.load()
-        fields = [field_spec(column) for column in request.columns]
+        version = connection.info.server_version
+        fields = [field_spec(column, version) for column in request.columns]
         schema = arrow_schema(request.columns)
         decoder = wire.CopyDecoder(fields, schema, request.max_value_bytes or NO_LIMIT)
         super().__init__(request, decoder, slicer)

@@ -91,6 +91,13 @@ def map_column(native: NativeColumn, rules: ColumnRules, *, is_json: bool = True
     if is_checked and invalid is InvalidPolicy.TEXT:
         note = "a `text` policy keeps the whole column as text"
         mapping = _as_text(notes=(note,))
+    if kind.code == INTERVAL and _chosen_policy(native, rules) is None:
+        invalid = InvalidPolicy.TEXT  # the form in the file has words for infinities
+    return _column(native, mapping, invalid if is_checked else InvalidPolicy.FAIL)
+
+
+def _column(native: NativeColumn, mapping: Mapping, invalid: InvalidPolicy) -> Column:
+    kind = native.type
     if kind.is_array:
         mapping = replace(
             mapping,
@@ -105,19 +112,24 @@ def map_column(native: NativeColumn, rules: ColumnRules, *, is_json: bool = True
         native_code=kind.code,
         is_text_cast=mapping.is_text_cast,
         nullable=native.nullable,
-        invalid=invalid if is_checked and not mapping.is_text_cast else InvalidPolicy.FAIL,
+        invalid=InvalidPolicy.FAIL if mapping.is_text_cast else invalid,
         notes=mapping.notes,
     )
 
 
 def policy_of(native: NativeColumn, rules: ColumnRules) -> InvalidPolicy:
     """Return what becomes of a value that does not fit; the column's own policy comes first."""
-    own = rules.invalid_overrides.get(native.name)
+    own = _chosen_policy(native, rules)
     if own is not None:
         return own
     if native.type.code in _RANGED:
-        return rules.out_of_range or InvalidPolicy.FAIL
+        return InvalidPolicy.FAIL
     return rules.non_finite
+
+
+def _chosen_policy(native: NativeColumn, rules: ColumnRules) -> InvalidPolicy | None:
+    own = rules.invalid_overrides.get(native.name)
+    return own or (rules.out_of_range if native.type.code in _RANGED else None)
 
 
 def _mapping(native: NativeType, rules: ColumnRules) -> Mapping:
