@@ -7,7 +7,7 @@ import dataclasses
 import psycopg
 import pytest
 
-from rivet.errors import RivetError
+from rivet.errors import FormatError
 from rivet.model.columns import ColumnRules
 from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
@@ -45,11 +45,13 @@ def encoded(any_postgres):
         any_postgres.execute(f"DROP DATABASE {name} WITH (FORCE)", admin=True)
 
 
-def rows(database, rules=None):
+def rows(database, rules=None, relation=T, **request):
     address = SourceAddress("postgresql", url=Secret(database.url))
     with connect(address, SessionSettings()) as session:
-        columns = session.columns(T, rules or ColumnRules())
-        batches = list(session.read(ReadRequest(T, columns)))
+        columns = session.columns(relation, rules or ColumnRules())
+        batches = list(
+            session.read(ReadRequest(relation, columns, is_whole=rules is None, **request))
+        )
     return [row for batch in batches for row in zip(*batch.to_pydict().values(), strict=True)]
 
 
@@ -69,19 +71,46 @@ def test_latin1_is_converted(encoded):
     assert rows(database, ColumnRules(overrides={"a": BINARY}))[0] == (0, b"caf\xe9")
 
 
-def test_bytes_of_no_encoding_are_refused_with_the_way_out(encoded):
-    database = filled(encoded("SQL_ASCII"), b"caf\\303\\251", b"caf\\351")
-    with pytest.raises(RivetError, match="invalid byte sequence") as caught:
-        rows(database)
-    assert "`columns: {<name>: binary}`" in caught.value.hint
-    expected = [(0, "café".encode()), (1, b"caf\xe9")]
-    assert rows(database, ColumnRules(overrides={"a": BINARY})) == expected
+def refused(database, rules=None, **request):
+    with pytest.raises(FormatError) as caught:
+        rows(database, rules, **request)
+    assert "add it to `columns:` with the type `binary`" in caught.value.hint
+    return caught.value
 
 
-def test_a_character_that_unicode_does_not_have_is_refused_with_the_way_out(encoded):
-    database = filled(encoded("WIN1252"), b"caf\\351", b"\\201")
-    with pytest.raises(RivetError, match="no equivalent") as caught:
-        rows(database)
-    assert "`columns: {<name>: binary}`" in caught.value.hint
-    expected = [(0, b"caf\xe9"), (1, b"\x81")]
-    assert rows(database, ColumnRules(overrides={"a": BINARY})) == expected
+# Other texts before and behind the one that is refused: a label, an array, a longer one.
+WIDER = (
+    "CREATE TYPE word AS ENUM ('x'); ALTER TABLE t ADD e word DEFAULT 'x',"
+    " ADD b varchar(9) DEFAULT 'b', ADD l text[] DEFAULT '{l}'"
+)
+
+
+@pytest.mark.parametrize("fetch_rows", [0, 2])
+def test_bytes_of_no_encoding_are_refused_by_column_and_row(encoded, fetch_rows):
+    database = filled(encoded("SQL_ASCII"), b"caf\\303\\251", b"\\351t", b"caf\\351")
+    database.execute(WIDER)
+    read = {"fetch_rows": fetch_rows, "relation": Relation(query="TABLE t ORDER BY id")}
+    error = refused(database, **read)
+    assert error.error_code == "RIVET_FORMAT_ENCODING"
+    assert (error.context["column"], error.context["row"]) == ("a", "2")
+    own = ColumnRules(overrides={"a": BINARY}, include=frozenset({"id", "a"}))
+    expected = [(0, "café".encode()), (1, b"\xe9t"), (2, b"caf\xe9")]
+    assert rows(database, own, **read) == expected
+    database.execute("UPDATE t SET a = 'fine' WHERE id > 0; ALTER TABLE t DROP e, DROP b, DROP l")
+    assert rows(database, **read) == [(0, "café"), (1, "fine"), (2, "fine")]
+
+
+@pytest.mark.parametrize("encoding", ["WIN1252", "EUC_JP"])
+def test_a_character_that_unicode_does_not_have_is_refused_by_column_and_row(encoded, encoding):
+    value = {"WIN1252": b"\\201", "EUC_JP": b"\\242\\257"}[encoding]
+    database = filled(encoded(encoding), b"cafe", value, b"cafe")
+    for more in ("SELECT 1", WIDER):
+        database.execute(more)
+        for relation in (T, Relation(query="TABLE t ORDER BY id")):
+            error = refused(database, relation=relation)
+            assert error.error_code == "RIVET_FORMAT_UNMAPPED"
+            assert (error.context["column"], error.context["row"]) == ("a", "2")
+    error = refused(database, relation=Relation(query="TABLE t"), fetch_rows=2)
+    assert "column 'a', one of the rows 1 to 2" in error.message
+    only = ColumnRules(overrides={"a": BINARY}, include=frozenset({"a"}))
+    assert rows(database, only)[1] == (value.decode("unicode_escape").encode("latin-1"),)

@@ -6,7 +6,7 @@ time of COPY. The decoders are the same, so that the batches are, too.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from psycopg import errors, generators, pq, waiting
 from typing_extensions import override
@@ -15,7 +15,7 @@ from rivet.errors import InternalError
 from rivet.model.arrow import arrow_schema
 from rivet.model.span import WHOLE
 from rivet.sources.postgres.faults import translated
-from rivet.sources.postgres.read import field_spec
+from rivet.sources.postgres.read import CONVERTED, UNCHANGED, field_spec
 from rivet.sources.stream import NO_LIMIT, WireStream
 from rivet.wire import kernel
 
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    import psycopg
-
     from rivet.model.relation import ReadRequest
     from rivet.model.span import Span
     from rivet.sources.postgres.read import SnapshotOwner
+    from rivet.sources.postgres.unmapped import Texts
     from rivet.sources.slices import Look, Took
 
 _NAME: Final = "rivet_rows"
@@ -39,29 +38,30 @@ class CursorStream(WireStream):
 
     Args:
         owner: The session, whose snapshot the cursor lives in.
-        connection: Its connection.
         statement: The SELECT.
         request: `fetch_rows` is the size of a portion.
         statement_timeout_s: For messages.
+        texts: Of the session's connection.
     """
 
     def __init__(
         self,
         owner: SnapshotOwner,
-        connection: psycopg.Connection[Any],
         statement: str,
         request: ReadRequest,
         statement_timeout_s: float,
+        texts: Texts,
     ) -> None:
-        version = connection.info.server_version
+        version = texts.connection.info.server_version
         fields = [field_spec(column, version) for column in request.columns]
         schema = arrow_schema(request.columns)
         limit = request.max_value_bytes or NO_LIMIT
         super().__init__(request, kernel.load().CopyDecoder(fields, schema, limit), self)
         self._owner = owner
-        self._connection = connection
+        self._connection = texts.connection
         self._statement = statement
         self._timeout_s = statement_timeout_s
+        self._texts = texts
         self._portion: pq.abc.PGresult | None = None
         self._row = 0
         self._is_last = False
@@ -86,7 +86,13 @@ class CursorStream(WireStream):
         if self._portion is None:
             self._run(f"DECLARE {_NAME} NO SCROLL CURSOR FOR {self._statement}")
         rows = self._request.fetch_rows
-        self._portion = self._run(f"FETCH FORWARD {rows} FROM {_NAME}")
+        fetch = f"FETCH FORWARD {rows} FROM {_NAME}"
+        if self._texts.is_raw:
+            self._run(UNCHANGED)
+        with self._texts.named(lambda: self._counters.rows + self._decoder.rows, rows):
+            self._portion = self._run(fetch)
+        if self._texts.is_raw:
+            self._run(CONVERTED)
         self._is_last = self._portion.ntuples < rows
         self._row = 0
 

@@ -39,9 +39,12 @@ if TYPE_CHECKING:
     from rivet.model.types import LogicalType
     from rivet.sources.postgres.catalog import FoundTable
     from rivet.sources.postgres.printed import Printing
+    from rivet.sources.postgres.unmapped import Texts
     from rivet.sources.slices import Slicer
 
 DIALECT: Final = Dialect(has_dollar_quotes=True, has_escape_strings=True, has_nested_comments=True)
+UNCHANGED: Final = "SET LOCAL client_encoding = 'SQL_ASCII'"
+CONVERTED: Final = "SET LOCAL client_encoding = 'UTF8'"
 _HAS_INFINITE_INTERVALS: Final = 170000
 _DRAIN_TIMEOUT_S: Final = 5.0
 _DECODERS: Final = {
@@ -207,22 +210,23 @@ class CopyStream(WireStream):
     def __init__(
         self,
         owner: SnapshotOwner,
-        connection: psycopg.Connection[Any],
         statement: Callable[[Span | None], str],
         request: ReadRequest,
         statement_timeout_s: float,
+        texts: Texts,
         slicer: Slicer | None = None,
     ) -> None:
         wire = kernel.load()
-        version = connection.info.server_version
+        version = texts.connection.info.server_version
         fields = [field_spec(column, version) for column in request.columns]
         schema = arrow_schema(request.columns)
         decoder = wire.CopyDecoder(fields, schema, request.max_value_bytes or NO_LIMIT)
         super().__init__(request, decoder, slicer)
         self._owner = owner
-        self._connection = connection
+        self._connection = texts.connection
         self._statement = statement
         self._timeout_s = statement_timeout_s
+        self._texts = texts
         self._is_direct = wire.is_compiled
         self._received = 0
         self._receiver: CopyReceiver | None = None
@@ -230,7 +234,10 @@ class CopyStream(WireStream):
     @override
     def _begin(self, span: Span | None) -> None:
         pgconn = self._connection.pgconn
-        start_copy(pgconn, self._statement(span))
+        statement = self._statement(span)
+        if self._texts.is_raw:
+            statement = f"{UNCHANGED};\n{statement};\n{CONVERTED}"
+        start_copy(pgconn, statement)
         self._received = self._received_bytes()
         self._receiver = CopyReceiver(
             pgconn,
@@ -244,7 +251,8 @@ class CopyStream(WireStream):
         if self._receiver is None:
             msg = "rows were asked for before the statement began"
             raise InternalError(msg)
-        return self._receiver.fill(self._request.batch_rows, self._request.batch_bytes)
+        with self._texts.named(lambda: self._counters.rows + self._decoder.rows):
+            return self._receiver.fill(self._request.batch_rows, self._request.batch_bytes)
 
     @override
     def _received_bytes(self) -> int:
@@ -280,6 +288,8 @@ def start_copy(pgconn: pq.abc.PGconn, statement: str) -> None:
         _wait(pgconn, polling.POLLIN, 1.0)
         pgconn.consume_input()
     result = pgconn.get_result()
+    while result is not None and result.status == pq.ExecStatus.COMMAND_OK:
+        result = pgconn.get_result()  # of a setting before the COPY
     if result is None or result.status != pq.ExecStatus.COPY_OUT:
         if result is not None and result.status == pq.ExecStatus.FATAL_ERROR:
             while pgconn.get_result() is not None:

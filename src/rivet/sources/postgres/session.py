@@ -40,6 +40,7 @@ from rivet.sources.postgres.read import (
     select_statement,
 )
 from rivet.sources.postgres.repeats import CatalogDefinitions
+from rivet.sources.postgres.unmapped import Texts
 from rivet.sources.postgres.visibility import hidden_behind_query, hidden_behind_table
 from rivet.sources.postgres.waiting import LONG_WAIT_S, execute_within
 from rivet.sources.repeats import doubt_of
@@ -160,12 +161,18 @@ class PostgresSession(TellsOfServer):
             condition = where(spans, spelling)
             return copy_statement(request.columns, relation, source, names, printed, condition)
 
+        def ask(statement: str) -> Sequence[Any] | None:
+            self.abandon()
+            with self._question(action) as connection:
+                return connection.execute(statement.encode()).fetchone()
+
+        texts = Texts(self._connection, request.columns, source, ask)
         timeout_s = self._settings.statement_timeout_s
         if request.fetch_rows and relation.query is not None:
             condition = where(request.spans, spelling)
             select = select_statement(request.columns, relation, source, names, printed, condition)
-            return CursorStream(self, self._connection, select, request, timeout_s)
-        return CopyStream(self, self._connection, statement, request, timeout_s, slicer)
+            return CursorStream(self, select, request, timeout_s, texts)
+        return CopyStream(self, statement, request, timeout_s, texts, slicer)
 
     def _slicer(self, request: ReadRequest, found: FoundTable | None) -> Slicer | None:
         """Return how a table is read in slices; None where one statement has to do.
