@@ -15,6 +15,7 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rivet.errors import ManifestMismatchError
+from rivet.model.progress import Progress  # noqa: TC001 - a field of a model
 
 if TYPE_CHECKING:
     from rivet.model.part import RecordedPart
@@ -65,6 +66,7 @@ class Extraction(_Wire):
         not_covered: In plain words, what cannot be promised of the rows.
         source_row_count: Rows that the source holds of what was read, counted in the same instant;
             null where nobody asked for it.
+        progress: Where the next run goes on; null where a run moves nothing.
     """
 
     strategy: str = "full"
@@ -77,6 +79,7 @@ class Extraction(_Wire):
     guarantee: str | None = None
     source_row_count: int | None = None
     not_covered: tuple[str, ...] = ()
+    progress: Progress | None = None
 
 
 class Source(_Wire):
@@ -173,6 +176,14 @@ class Manifest(_Wire):
         """The parts that are data."""
         return tuple(part for part in self.parts if part.status == "committed")
 
+    @property
+    def moves_on(self) -> bool:
+        """Whether an export goes on from what this run took, as far as the manifest tells."""
+        told = self.source.extraction
+        is_older = told.guarantee is not None and told.cursor_high is not None
+        is_good = self.status == "success" and self.mode == "batch" and self.part_count > 0
+        return is_good and (told.progress is not None or is_older)
+
 
 def run_manifest_name(run_id: str) -> str:
     """Return the name of the copy that belongs to one run and is never replaced by another."""
@@ -191,6 +202,7 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
     window: Window | None = None,
     not_covered: tuple[str, ...] = (),
     source_row_count: int | None = None,
+    progress: Progress | None = None,
 ) -> bytes:
     """Return the bytes of a run's manifest; the same records always give the same bytes.
 
@@ -205,6 +217,7 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
         window: What the run took, for modes that do not take everything.
         not_covered: What it cannot promise of the rows.
         source_row_count: What the source was counted to hold of it, in the same instant.
+        progress: Where the next run goes on; sealed here.
 
     Returns:
         Pretty JSON in UTF-8, its keys in the order of `Manifest`, with a line feed at the end.
@@ -224,7 +237,11 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
             schema=plan.relation.schema,
             table=plan.relation.table,
             extraction=_extraction(plan, window).model_copy(
-                update={"not_covered": not_covered, "source_row_count": source_row_count}
+                update={
+                    "not_covered": not_covered,
+                    "source_row_count": source_row_count,
+                    "progress": None if progress is None else progress.sealed(plan.run_id),
+                }
             ),
         ),
         destination=Target(kind=plan.destination_type, uri=plan.destination_uri),

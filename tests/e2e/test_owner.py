@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from support.follower import Follower
+from support.stored import change_owner
 
 STREAM = "RIVET_STATE_CURSOR_STREAM_MISMATCH"
 CURSOR = "RIVET_STATE_CURSOR_OWNER_MISMATCH"
@@ -109,7 +110,7 @@ def test_accept_goes_on_and_reset_begins_anew(rivet, events):
     rivet("state", "reset", "-c", events.config, "-e", "events").expect(0)
     assert events.run().is_success
     assert events.rows() == list(range(1, 11))
-    assert stored(events, "action", "audits") == ["accept", "reset"]
+    assert stored(events, "action", "audits") == ["accept", "reset, done"]
     events.add(11)
     assert events.run().is_success
     assert events.rows() == [11]
@@ -153,8 +154,7 @@ def test_what_does_not_matter_may_change(events):
 def test_a_watermark_of_an_earlier_version_is_adopted_once(events):
     events.add(*range(1, 11))
     assert events.run().is_success
-    with closing(sqlite3.connect(events.folder / ".rivet" / "state.db")) as state, state:
-        state.execute("UPDATE watermarks SET owner_json = NULL")
+    change_owner(events.folder, None)
     report = events.run()
     assert report.status == "skipped"
     assert any("does not say what it belongs to" in text for text in report.warnings)

@@ -13,6 +13,7 @@ import pytest
 from rivet.model.owner import Owner
 from support.engines import EngineUnderTest
 from support.follower import Follower
+from support.stored import change_owner
 
 STREAM = "RIVET_STATE_CURSOR_STREAM_MISMATCH"
 CHUNKED = {
@@ -46,11 +47,11 @@ def _owner(folder):
 
 
 def _edit(folder, **source):
-    with closing(sqlite3.connect(folder / ".rivet" / "state.db")) as state, state:
+    with closing(sqlite3.connect(folder / ".rivet" / "state.db")) as state:
         ((text,),) = state.execute("SELECT owner_json FROM watermarks").fetchall()
-        body = json.loads(text)
-        body["source"] |= source
-        state.execute("UPDATE watermarks SET owner_json = ?", [json.dumps(body)])
+    body = json.loads(text)
+    body["source"] |= source
+    change_owner(folder, json.dumps(body))
 
 
 def _refused(events, *words, code=STREAM):

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from rivet.manifest import Manifest
     from rivet.model.chunk import Claim
     from rivet.model.plan import ExportPlan
+    from rivet.model.progress import Progress
     from rivet.model.source import Position
     from rivet.model.window import Window
     from rivet.state.store import StateStore
@@ -135,6 +136,7 @@ class Publication:
     window: Window | None = None
     not_covered: tuple[str, ...] = ()
     source_row_count: int | None = None
+    progress: Progress | None = None
 
 
 def publish(
@@ -160,6 +162,7 @@ def publish(
         window=publication.window,
         not_covered=publication.not_covered,
         source_row_count=publication.source_row_count,
+        progress=publication.progress,
     )
     for name in (run_manifest_name(plan.run_id), MANIFEST_NAME):
         destination.put_bytes(body, name)
@@ -168,16 +171,19 @@ def publish(
     emit(SuccessWritten(export_name=plan.export_name, run_id=plan.run_id))
 
 
-def refuse_foreign_prefix(destination: Destination, export_name: str) -> None:
+def refuse_foreign_prefix(destination: Destination, export_name: str) -> Manifest | None:
     """Refuse a prefix whose manifest belongs to another export or to a change stream.
+
+    Returns:
+        The manifest that is there; None where there is none.
 
     Raises:
         RefusedError: Two exports would overwrite each other's manifest.
         ManifestMismatchError: The manifest there cannot be read.
     """
-    manifest = _manifest_of(destination, export_name)
+    manifest = manifest_of(destination, export_name)
     if manifest is None:
-        return
+        return None
     owner = manifest.export_name
     if owner != export_name or manifest.mode != "batch":
         msg = (
@@ -190,9 +196,10 @@ def refuse_foreign_prefix(destination: Destination, export_name: str) -> None:
             code="RIVET_REFUSED_PREFIX",
             export=export_name,
         )
+    return manifest
 
 
-def _manifest_of(destination: Destination, export_name: str) -> Manifest | None:
+def manifest_of(destination: Destination, export_name: str) -> Manifest | None:
     """Return the manifest of a prefix; None where there is none.
 
     Raises:

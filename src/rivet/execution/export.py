@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from rivet.config.resolve import resolve_tuning
 from rivet.errors import InternalError, RivetError, SourceError, SourceQueryError
 from rivet.execution.chunkrun import ChunkRunner, judge
 from rivet.execution.commit import Publication, publish, refuse_foreign_prefix
+from rivet.execution.continuity import note_unknown, progress_of, refuse_lost
 from rivet.execution.cutting import cut
 from rivet.execution.doubts import less_certain
 from rivet.execution.governor import Governor, Permits
@@ -36,7 +37,7 @@ from rivet.sources.meaning import TellsSettings
 from rivet.state.locks import export_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rivet.config.models import ExportConfig
     from rivet.destinations.base import Destination
@@ -88,10 +89,7 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
             lent,
             on_wait=lambda text: warn(context, ledger, "waiting", text),
         )
-        destination = open_export_destination(
-            export, context, run_id=ledger.run_id, started_at=ledger.started_at
-        )
-        stack.callback(destination.close)
+        destination = stack.enter_context(_destination(export, context, ledger))
         stack.enter_context(sessions)
         with sessions.open() as session:
             job = prepare(
@@ -119,6 +117,21 @@ def run_export(export: ExportConfig, context: RunContext, ledger: Ledger) -> str
             _prune(export, context, ledger)
         _note_harm(job, harm, sessions, ledger)
         return status
+
+
+@contextmanager
+def _destination(
+    export: ExportConfig, context: RunContext, ledger: Ledger
+) -> Iterator[Destination]:
+    """Open the destination, whose files tell of runs that the state should know."""
+    destination = open_export_destination(
+        export, context, run_id=ledger.run_id, started_at=ledger.started_at
+    )
+    try:
+        refuse_lost(export, destination, context)
+        yield destination
+    finally:
+        destination.close()
 
 
 def _note(remarks: Sequence[tuple[str, str | None]], context: RunContext, ledger: Ledger) -> None:
@@ -216,7 +229,8 @@ def _refuse(
     job: Job, row: RunRow | None, destination: Destination, context: RunContext, ledger: Ledger
 ) -> None:
     if job.is_listable:
-        refuse_foreign_prefix(destination, job.plan.export_name)
+        found = refuse_foreign_prefix(destination, job.plan.export_name)
+        note_unknown(job.export, found, context, ledger)
     if row is not None:
         refuse_other_plan(row, job)
     if hidden := ", ".join(map(visible, job.plan.facts.hidden)):
@@ -358,6 +372,7 @@ def _finish(job: Job, destination: Destination, context: RunContext, ledger: Led
             window=job.window,
             not_covered=tuple(ledger.not_covered),
             source_row_count=ledger.reconciled[1] if ledger.reconciled else None,
+            progress=progress_of(job, parts),
         )
         state.check_running(plan.run_id)
         publish(plan, parts, publication, destination, context.emit)
@@ -368,7 +383,7 @@ def _finish(job: Job, destination: Destination, context: RunContext, ledger: Led
         ledger.is_validated = True
     keep_owner(job, context)
     position = job.window.position if job.window is not None else None
-    if position is not None and parts and not context.options.backfill:
+    if position is not None and parts:
         state.set_watermark(plan.export_name, position, parts[-1], job.owner)
     state.save_schema(plan.export_name, schema_pairs(job.schema))
     return "success"

@@ -86,7 +86,7 @@ def forget_progress(config: Config, name: str, env: Mapping[str, str]) -> str:
     ):
         is_gone = state.forget_watermark(export.name)
     if not is_gone:
-        return f"{export.name}: there was no progress to forget"
+        return f"{export.name}: there was no progress to forget; the next run takes everything"
     return f"{export.name}: its progress is forgotten; the next run takes everything"
 
 

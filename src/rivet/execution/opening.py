@@ -108,6 +108,7 @@ def _plan_json(job: Job) -> str:
             "row_hash": plan.output.row_hash,
             "is_lasting": job.is_lasting,
             "owner": None if job.owner is None else job.owner.to_json(),
+            "moves_on": job.window is not None and job.window.position is not None,
         }
     )
 

@@ -229,10 +229,12 @@ def accept_progress(config: Config, name: str, env: Mapping[str, str]) -> tuple[
         StateLockedError: The export is running.
     """
     from rivet.config.resolve import resolve_tuning
+    from rivet.execution.finding import newest_manifests
     from rivet.execution.prepare import relation_of
     from rivet.execution.selection import select_exports
     from rivet.execution.sessions import open_sessions
     from rivet.sources import canonical_engine
+    from rivet.state.continuity import memory_of
     from rivet.state.locks import export_lock
     from rivet.state.store import open_store
 
@@ -255,6 +257,10 @@ def accept_progress(config: Config, name: str, env: Mapping[str, str]) -> tuple[
             _refuse_other_kind(export, relation, session, position)
         before = state.owner(name)
         state.give_watermark(name, now, "accept")
+        for found in newest_manifests(export, config.base_dir):
+            run_id = found.manifest.run_id
+            if not memory_of(state, name, run_id).knows_run:
+                state.accept_run(name, run_id)
     changes = before.changes(now) if before is not None else ()
     lines = [
         f"{name}: the {one.trait} was '{visible(one.before)}' and is '{visible(one.after)}'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,19 @@ class Owner:
 
     @classmethod
     def from_json(cls, text: str) -> Owner:
-        """Return the owner that `to_json` wrote; fields of newer versions are dropped."""
-        body = json.loads(text)
+        """Return the owner that `to_json` wrote; fields of newer versions are dropped.
+
+        Raises:
+            ValueError: The text is something else.
+        """
+        try:
+            return cls._from_body(json.loads(text))
+        except (KeyError, TypeError, RecursionError) as error:
+            msg = "the text does not describe whose a watermark is"
+            raise ValueError(msg) from error
+
+    @classmethod
+    def _from_body(cls, body: Any) -> Owner:  # noqa: ANN401
         told = body["source"]
         source = SourceIdentity(
             database=told["database"],
@@ -116,6 +128,10 @@ class Owner:
             history=told["history"],
         )
         rest = {key: body[key] for key in ("engine", "cursor", "destination", "format")}
+        certain = [source.database, source.relation, *source.servers, *rest.values()]
+        perhaps = [one for one in (source.database_key, source.history) if one is not None]
+        if not all(isinstance(one, str) for one in certain + perhaps):
+            raise TypeError
         return cls(source=source, **rest)
 
 

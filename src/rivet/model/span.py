@@ -73,8 +73,19 @@ class Span:
 
     @classmethod
     def from_json(cls, text: str) -> Span:
-        """Return the span that `to_json` wrote."""
-        kind, columns, lower, upper, takes_lower, takes_upper, *more = json.loads(text)
+        """Return the span that `to_json` wrote.
+
+        Raises:
+            ValueError: The text is something else.
+        """
+        try:
+            kind, columns, lower, upper, takes_lower, takes_upper, *more = json.loads(text)
+            fallback = more[:1] if more[:1] != [None] else []
+            _check_texts(columns, lower or [], upper or [], fallback)
+            _check_flags(takes_lower, takes_upper, *more[1:])
+        except (TypeError, RecursionError) as error:
+            msg = "the text does not describe a span"
+            raise ValueError(msg) from error
         return cls(
             SpanKind(kind),
             tuple(columns),
@@ -84,6 +95,17 @@ class Span:
             takes_upper,
             *more,
         )
+
+
+def _check_texts(*lists: object) -> None:
+    for one in lists:
+        if not isinstance(one, list) or not all(isinstance(text, str) for text in one):
+            raise TypeError
+
+
+def _check_flags(*flags: object) -> None:
+    if not all(isinstance(one, bool) for one in flags):
+        raise TypeError
 
 
 WHOLE = Span()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rivet.errors import InternalError, RefusedError
 from rivet.model.chunk import Chunk, Claim
 from rivet.model.span import WHOLE, Span
 from rivet.redact import redact
+from rivet.state.decoding import decoding, number, optional_text
 from rivet.state.runs import hold_running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from rivet.state.database import Statements
+    from rivet.state.database import Row, Statements
+
+_STATUSES: Final = frozenset({"pending", "running", "failed", "completed"})
 
 
 def plan(db: Statements, run_id: str, chunks: Sequence[Chunk], now: datetime) -> None:
@@ -51,20 +54,28 @@ def plan(db: Statements, run_id: str, chunks: Sequence[Chunk], now: datetime) ->
 def listed(db: Statements, run_id: str, *, is_incomplete: bool = False) -> tuple[Chunk, ...]:
     """Return the planned chunks of a run by index; all, or only those not complete."""
     rows = db.all(
-        "SELECT chunk_index, span_json, status FROM pyrivet.chunks"
+        "SELECT chunk_index, kind, lower_bound, upper_bound, span_json, status FROM pyrivet.chunks"
         " WHERE run_id = :run_id ORDER BY chunk_index",
         run_id=run_id,
     )
-    return tuple(
-        Chunk(row["chunk_index"], _span(row["span_json"]))
-        for row in rows
-        if not is_incomplete or row["status"] != "completed"
-    )
+    with decoding("chunks"):
+        found = [(_chunk(row), row["status"]) for row in rows]
+        # One that is missing would be rows that are missing.
+        if [chunk.index for chunk, _ in found] != list(range(len(found))):
+            raise ValueError
+    return tuple(chunk for chunk, status in found if not is_incomplete or status != "completed")
 
 
-def _span(text: str | None) -> Span:
+def _chunk(row: Row) -> Chunk:
+    if row["status"] not in _STATUSES:
+        raise ValueError
+    told = optional_text(row, "span_json")
     # Before revision 3 every chunk was the whole relation.
-    return WHOLE if text is None else Span.from_json(text)
+    span = WHOLE if told is None else Span.from_json(told)
+    shown = (row["kind"], row["lower_bound"], row["upper_bound"])
+    if told is not None and shown != (span.kind, span.lower_label, span.upper_label):
+        raise ValueError
+    return Chunk(number(row, "chunk_index"), span)
 
 
 def reopen(db: Statements, run_id: str, index: int, now: datetime) -> None:

@@ -126,8 +126,15 @@ def stored_time(value: datetime) -> str:
 
 
 def read_time(value: str | datetime) -> datetime:
-    """Return a stored instant as aware UTC, from either database's form."""
+    """Return a stored instant as aware UTC, from either database's form.
+
+    Raises:
+        ValueError: It is no instant.
+    """
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if moment.tzinfo is None:
+        msg = "an instant without a zone"
+        raise ValueError(msg)
     return moment.astimezone(UTC)
 
 

@@ -10,6 +10,7 @@ from rivet.model.part import ColumnStats, FileStats, RecordedPart
 from rivet.model.source import Position
 from rivet.state.chunks import hold_claim
 from rivet.state.database import read_time
+from rivet.state.decoding import decoding, json_list, number, optional_text, text
 from rivet.state.runs import hold_running
 
 if TYPE_CHECKING:
@@ -102,28 +103,29 @@ def of_run(db: Statements, run_id: str, *, is_void: bool = False) -> tuple[Recor
         run_id=run_id,
         is_void=int(is_void),
     )
-    return tuple(_part(row) for row in rows)
+    with decoding("parts"):
+        return tuple(_part(row) for row in rows)
 
 
 def _part(row: Row) -> RecordedPart:
     return RecordedPart(
-        part_id=row["part_id"],
-        run_id=row["run_id"],
-        export_name=row["export_name"],
-        chunk_index=row["chunk_index"],
-        claim_number=row["claim_number"],
-        name=row["name"],
-        uri=row["uri"],
-        ordinal=row["ordinal"],
+        part_id=number(row, "part_id"),
+        run_id=text(row, "run_id"),
+        export_name=text(row, "export_name"),
+        chunk_index=number(row, "chunk_index"),
+        claim_number=number(row, "claim_number"),
+        name=text(row, "name"),
+        uri=text(row, "uri"),
+        ordinal=number(row, "ordinal"),
         stats=FileStats(
-            rows=row["row_count"],
-            size_bytes=row["size_bytes"],
-            content_hash=row["content_hash"],
-            content_md5=row["content_md5"],
-            columns=_columns(row["columns_json"]),
+            rows=number(row, "row_count"),
+            size_bytes=number(row, "size_bytes"),
+            content_hash=text(row, "content_hash"),
+            content_md5=text(row, "content_md5"),
+            columns=_columns(text(row, "columns_json")),
         ),
         recorded_at=read_time(row["recorded_at"]),
-        instant=_instant(row["instant_json"]),
+        instant=_instant(optional_text(row, "instant_json")),
     )
 
 
@@ -133,8 +135,13 @@ def _instant_text(instant: Position | None) -> str | None:
     return json.dumps([instant.engine, instant.kind, instant.text, instant.is_approximate])
 
 
-def _instant(text: str | None) -> Position | None:
-    return None if text is None else Position(*json.loads(text))
+def _instant(told: str | None) -> Position | None:
+    if told is None:
+        return None
+    engine, kind, place, is_approximate = json_list(told)
+    if not all(isinstance(one, str) for one in (engine, kind, place)):
+        raise ValueError
+    return Position(engine, kind, place, bool(is_approximate))
 
 
 def _columns_text(columns: tuple[ColumnStats, ...]) -> str:
@@ -144,5 +151,5 @@ def _columns_text(columns: tuple[ColumnStats, ...]) -> str:
     )
 
 
-def _columns(text: str) -> tuple[ColumnStats, ...]:
-    return tuple(ColumnStats(*entry) for entry in json.loads(text))
+def _columns(told: str) -> tuple[ColumnStats, ...]:
+    return tuple(ColumnStats(*entry) for entry in json_list(told))

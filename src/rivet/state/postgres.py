@@ -22,6 +22,7 @@ from rivet.errors import (
 )
 from rivet.redact import redact, register_secret, visible
 from rivet.state.database import SCHEMA, as_utc
+from rivet.state.decoding import UnreadableRowError, damaged, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,7 +90,9 @@ class PostgresDatabase:
             )
             if row is not None and row["has_version"]:
                 version = statements.one("SELECT version_num FROM pyrivet.alembic_version")
-                return str(version["version_num"]) if version else None
+                if version is None:
+                    raise damaged(self.location, "its table 'alembic_version' is empty")
+                return str(version["version_num"])
         if row is not None and row["relations"]:
             msg = f"schema {SCHEMA} of {self.location} holds the tables of another program"
             raise StateVersionError(msg, hint="point RIVET_STATE_URL at another database")
@@ -274,6 +277,11 @@ def _location(parameters: Mapping[str, str]) -> str:
 
 _LOCKED: Final = frozenset({"55P03", "40001", "40P01", "57014"})
 _NOT_WRITABLE: Final = frozenset({"42501", "25006"})
+# A table, column or schema that is missing, or there already; a row that must not be; damage.
+_DAMAGED: Final = frozenset(
+    {"42P01", "42703", "3F000", "42P07", "42701", "42804", "42883", "23502", "23503", "23505"}
+    | {"23514", "XX001", "XX002"}
+)
 
 
 @contextmanager
@@ -301,12 +309,16 @@ def translated(location: str) -> Iterator[None]:
                 f"schema {SCHEMA}, on a primary server"
             )
             raise StateError(msg, code="RIVET_STATE_NOT_WRITABLE", hint=hint) from error
+        if state in _DAMAGED:
+            raise damaged(location, reason) from error
         if not state or state[:2] in {"08", "28", "3D", "57", "53"}:
             msg = f"the state store {location} cannot be reached: {reason}"
             hint = "check RIVET_STATE_URL and that the server runs"
             raise StateError(msg, code="RIVET_STATE_UNREACHABLE", hint=hint) from error
         msg = f"the state store {location} failed: {reason}"
         raise StateError(msg, hint="check the server's log for the same moment") from error
+    except UnreadableRowError as error:
+        raise unreadable(location, error) from error
     except SQLAlchemyError as error:
         msg = f"the state store {location} failed: {redact(str(error).partition(chr(10))[0])}"
         raise StateError(msg, hint="check RIVET_STATE_URL and that the server runs") from error

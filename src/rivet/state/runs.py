@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import InternalError, RefusedError
+from rivet.model.owner import Owner
 from rivet.model.run import RunOutcome, RunRecord, RunRow, RunStatus
 from rivet.redact import redact, redact_json
 from rivet.state.database import flag, optional_flag, optional_time, read_time
+from rivet.state.decoding import decoding, json_object, number, optional_text, real, text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -262,29 +264,42 @@ def add_aggregate(db: Statements, record: AggregateRecord) -> None:
 
 
 def _run_row(row: Row) -> RunRow:
+    with decoding("runs"):
+        return _decoded(row)
+
+
+def _checked_plan(row: Row) -> str:
+    told = text(row, "plan_json")
+    owner = json_object(told).get("owner")
+    if owner is not None:
+        Owner.from_json(owner)
+    return told
+
+
+def _decoded(row: Row) -> RunRow:
     return RunRow(
-        sequence=row["sequence"],
+        sequence=number(row, "sequence"),
         record=RunRecord(
-            run_id=row["run_id"],
-            export_name=row["export_name"],
+            run_id=text(row, "run_id"),
+            export_name=text(row, "export_name"),
             started_at=read_time(row["started_at"]),
-            mode=row["mode"],
-            engine=row["engine"],
-            destination_type=row["destination_type"],
-            destination_uri=row["destination_uri"],
-            format=row["format"],
-            compression=row["compression"],
-            fingerprint=row["fingerprint"],
-            tuning_profile=row["tuning_profile"],
-            batch_size=row["batch_size"],
-            rivet_version=row["rivet_version"],
-            host=row["host"],
-            pid=row["pid"],
-            plan_json=row["plan_json"],
+            mode=text(row, "mode"),
+            engine=text(row, "engine"),
+            destination_type=text(row, "destination_type"),
+            destination_uri=text(row, "destination_uri"),
+            format=text(row, "format"),
+            compression=text(row, "compression"),
+            fingerprint=text(row, "fingerprint"),
+            tuning_profile=text(row, "tuning_profile"),
+            batch_size=number(row, "batch_size"),
+            rivet_version=text(row, "rivet_version"),
+            host=text(row, "host"),
+            pid=number(row, "pid"),
+            plan_json=_checked_plan(row),
         ),
         status=RunStatus(row["status"]),
         outcome=_outcome(row),
-        superseded_by=row["superseded_by"],
+        superseded_by=optional_text(row, "superseded_by"),
         manifest_at=optional_time(row["manifest_at"]),
     )
 
@@ -295,17 +310,17 @@ def _outcome(row: Row) -> RunOutcome | None:
     return RunOutcome(
         status=RunStatus(row["status"]),
         finished_at=read_time(row["finished_at"]),
-        error_code=row["error_code"],
-        error_message=row["error_message"],
-        skip_reason=row["skip_reason"],
-        rows=row["total_rows"],
-        files=row["total_files"],
-        bytes_written=row["bytes_written"],
-        bytes_read=row["bytes_read"],
-        duration_ms=row["duration_ms"],
-        peak_rss_mb=row["peak_rss_mb"],
-        retries=row["retries"],
-        longest_statement_s=row["longest_statement_s"],
+        error_code=optional_text(row, "error_code"),
+        error_message=optional_text(row, "error_message"),
+        skip_reason=optional_text(row, "skip_reason"),
+        rows=number(row, "total_rows"),
+        files=number(row, "total_files"),
+        bytes_written=number(row, "bytes_written"),
+        bytes_read=number(row, "bytes_read"),
+        duration_ms=number(row, "duration_ms"),
+        peak_rss_mb=number(row, "peak_rss_mb"),
+        retries=number(row, "retries"),
+        longest_statement_s=real(row, "longest_statement_s"),
         is_validated=optional_flag(row["is_validated"]),
         schema_changed=optional_flag(row["schema_changed"]),
         quality_passed=optional_flag(row["quality_passed"]),

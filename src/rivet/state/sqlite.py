@@ -19,6 +19,7 @@ from rivet.errors import StateError, StateLockedError, StateVersionError
 from rivet.openfile import open_regular
 from rivet.redact import redact
 from rivet.state.database import SCHEMA, stored_time
+from rivet.state.decoding import UnreadableRowError, damaged, unreadable
 from rivet.state.filesystems import network_filesystem
 from rivet.state.fresh import REVISION, TABLES
 from rivet.state.privatefolder import make_state_folder
@@ -127,12 +128,16 @@ class SqliteDatabase:
     def revision(self) -> str | None:
         """Return the schema revision; None for an empty file."""
         with self.read() as statements:
-            rows = statements.all("SELECT name FROM sqlite_master WHERE type = 'table'")
-            names = {row["name"] for row in rows}
+            rows = statements.all("SELECT name, type, sql FROM sqlite_master")
+            names = {row["name"] for row in rows if row["type"] == "table"}
             if "alembic_version" in names:
                 row = statements.one("SELECT version_num FROM alembic_version")
-                return str(row["version_num"]) if row else None
-        if names:
+                found = None if row is None else str(row["version_num"])
+                made = {" ".join(str(row["sql"]).split()) for row in rows}
+                if found is None or (found == REVISION and not made.issuperset(TABLES)):
+                    raise damaged(self.location, "its tables are not those that it was made with")
+                return found
+        if rows:
             msg = f"state file {self.path} holds the tables of another program"
             raise StateVersionError(msg, hint="move the file away; Rivet makes its own")
         return None
@@ -151,9 +156,9 @@ class SqliteDatabase:
         with self._turn, translated(self.path):
             if self._is_checked or self.path.stat().st_size > _CHECKED_BYTES:
                 return
-            verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            verdict = self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise _damaged(self.path)
+            raise damaged(self.location, "its pages do not agree with one another")
         self._is_checked = True
 
     def migration_engine(self) -> Engine:
@@ -253,19 +258,16 @@ def _is_busy(error: sqlite3.Error) -> bool:
     }
 
 
-def _damaged(path: Path) -> StateError:
-    return StateError.with_code(
-        "RIVET_STATE_DAMAGED",
-        f"state file {path} is damaged or is not a SQLite database",
-        hint=f"restore it from a backup, or move it away to start with an empty state: "
-        f"mv '{path}' '{path}.damaged'",
-    )
-
-
 _NOT_WRITABLE: Final = frozenset(
     {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 )
-_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+# None: the driver itself does not take a value, such as text that is not UTF-8.
+_DAMAGED: Final = frozenset(
+    {
+        *(None, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
+        *(sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_FORMAT),
+    }
+)
 
 
 @contextmanager
@@ -278,9 +280,10 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        family = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        code = getattr(error, "sqlite_errorcode", None)
+        family = None if code is None else code & 0xFF
         if family in _DAMAGED:
-            raise _damaged(path) from error
+            raise damaged(str(path), redact(str(error))) from error
         if family in _NOT_WRITABLE:
             raise _not_writable(path, str(error)) from error
         if _is_busy(error):
@@ -290,6 +293,8 @@ def translated(path: Path) -> Iterator[None]:
         msg = f"state file {path} failed: {redact(str(error))}"
         hint = f"check the free space and the health of the disk that holds {path.parent}"
         raise StateError(msg, hint=hint) from error
+    except UnreadableRowError as error:
+        raise unreadable(str(path), error) from error
     except OSError as error:
         raise _not_writable(path, error.strerror or type(error).__name__) from error
 

@@ -349,8 +349,14 @@ class StateStore:
         with self.database.write() as db:
             watermarks.give(db, export_name, owner, action, self._clock())
 
+    def accept_run(self, export_name: str, run_id: str) -> None:
+        """Note that files of a run are there which need not be on record."""
+        with self.database.write() as db:
+            action = watermarks.accepted_run(run_id)
+            watermarks.audit(db, export_name, action, None, None, self._clock())
+
     def forget_watermark(self, export_name: str) -> bool:
-        """Remove an export's watermark, so that its next run begins anew; False without one."""
+        """Remove an export's watermark: its next run begins anew on purpose; False without one."""
         with self.database.write() as db:
             return watermarks.forget(db, export_name, self._clock())
 

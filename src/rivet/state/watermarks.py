@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from rivet.errors import InternalError
 from rivet.model.owner import Owner
+from rivet.model.seal import seal_of
 from rivet.model.source import Position
 from rivet.model.version import __version__
+from rivet.state.decoding import UnreadableRowError, decoding, json_list, text
 from rivet.state.runs import hold_running
 
 if TYPE_CHECKING:
@@ -17,7 +20,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rivet.model.part import RecordedPart
-    from rivet.state.database import Statements
+    from rivet.state.database import Row, Statements
+
+RESET: Final = "reset"
+"""The action of an audit row: the next run begins anew, on purpose."""
+
+LOST: Final = "lost"
+"""The action of an audit row: there was a watermark, and nobody knows it any more."""
+
+
+def accepted_run(run_id: str) -> str:
+    """Return the action of an audit row: a run that is not on record does not matter."""
+    return f"accept run {run_id}"
 
 
 def advance(
@@ -57,6 +71,14 @@ def advance(
         msg = f"the watermark of '{export_name}' cannot move: its part is not recorded"
         raise InternalError(msg)
     put(db, export_name, position, now, recorded=recorded, owner=owner)
+    # What was decided is done with: the next loss is another one.
+    db.change(
+        "UPDATE pyrivet.audits SET action = action || ', done' WHERE export_name = :export_name"
+        " AND action IN (:reset, :lost)",
+        export_name=export_name,
+        reset=RESET,
+        lost=LOST,
+    )
 
 
 def put(
@@ -69,47 +91,76 @@ def put(
     owner: Owner | None = None,
 ) -> None:
     """Write a watermark; without a part only where it is taken over from another program."""
+    values: dict[str, str | int | None] = {
+        "export_name": export_name,
+        "engine": position.engine,
+        "kind": position.kind,
+        "position_text": position.text,
+        "is_approximate": int(position.is_approximate),
+        "run_id": None if recorded is None else recorded.run_id,
+        "part_id": None if recorded is None else recorded.part_id,
+        "owner_json": None if owner is None else owner.to_json(),
+    }
     db.change(
         "INSERT INTO pyrivet.watermarks (export_name, engine, kind, position_text,"
-        " is_approximate, run_id, part_id, owner_json, updated_at)"
+        " is_approximate, run_id, part_id, owner_json, seal, updated_at)"
         " VALUES (:export_name, :engine, :kind, :position_text, :is_approximate, :run_id,"
-        " :part_id, :owner_json, :now) ON CONFLICT (export_name) DO UPDATE"
+        " :part_id, :owner_json, :seal, :now) ON CONFLICT (export_name) DO UPDATE"
         " SET engine = excluded.engine, kind = excluded.kind,"
         " position_text = excluded.position_text,"
         " is_approximate = excluded.is_approximate, run_id = excluded.run_id,"
         " part_id = excluded.part_id, owner_json = excluded.owner_json,"
-        " updated_at = excluded.updated_at",
-        export_name=export_name,
-        engine=position.engine,
-        kind=position.kind,
-        position_text=position.text,
-        is_approximate=int(position.is_approximate),
-        run_id=None if recorded is None else recorded.run_id,
-        part_id=None if recorded is None else recorded.part_id,
-        owner_json=None if owner is None else owner.to_json(),
+        " seal = excluded.seal, updated_at = excluded.updated_at",
+        **values,
+        seal=seal_of(*values.values()),
         now=now,
     )
 
 
-def owner_of(db: Statements, export_name: str) -> Owner | None:
-    """Return whose the watermark of an export is; None where it does not say, or there is none."""
+def _sealed(db: Statements, export_name: str) -> Row | None:
+    """Return the row of an export as it was written; None where it has none.
+
+    Raises:
+        UnreadableRowError: It is not what was written.
+    """
     row = db.one(
-        "SELECT owner_json FROM pyrivet.watermarks WHERE export_name = :export_name",
+        "SELECT export_name, engine, kind, position_text, is_approximate, run_id, part_id,"
+        " owner_json, seal FROM pyrivet.watermarks WHERE export_name = :export_name",
         export_name=export_name,
     )
+    if row is None:
+        return None
+    with decoding("watermarks"):
+        seal = row.pop("seal")
+        if seal != seal_of(*row.values()):
+            raise ValueError
+        for name in ("engine", "kind", "position_text"):
+            text(row, name)
+    return row
+
+
+def owner_of(db: Statements, export_name: str) -> Owner | None:
+    """Return whose the watermark of an export is; None where it does not say, or there is none."""
+    row = _sealed(db, export_name)
     if row is None or row["owner_json"] is None:
         return None
-    return Owner.from_json(row["owner_json"])
+    with decoding("watermarks"):
+        return Owner.from_json(row["owner_json"])
 
 
 def give(db: Statements, export_name: str, owner: Owner, action: str, now: datetime) -> None:
     """Let the watermark of an export belong to somebody, whoever had it; with an audit row."""
     before = owner_of(db, export_name)
-    db.change(
-        "UPDATE pyrivet.watermarks SET owner_json = :owner_json WHERE export_name = :export_name",
-        export_name=export_name,
-        owner_json=owner.to_json(),
-    )
+    row = _sealed(db, export_name)
+    if row is not None:
+        row["owner_json"] = owner.to_json()
+        db.change(
+            "UPDATE pyrivet.watermarks SET owner_json = :owner_json, seal = :seal"
+            " WHERE export_name = :export_name",
+            export_name=export_name,
+            owner_json=row["owner_json"],
+            seal=seal_of(*row.values()),
+        )
     audit(db, export_name, action, before, owner, now)
 
 
@@ -138,24 +189,24 @@ def audit(
 
 def find(db: Statements, export_name: str) -> Position | None:
     """Return the watermark of an export; None where it has none."""
-    row = db.one(
-        "SELECT engine, kind, position_text, is_approximate FROM pyrivet.watermarks"
-        " WHERE export_name = :export_name",
-        export_name=export_name,
-    )
+    row = _sealed(db, export_name)
     if row is None:
         return None
     return Position(row["engine"], row["kind"], row["position_text"], bool(row["is_approximate"]))
 
 
 def forget(db: Statements, export_name: str, now: datetime) -> bool:
-    """Remove an export's watermark, with an audit row; False where it had none."""
-    before = owner_of(db, export_name)
+    """Remove an export's watermark, readable or not, with an audit row; False where it had none.
+
+    The row is written in either case: that an export begins anew is on purpose from then on.
+    """
+    before = None
+    with suppress(UnreadableRowError):
+        before = owner_of(db, export_name)
     is_gone = bool(
         db.change("DELETE FROM pyrivet.watermarks WHERE export_name = :name", name=export_name)
     )
-    if is_gone:
-        audit(db, export_name, "reset", before, None, now)
+    audit(db, export_name, RESET, before, None, now)
     return is_gone
 
 
@@ -181,4 +232,8 @@ def schema_of(db: Statements, export_name: str) -> tuple[tuple[str, str], ...] |
     )
     if row is None:
         return None
-    return tuple((str(name), str(kind)) for name, kind in json.loads(row["columns_json"]))
+    with decoding("schemas"):
+        pairs = [(name, kind) for name, kind in json_list(text(row, "columns_json"))]
+        if not all(isinstance(one, str) for pair in pairs for one in pair):
+            raise TypeError
+    return tuple(pairs)
