@@ -90,6 +90,46 @@ def test_citext_is_a_key(postgres, domain):
         assert not session.facts(relation).keys
 
 
+def test_each_column_of_a_key_has_the_operators_of_its_own_type(postgres):
+    """Whatever schema stands first in the search_path: it may hold others of the same names."""
+    if not postgres.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'citext'"):
+        pytest.skip("this server comes without citext")
+    postgres.execute("CREATE EXTENSION citext; CREATE SCHEMA shadows", admin=True)
+    for kind in ("citext", "numeric"):
+        postgres.execute(
+            f"CREATE FUNCTION shadows.never({kind}, {kind}) RETURNS bool LANGUAGE sql AS"
+            " 'SELECT false'",
+            admin=True,
+        )
+        for sign in (">", ">=", "<", "<=", "="):
+            postgres.execute(
+                f"CREATE OPERATOR shadows.{sign} (LEFTARG = {kind}, RIGHTARG = {kind},"
+                " PROCEDURE = shadows.never)",
+                admin=True,
+            )
+    postgres.execute(
+        "CREATE TABLE t (w citext, n numeric(9,0), PRIMARY KEY (w, n));"
+        "INSERT INTO t SELECT (ARRAY['a', 'A', 'b', 'C'])[1 + i % 4], i"
+        " FROM generate_series(1, 80) i"
+    )
+    postgres.execute("GRANT USAGE ON SCHEMA shadows TO PUBLIC", admin=True)
+    path = "shadows,pg_catalog,public"
+    postgres.execute(f"ALTER ROLE rivet IN DATABASE {postgres.name} SET search_path = {path}")
+    relation = Relation(schema="public", table="t")
+    expected = postgres.execute("SELECT n FROM public.t ORDER BY w, n")
+    with opened(postgres) as session:
+        assert [key.columns for key in session.facts(relation).keys] == [("w", "n")]
+        columns = session.columns(relation, ColumnRules())
+        # A's and a's are equal, so that the number decides.
+        cuts = [("A", "40"), ("B", "6"), ("b", "7")]
+        given = []
+        for span in between(("w", "n"), cuts):
+            batches = session.read(ReadRequest(relation, columns, spans=(span,)))
+            given.append(sorted(n for one in batches for n in one.column("n").to_pylist()))
+    assert [len(part) for part in given] == [20, 22, 0, 38]
+    assert sorted(itertools.chain(*given)) == sorted(n for (n,) in expected)
+
+
 def test_tables_that_differ_in_case_have_their_own_keys(any_postgres):
     any_postgres.execute(
         'CREATE TABLE t (a int PRIMARY KEY, b int); CREATE TABLE "T" (a int, b int PRIMARY KEY);'

@@ -231,7 +231,7 @@ def test_composite_keys_are_compared_in_order() -> None:
         def value(self, name: str, text: str) -> str:
             return text
 
-        def sign(self, names: Any, sign: str) -> str:
+        def sign(self, name: str, sign: str) -> str:
             return sign
 
         def is_multiple(self, number: str, step: int) -> str:

@@ -75,8 +75,8 @@ class Spelling(Protocol):
         """Return what a column can hold beyond numbers and moments, as expressions."""
         ...
 
-    def sign(self, names: Sequence[str], sign: str) -> str:
-        """Return a comparison's operator: the one of the columns' own types."""
+    def sign(self, name: str, sign: str) -> str:
+        """Return a comparison's operator: the one of the column's own type."""
         ...
 
     def is_multiple(self, number: str, step: int) -> str:
@@ -163,7 +163,7 @@ def _of_key(span: Span, spelling: Spelling) -> str:
 
 def _extremes(name: str, fallback: str | None, spelling: Spelling) -> str:
     values, expression = spelling.extremes(name), _expression(spelling, name, fallback)
-    equal = spelling.sign((name,), "=")
+    equal = spelling.sign(name, "=")
     tests = " OR ".join(f"{expression} {equal} {value}" for value in values)
     return f"({tests})" if tests else "1=0"
 
@@ -191,26 +191,31 @@ def _compared(
 ) -> str:
     columns = span.columns
     names = _expressions(spelling, columns, span.fallback)
-    last = spelling.sign(columns, f"{sign}=" if takes else sign)
-    if len(names) == 1:
-        return f"{names[0]} {last} {spelling.value(columns[0], bound[0])}"
     pairs = list(zip(columns, bound, strict=True))
-    if spelling.has_row_values:
+    signs = {spelling.sign(name, f"{sign}=" if takes else sign) for name in columns}
+    # Two rows are compared by one operator, which has to be that of every column's type.
+    if len(names) == 1 or (spelling.has_row_values and len(signs) == 1):
         values = ", ".join(spelling.value(name, text) for name, text in pairs)
-        return f"({', '.join(names)}) {last} ({values})"
+        rows = (names[0], values) if len(names) == 1 else (f"({', '.join(names)})", f"({values})")
+        return f"{rows[0]} {signs.pop()} {rows[1]}"
     # The first comparison is what an index serves; the others decide among equal ones.
-    head = f"{names[0]} {sign}= {spelling.value(*pairs[0])}"
-    return f"({head} AND {_lexical(names, pairs, sign, last, spelling)})"
+    head = _one(names[0], f"{sign}=", *pairs[0], spelling)
+    return f"({head} AND {_lexical(names, pairs, sign, spelling, takes=takes)})"
+
+
+def _one(expression: str, sign: str, name: str, text: str, spelling: Spelling) -> str:
+    return f"{expression} {spelling.sign(name, sign)} {spelling.value(name, text)}"
 
 
 def _lexical(
-    names: list[str], pairs: list[tuple[str, str]], sign: str, last: str, spelling: Spelling
+    names: list[str], pairs: list[tuple[str, str]], sign: str, spelling: Spelling, *, takes: bool
 ) -> str:
     if len(names) == 1:
-        return f"{names[0]} {last} {spelling.value(*pairs[0])}"
-    value = spelling.value(*pairs[0])
-    rest = _lexical(names[1:], pairs[1:], sign, last, spelling)
-    return f"({names[0]} {sign} {value} OR ({names[0]} = {value} AND {rest}))"
+        return _one(names[0], f"{sign}=" if takes else sign, *pairs[0], spelling)
+    more = _one(names[0], sign, *pairs[0], spelling)
+    equal = _one(names[0], "=", *pairs[0], spelling)
+    rest = _lexical(names[1:], pairs[1:], sign, spelling, takes=takes)
+    return f"({more} OR ({equal} AND {rest}))"
 
 
 def question_sql(  # noqa: PLR0911 - one per place

@@ -13,7 +13,7 @@ from rivet.sources.duckdb.types import DIALECT
 from rivet.sources.seek import is_multiple, no_blocks, no_column, no_order, null_test
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from rivet.sources.duckdb.types import NativeColumn
 
@@ -82,7 +82,7 @@ class KeySpelling:
         for number, text in enumerate(self.values, 1):
             connection.execute(f"SET VARIABLE {VARIABLE}{number} = ?", [text])
 
-    def sign(self, names: Sequence[str], sign: str) -> str:  # noqa: ARG002 - all types alike
+    def sign(self, name: str, sign: str) -> str:  # noqa: ARG002 - all types alike
         """Return the operator as it is: there is no other of its name."""
         return sign
 

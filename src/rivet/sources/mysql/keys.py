@@ -20,7 +20,7 @@ from rivet.sources.mysql.overrides import DIALECT
 from rivet.sources.seek import no_blocks, no_column, no_order, null_test
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from pymysql.connections import Connection
 
@@ -149,7 +149,7 @@ class KeySpelling:
         """Return nothing: every value is a number or a moment."""
         return ()
 
-    def sign(self, names: Sequence[str], sign: str) -> str:  # noqa: ARG002 - all types alike
+    def sign(self, name: str, sign: str) -> str:  # noqa: ARG002 - all types alike
         """Return the operator as it is: there is no other of its name."""
         return sign
 

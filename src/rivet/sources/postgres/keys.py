@@ -236,14 +236,12 @@ class KeySpelling:
             words = ("NaN", "Infinity", "-Infinity") if has_infinite else ("NaN",)
         return tuple(f"'{word}'::{cast}" for word in words)
 
-    def sign(self, names: Sequence[str], sign: str) -> str:
-        """Return the operator of the columns' own types.
+    def sign(self, name: str, sign: str) -> str:
+        """Return the operator of the column's own type, by its schema.
 
-        A schema that stands before pg_catalog in a search_path may hold another of its name. Only
-        columns of types that keep their operators in different places have to go by the path.
+        A schema that stands before pg_catalog in a search_path may hold another of its name.
         """
-        homes = {self._cast(name).rpartition(".")[0] for name in names}
-        return f"OPERATOR({homes.pop()}.{sign})" if len(homes) == 1 else sign
+        return f"OPERATOR({self._cast(name).rpartition('.')[0]}.{sign})"
 
     def is_multiple(self, number: str, step: int) -> str:
         """Return the condition, by the server's own function and operator."""

@@ -22,7 +22,7 @@ _NOT_TEXT: Final = re.compile(r'["{]|-?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|I
 _DECIMAL: Final = re.compile(r"\s*(?:decimal|numeric|dec|number)\b", re.IGNORECASE)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from rivet.sources.sqlite.types import Declared
 
@@ -109,7 +109,7 @@ class KeySpelling:
         self._plain(name)
         return map_declared(self.types[name]).logical.kind is Kind.TIMESTAMP
 
-    def sign(self, names: Sequence[str], sign: str) -> str:  # noqa: ARG002 - all types alike
+    def sign(self, name: str, sign: str) -> str:  # noqa: ARG002 - all types alike
         """Return the operator as it is: there is no other of its name."""
         return sign
 
