@@ -19,8 +19,9 @@ pytestmark = pytest.mark.live("mysql9")
 PASSWORD = "p@ss:w/rd?#%41 '$ä😀"
 
 
-def opened(url: str, tls: TlsOptions | None = None, **settings):
-    return connect(SourceAddress("mysql", url=Secret(url), tls=tls), SessionSettings(**settings))
+def opened(url: str, tls: TlsOptions | None = None, key=None, **settings):
+    address = SourceAddress("mysql", url=Secret(url), tls=tls, server_public_key=key)
+    return connect(address, SessionSettings(**settings))
 
 
 @pytest.fixture
@@ -35,14 +36,19 @@ def stranger(mysql9):
 
 @pytest.mark.parametrize("mode", [TlsMode.VERIFY_FULL, TlsMode.DISABLE])
 def test_a_first_login_by_caching_sha2(mysql9, stranger, mode):
-    """With TLS the password is sent, without it under its RSA key; then the digest does."""
+    """With TLS the password is sent, without it under the RSA key that is named; then a digest."""
+    (key,) = mysql9.home.rglob("public_key.pem")
+    if mode is TlsMode.DISABLE:
+        with pytest.raises(SourceAuthError, match="a key of its own") as caught:
+            opened(stranger, TlsOptions(mode))
+        assert "server_public_key" in caught.value.hint
     tls = TlsOptions(mode, mysql9.home / "ca.crt" if mode is TlsMode.VERIFY_FULL else None)
     wrong = stranger.replace(quote("p@ss"), "no")
     with pytest.raises(SourceAuthError) as caught:
-        opened(wrong, tls)
+        opened(wrong, tls, key=key)
     assert "no:w" not in f"{caught.value} {caught.value!r}"
     for _ in range(2):
-        with opened(stranger, tls) as session:
+        with opened(stranger, tls, key=key) as session:
             assert session.scalar("SELECT 1") == "1"
             cipher = session.scalar(
                 "SELECT VARIABLE_VALUE FROM performance_schema.session_status"

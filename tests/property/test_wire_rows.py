@@ -15,7 +15,7 @@ from rivet.sources.mysql.receive import RowReceiver
 from rivet.wire.fields import Decoder, FieldSpec
 from rivet.wire.kernel import kernel_kind, load
 from support import decoding
-from support.rowpackets import END, packets, row, schema_of
+from support.rowpackets import END, Pieces, packets, row, schema_of
 
 BOTH = kernel_kind() == "compiled"
 SEEDS = st.integers(0, 2**32)
@@ -26,16 +26,7 @@ def outcome(kind, fields, data, places=(), max_rows=1000):
     decoder = load(kind, "mysqlrows").RowDecoder(fields, schema_of(*fields), 1 << 16)
     bounds = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
     pieces = [data[a:b] for a, b in pairwise(bounds) if a < b]
-
-    def read_into(target):
-        if not pieces:
-            return 0
-        piece, rest = pieces[0][: len(target)], pieces[0][len(target) :]
-        pieces[:1] = [rest] if rest else []
-        target[: len(piece)] = piece
-        return len(piece)
-
-    receiver = RowReceiver(read_into, decoder, block_bytes=32)
+    receiver = RowReceiver(Pieces(pieces), decoder, 1 << 20, block_bytes=32)
     found = []
     try:
         is_more = True
@@ -98,7 +89,7 @@ def test_a_wrong_sequence_number_is_no_result():
     good = packets([row(b"1"), row(b"2"), END])
     lost = packets([row(b"1")]) + packets([row(b"2"), END], first=2)
     assert outcome(None, fields, good)[0]
-    assert outcome(None, fields, lost)[0] == "SourceError"
+    assert outcome(None, fields, lost)[0] == "RowsLostError"
 
 
 def test_a_server_that_shuts_down_says_so_out_of_order():

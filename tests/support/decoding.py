@@ -101,16 +101,9 @@ class MysqlRows:
                 return 0
             decoder.finish()
             return take(decoder)
-        waiting = [piece for piece in pieces if piece]
-
-        def read_into(target: memoryview) -> int:
-            if not waiting:
-                return 0
-            piece = waiting.pop(0)[: len(target)]
-            target[: len(piece)] = piece
-            return len(piece)
-
-        RowReceiver(read_into, decoder, block_bytes=64).fill(1_000, 1 << 20)
+        RowReceiver(rowpackets.Pieces(pieces), decoder, 1 << 20, block_bytes=64).fill(
+            1_000, 1 << 20
+        )
         return take(decoder)
 
 

@@ -81,3 +81,22 @@ def packets(payloads: Iterable[bytes], first: int = 0) -> bytes:
             if len(piece) < MOST:
                 break
     return b"".join(made)
+
+
+class Pieces:
+    """A line on which these bytes come, one piece or less at a time, and then the end."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = [piece for piece in pieces if piece]
+
+    def expect(self, *, is_next: bool = False) -> None:
+        """Wait for nothing."""
+
+    def read_into(self, target: memoryview) -> int:
+        """Put the next bytes into a buffer."""
+        if not self._pieces:
+            return 0
+        piece, rest = self._pieces[0][: len(target)], self._pieces[0][len(target) :]
+        self._pieces[:1] = [rest] if rest else []
+        target[: len(piece)] = piece
+        return len(piece)

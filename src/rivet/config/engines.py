@@ -19,6 +19,7 @@ class EngineForm:
         port: The default port; None for engines that read a file.
         is_document: Stores documents: only `full` and `cdc` apply.
         takes_service: Understands libpq service files.
+        takes_public_key: A password may be encrypted with the server's public key.
         is_readable: This version can read it.
         kept_settings: Session settings that Rivet decides itself, so that `source.session` cannot,
             in small letters; None for engines whose sessions have no settings to choose.
@@ -30,6 +31,7 @@ class EngineForm:
     port: int | None = None
     is_document: bool = False
     takes_service: bool = False
+    takes_public_key: bool = False
     is_readable: bool = False
     kept_settings: frozenset[str] | None = None
 
@@ -95,6 +97,7 @@ ENGINE_FORMS: Final = (
         ("mysql", "mariadb"),
         ("mariadb",),
         port=3306,
+        takes_public_key=True,
         is_readable=True,
         kept_settings=_KEPT_ON_MYSQL,
     ),

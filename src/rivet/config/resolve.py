@@ -63,9 +63,17 @@ def resolve_source(config: Config, env: Mapping[str, str] | None = None) -> Sour
         msg = f"source type '{source.type}' is not a kind of database Rivet knows"
         raise UnknownEngineError(msg)
     tls = _tls(source.tls, config.base_dir)
+    key = source.server_public_key
+    public_key = None if key is None else Path(key).expanduser()
     url = _url(config, form, environment)
     if url is not None:
-        return SourceAddress(form.name, url=Secret(url), tls=tls, base_dir=config.base_dir)
+        return SourceAddress(
+            form.name,
+            url=Secret(url),
+            tls=tls,
+            server_public_key=public_key,
+            base_dir=config.base_dir,
+        )
     return SourceAddress(
         form.name,
         host=source.host,
@@ -74,6 +82,7 @@ def resolve_source(config: Config, env: Mapping[str, str] | None = None) -> Sour
         password=_password(source, environment),
         database=source.path or source.database,
         tls=tls,
+        server_public_key=public_key,
         base_dir=config.base_dir,
     )
 

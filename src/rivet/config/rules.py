@@ -89,6 +89,9 @@ def _check_source(source: SourceConfig) -> EngineForm:
         raise fault
     _check_tls(source)
     _check_session(source, form)
+    if source.server_public_key is not None and not form.takes_public_key:
+        message = f"`source.server_public_key` does not go with `{source.type}`"
+        raise Problem(("source", "server_public_key"), message, code=MODE_SETTING)
     mongo = source.mongo
     if mongo is not None and not form.is_document:
         raise Problem(("source", "mongo"), f"`source.mongo` does not go with `{source.type}`")

@@ -115,4 +115,9 @@ class SourceConfig(Section):
         "mean by them; the role's own hold without it.",
     )
     tls: TlsConfig | None = Field(default=None, description="Protection of the connection.")
+    server_public_key: Text | None = Field(
+        default=None,
+        description="PEM file of a MySQL server's public key, relative to the configuration: the "
+        "password may be encrypted with it where there is no TLS.",
+    )
     mongo: MongoConfig | None = Field(default=None, description="Settings of document sources.")

@@ -41,6 +41,7 @@ class SourceAddress:
         engine: The canonical engine name, such as `postgresql`.
         url: The connection URL with its credentials.
         tls: None where the configuration has no `tls:` block.
+        server_public_key: File of the key (PEM) that a password may be encrypted with.
         base_dir: Folder of the configuration, for relative paths inside the address.
         options: Engine-specific settings, already validated.
     """
@@ -53,6 +54,7 @@ class SourceAddress:
     password: Secret | None = None
     database: str | None = None
     tls: TlsOptions | None = None
+    server_public_key: Path | None = None
     base_dir: Path = field(default_factory=Path)
 
 

@@ -35,29 +35,30 @@ class Peer:
     Attributes:
         number: 1 for the first connection of the server.
         heard: What the client sent, without its protection.
+        connection: The socket.
     """
 
     def __init__(self, connection: socket.socket, number: int) -> None:
         self.number = number
         self.heard = bytearray()
-        self._connection = connection
+        self.connection = connection
         connection.settimeout(_LONGEST_S)
 
     def send(self, *pieces: bytes) -> None:
         """Send pieces one after the other."""
         for piece in pieces:
-            self._connection.sendall(piece)
+            self.connection.sendall(piece)
 
     def flood(self, pieces: Iterable[bytes]) -> None:
         """Send pieces as long as there are any, in large blocks."""
         iterator = iter(pieces)
         while block := b"".join(itertools.islice(iterator, 256)):
-            self._connection.sendall(block)
+            self.connection.sendall(block)
 
     def drip(self, data: bytes, pause_s: float = 0.3) -> None:
         """Send one byte at a time, and then nothing."""
         for value in data:
-            self._connection.sendall(bytes([value]))
+            self.connection.sendall(bytes([value]))
             time.sleep(pause_s)
         self.wait()
 
@@ -65,7 +66,7 @@ class Peer:
         """Return so many bytes of the client."""
         found = b""
         while len(found) < size:
-            piece = self._connection.recv(size - len(found))
+            piece = self.connection.recv(size - len(found))
             if not piece:
                 raise ConnectionAbortedError
             self.heard += piece
@@ -79,13 +80,13 @@ class Peer:
 
     def protect(self, context: ssl.SSLContext) -> None:
         """Speak TLS from now on."""
-        self._connection = context.wrap_socket(self._connection, server_side=True)
+        self.connection = context.wrap_socket(self.connection, server_side=True)
 
     def close(self) -> None:
         """Hang up."""
         with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
-        self._connection.close()
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.connection.close()
 
 
 class FakeServer:

@@ -13,11 +13,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from rivet.errors import ConfigError
 from rivet.model.source import TlsMode, TlsOptions
+from rivet.openfile import read_regular
 from rivet.redact import Secret, visible
 from rivet.sources.network import (
     ENCODE_HINT,
     authority_file,
     refuse_plaintext,
+    resolved,
     system_authorities,
 )
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 SCHEMES: Final = ("mysql", "mariadb")
 _PORT: Final = 3306
+_KEY_BYTES: Final = 64 * 1024
 _SSL_MODES: Final[dict[str, TlsMode | None]] = {
     "disabled": TlsMode.DISABLE,
     "preferred": None,
@@ -153,6 +156,27 @@ def _options(
     if mode is None:
         return None, socket
     return TlsOptions(mode, Path(authority) if authority else None), socket
+
+
+def public_key(address: SourceAddress) -> bytes | None:
+    """Return the server's public key (PEM) that the user trusts; None where none is named.
+
+    Raises:
+        ConfigError: The file cannot be read, or holds no such key.
+    """
+    if address.server_public_key is None:
+        return None
+    path = resolved(address.server_public_key, address.base_dir)
+    hint = "give the server's public key (PEM), such as public_key.pem of its data folder"
+    try:
+        data = read_regular(path, max_bytes=_KEY_BYTES)
+    except OSError as error:
+        msg = f"source.server_public_key: {visible(str(path))} cannot be read: {error.strerror}"
+        raise ConfigError(msg, hint=hint) from error
+    if b"-----BEGIN PUBLIC KEY-----" not in data:
+        msg = f"source.server_public_key: {visible(str(path))} holds no public key"
+        raise ConfigError(msg, hint=hint)
+    return data
 
 
 def tls_context(tls: TlsOptions, base_dir: Path) -> ssl.SSLContext | None:

@@ -5,14 +5,12 @@ Every function takes a connection of `link.py` and leaves errors of the driver t
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
-from pymysql.constants import COMMAND, ER
+from pymysql.constants import ER
 from pymysql.err import MySQLError
-from pymysql.protocol import FieldDescriptorPacket
 
 from rivet.errors import SourceQueryError
 from rivet.model.relation import Relation, TableFacts
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pymysql.connections import Connection
+    from pymysql.protocol import FieldDescriptorPacket
 
 
 _ANSI: Final = Dialect()
@@ -168,22 +167,9 @@ def hidden_columns(
 
 
 def _prepared(connection: Connection[Any], sql: str) -> list[FieldDescriptorPacket]:
-    """Let the server prepare a statement and return its columns; the statement is let go of.
-
-    Source:
-        MySQL internals manual, "COM_STMT_PREPARE Response".
-    """
+    """Let the server prepare a statement and return its columns."""
     driver: Any = connection
-    driver._execute_command(COMMAND.COM_STMT_PREPARE, sql)  # noqa: SLF001 - see docs/adr/0014
-    head = driver._read_packet().get_all_data()  # noqa: SLF001
-    statement, columns, parameters = struct.unpack_from("<IHH", head, 1)
-    fields: list[FieldDescriptorPacket] = []
-    for count in (parameters, columns):
-        fields = [driver._read_packet(FieldDescriptorPacket) for _ in range(count)]  # noqa: SLF001
-        if count:
-            driver._read_packet()  # noqa: SLF001 - the end of the definitions
-    driver._execute_command(COMMAND.COM_STMT_CLOSE, struct.pack("<I", statement))  # noqa: SLF001
-    return fields
+    return list(driver.described(sql))
 
 
 def natives_of(fields: Iterable[FieldDescriptorPacket]) -> tuple[NativeColumn, ...]:

@@ -23,6 +23,7 @@ from rivet.errors import (
     StalePlanError,
 )
 from rivet.redact import cleanse, foreign
+from rivet.sources.mysql.bounded import SilentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,7 @@ _Fault = tuple["type[RivetError]", str]
 _STATEMENT_HINT: Final = "check the names and the SQL of the export, then run it again"
 _AGAIN_HINT: Final = "run it again; if it stays, look into the server's log"
 _LOG_HINT: Final = "look into the server's log for this session"
+_FORM_HINT: Final = "connect to the server itself, not through a proxy; report it if it comes back"
 _GRANT_HINT: Final = "grant the user SELECT on it"
 _LOGIN_HINT: Final = "check the user, the password and from which host the user may connect"
 _TLS_HINT: Final = "check tls.mode, tls.ca_file and the host name in the certificate"
@@ -132,12 +134,29 @@ def translated(
         )
         cleanse(error)
         raise told from error
-    except (OSError, ValueError) as error:
-        # The socket, or what is left of it after another thread has closed it.
-        if isinstance(error, ValueError) and "closed file" not in str(error):
-            raise
+    except SilentError as error:
+        msg = f"{action}: the server has said nothing for {error.seconds:g} s"
+        hint = "raise tuning.read_timeout_s where it may take longer; " + _AGAIN_HINT
+        cls = SourceInterruptedError if error.is_begun else SourceStatementTimeoutError
+        raise cls(msg, hint=hint) from error
+    except OSError as error:
         msg = f"{action}: the connection broke ({type(error).__name__})"
         raise SourceInterruptedError(msg, hint=_AGAIN_HINT) from error
+
+
+@contextmanager
+def answered(action: str, *, statement_timeout_s: float = 0.0) -> Iterator[None]:
+    """As `translated`, around questions whose answers have a form that is known.
+
+    Raises:
+        SourceError: An answer has another one.
+    """
+    with translated(action, statement_timeout_s=statement_timeout_s):
+        try:
+            yield
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+            msg = f"{action}: the server's answer has not the form that was asked for"
+            raise SourceError(msg, hint=_FORM_HINT, code="RIVET_SOURCE_PROTOCOL") from error
 
 
 def source_error(
@@ -162,17 +181,27 @@ def source_error(
     return cls(f"{action}: {detail}", hint=hint, number=str(number))
 
 
-def connect_error(error: MySQLError, where: str) -> RivetError:
+def connect_error(error: MySQLError | OSError, where: str) -> RivetError:
     """Return Rivet's error for a connection that could not be opened."""
+    if isinstance(error, OSError):
+        return _unreached(error, where)
     number, detail = _parts(error)
     cls, hint = _BY_NUMBER.get(number, (SourceUnavailableError, _UNREACHABLE_HINT))
-    cause = getattr(error, "original_exception", None)
-    if cause is not None and type(cause).__module__ == "ssl":
-        cls, hint = SourceAuthError, _TLS_HINT
-    elif issubclass(cls, SourceInterruptedError):
+    if issubclass(cls, SourceInterruptedError):
         cls, hint = SourceUnavailableError, _UNREACHABLE_HINT
     cleanse(error)
     return cls(f"cannot connect to {where}: {detail}", hint=hint, number=str(number))
+
+
+def _unreached(error: OSError, where: str) -> RivetError:
+    detail = foreign(error.strerror or str(error)) or type(error).__name__
+    msg = f"cannot connect to {where}: {detail}"
+    if type(error).__module__ == "ssl":
+        return SourceAuthError(msg, hint=_TLS_HINT)
+    hint = f"raise tuning.connect_timeout_s, or {_UNREACHABLE_HINT}"
+    return SourceUnavailableError(
+        msg, hint=hint if isinstance(error, SilentError) else _UNREACHABLE_HINT
+    )
 
 
 def _fault(number: int) -> _Fault:

@@ -7,24 +7,24 @@ user's SQL its meaning stays the server's, see `settings.py`.
 from __future__ import annotations
 
 import re
-import socket
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-import pymysql
 from pymysql.constants import ER
 from pymysql.err import MySQLError
 
 from rivet.errors import SourceAuthError, SourceError
+from rivet.model.source import TlsMode, TlsOptions
 from rivet.redact import visible
-from rivet.sources.mysql.address import connection_parameters, tls_context
-from rivet.sources.mysql.faults import connect_error, error_number, translated
+from rivet.sources.mysql.address import connection_parameters, public_key, tls_context
+from rivet.sources.mysql.bounded import Way
+from rivet.sources.mysql.faults import answered, connect_error, error_number
+from rivet.sources.mysql.guarded import GuardedConnection
 from rivet.sources.mysql.settings import CHARACTER_SET, ServerSettings, choose, pin, read_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from ssl import SSLContext
 
     from pymysql.connections import Connection
 
@@ -35,7 +35,7 @@ __all__ = ["Link", "ask", "cancel_query", "open_link"]
 
 _OLDEST_MYSQL: Final = (5, 7)
 _OLDEST_MARIADB: Final = (10, 5)
-_CANCEL_TIMEOUT_S: Final = 5.0
+_CANCEL_TIMEOUT_S: Final = 1.5
 _YEAR_S: Final = 31_536_000
 _SLOW_READER_S: Final = 3600
 # Nothing of these changes a value, and not every server has all of them.
@@ -66,7 +66,7 @@ class Link:
         settings: What the server's own settings were, and the session's zone.
     """
 
-    connection: Connection[Any]
+    connection: GuardedConnection
     is_mariadb: bool
     version: tuple[int, ...]
     proxy: str | None = None
@@ -99,95 +99,61 @@ def open_link(address: SourceAddress, settings: SessionSettings) -> Link:
         SourceError: The server is too old, or did not take a setting that exact values need.
     """
     parameters = connection_parameters(address)
-    context = tls_context(parameters.tls, address.base_dir) if parameters.tls else None
-    connection = _connect(parameters, context, settings)
-    _unlimited(connection)
+    connection = _connect(parameters, address, settings)
     try:
+        # As long again: what follows is a handful of small questions.
+        connection.line.fix(settings.connect_timeout_s)
         link = _identified(connection, parameters.place)
-        with translated(f"preparing a session on {parameters.place}"):
+        with answered(f"preparing a session on {parameters.place}"):
             found = _pin(link, settings, parameters.place)
-            return replace(link, proxy=_proxy(connection), settings=found)
+            link = replace(link, proxy=_proxy(connection), settings=found)
+        connection.line.free(settings.read_timeout_s)
     except BaseException:
         _drop(connection)
         raise
+    return link
 
 
 def _connect(
-    parameters: Parameters, context: SSLContext | None, settings: SessionSettings
-) -> Connection[Any]:
-    is_plain = parameters.tls is not None and context is None
+    parameters: Parameters, address: SourceAddress, settings: SessionSettings
+) -> GuardedConnection:
+    tls, wish = None, parameters.tls
+    if parameters.socket is None:
+        # Where nobody has decided, which only this machine may have, TLS is used if it is offered.
+        wished = TlsOptions(TlsMode.REQUIRE) if wish is None else wish
+        tls = tls_context(wished, address.base_dir)
+    way = Way(
+        parameters.host,
+        parameters.port,
+        parameters.socket,
+        settings.connect_timeout_s,
+        settings.is_stopped,
+    )
     try:
-        connection = pymysql.connect(
-            host=parameters.host,
-            port=parameters.port,
-            unix_socket=parameters.socket,
+        connection = GuardedConnection(
+            way,
+            tls=tls,
+            needs_tls=wish is not None,
+            server_public_key=public_key(address),
             user=parameters.user,
             # As bytes: the driver would encode a text as latin1.
             password=parameters.password.reveal().encode() if parameters.password else "",
             database=parameters.database,
             charset=CHARACTER_SET,
             autocommit=True,
-            connect_timeout=max(1, round(settings.connect_timeout_s)),
-            # Also for what the server says while it lets us in; `_unlimited` takes it away.
-            read_timeout=max(1, round(settings.connect_timeout_s)),
             program_name=settings.application_name,
-            local_infile=False,
-            ssl=context,
-            ssl_disabled=is_plain or parameters.socket is not None,
-            auth_plugin_map={"mysql_clear_password": _NoClearPassword} if context is None else None,
         )
+        connection.connect()
+    except (MySQLError, OSError) as error:
+        raise connect_error(error, parameters.place) from error
     except (RuntimeError, ValueError) as error:
         # A missing library for a way to log in, or a value the protocol has no room for.
         msg = f"cannot connect to {parameters.place}: {visible(str(error))}"
         raise SourceAuthError(msg, hint="check user, password and how they log in") from error
-    except MySQLError as error:
-        raise connect_error(error, parameters.place) from error
-    _keep_alive(connection)
     return connection
 
 
-class _NoClearPassword:
-    """Refuses to answer a server that asks for the password in the clear without TLS."""
-
-    def __init__(self, connection: object) -> None:
-        del connection
-
-    def authenticate(self, packet: object) -> None:
-        """Refuse.
-
-        Raises:
-            SourceAuthError: Always.
-        """
-        del packet
-        msg = "the server asks for the password in the clear, over a connection without TLS"
-        raise SourceAuthError(msg, hint="set `tls: {mode: verify-full}` in the source")
-
-
-def _keep_alive(connection: Connection[Any]) -> None:
-    """Notice a peer that is gone within about a minute."""
-    raw: socket.socket = connection._sock  # noqa: SLF001 - see docs/adr/0014
-    if raw.family not in {socket.AF_INET, socket.AF_INET6}:
-        return
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
-        ("TCP_KEEPIDLE", 30),
-        ("TCP_KEEPINTVL", 10),
-        ("TCP_KEEPCNT", 3),
-        ("TCP_USER_TIMEOUT", 60_000),
-    ):
-        option = getattr(socket, name, None)
-        if option is not None:
-            raw.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def _unlimited(connection: Connection[Any]) -> None:
-    """Let a statement take as long as its own limit allows."""
-    driver: Any = connection
-    driver._read_timeout = driver._current_timeout = None  # noqa: SLF001 - see docs/adr/0014
-    driver._sock.settimeout(None)  # noqa: SLF001
-
-
-def _identified(connection: Connection[Any], place: str) -> Link:
+def _identified(connection: GuardedConnection, place: str) -> Link:
     reported = str(connection.get_server_info())
     is_mariadb = "mariadb" in reported.lower()
     # MariaDB puts 5.5.5- in front, for replicas that know no version 10.
@@ -278,18 +244,19 @@ def ask_texts(connection: Connection[Any], sql: str) -> list[tuple[Any, ...]]:
 
 
 def cancel_query(link: Link, address: SourceAddress, settings: SessionSettings) -> None:
-    """Cancel what a connection runs, from any thread; what cannot be cancelled is cut off.
+    """Cancel what a connection runs, from any thread; what does not end by that is cut off.
 
     A server that is cut off stops with the next rows it sends.
     """
-    brief = replace(settings, connect_timeout_s=min(settings.connect_timeout_s, _CANCEL_TIMEOUT_S))
-    parameters = connection_parameters(address)
-    context = tls_context(parameters.tls, address.base_dir) if parameters.tls else None
+    line = link.connection.line
+    if line.is_cut:
+        return
+    line.cut(_CANCEL_TIMEOUT_S)
+    limit_s = min(settings.connect_timeout_s, _CANCEL_TIMEOUT_S)
+    brief = replace(settings, connect_timeout_s=limit_s, is_stopped=None)
     try:
-        other = _connect(parameters, context, brief)
+        other = _connect(connection_parameters(address), address, brief)
     except SourceError:
-        with suppress(OSError, AttributeError):
-            link.connection._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001 - see docs/adr/0014
         return
     try:
         with suppress(MySQLError, OSError):

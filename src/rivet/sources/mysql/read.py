@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from typing_extensions import override
 
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from rivet.sources.mysql.receive import RowReceiver
     from rivet.sources.mysql.types import NativeColumn
     from rivet.sources.slices import Slicer
+
+
+# What a row may have besides its largest value.
+_ROOM_BYTES: Final = 16 * 1024 * 1024
 
 
 class ResultOwner(Protocol):
@@ -108,6 +112,8 @@ class ResultStream(WireStream):
             request.max_value_bytes or NO_LIMIT,
         )
         super().__init__(request, decoder, slicer)
+        limit = request.max_value_bytes
+        self._max_row_bytes = limit + _ROOM_BYTES if limit else NO_LIMIT
         self._owner = owner
         self._connection = connection
         self._statement = selection.statement
@@ -122,7 +128,7 @@ class ResultStream(WireStream):
         self._connection.query(self._statement(span), unbuffered=True)
         driver: Any = self._connection
         fields = driver._result.fields  # noqa: SLF001 - see docs/adr/0014
-        self._receiver = receive_from(driver, self._decoder)
+        self._receiver = receive_from(driver, self._decoder, self._max_row_bytes)
         _refuse_changed_result(natives_of(fields), self._pairs, self._request.relation.label)
 
     @override

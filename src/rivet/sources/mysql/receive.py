@@ -7,22 +7,35 @@ driver's inside. Errors are raised as the driver raises them; translating them i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pymysql import err
 from pymysql.constants import CR
 
-from rivet.errors import SourceQueryError
+from rivet.errors import FormatError, RowsLostError, SourceError, SourceQueryError
+from rivet.sources.mysql.guarded import server_error
 from rivet.wire import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from rivet.sources.mysql.bounded import BoundedSocket
     from rivet.wire.mysqlrows import RowDecoder
 
 __all__ = ["RowReceiver", "receive_from"]
 
 _BLOCK_BYTES: Final = 1024 * 1024
+_HEADER_BYTES: Final = 4
+
+
+class Line(Protocol):
+    """What a receiver needs of a socket."""
+
+    def expect(self, *, is_next: bool = False) -> None:
+        """Begin to wait."""
+        ...
+
+    def read_into(self, target: memoryview) -> int:
+        """Wait for bytes, put some into a buffer and return how many; 0 is the end."""
+        ...
 
 
 class RowReceiver:
@@ -31,20 +44,22 @@ class RowReceiver:
     Memory is one block, or the largest row where that is larger.
 
     Args:
-        read_into: Waits for bytes, puts some into the buffer it is given and returns how many; 0 is
-            the end of the connection.
+        line: Where the bytes come from.
         decoder: Made for the columns of the result.
+        max_row_bytes: The largest row.
         block_bytes: How much is received at once at the most.
     """
 
     def __init__(
         self,
-        read_into: Callable[[memoryview], int],
+        line: Line,
         decoder: RowDecoder,
+        max_row_bytes: int,
         *,
         block_bytes: int = _BLOCK_BYTES,
     ) -> None:
-        self.read_into = read_into
+        self._line = line
+        self._max_row_bytes = max_row_bytes
         self._decoder = decoder
         self._block_bytes = block_bytes
         self._buffer = bytearray(block_bytes)
@@ -65,20 +80,25 @@ class RowReceiver:
         Raises:
             pymysql.Error: The server ended the result with an error, or the connection broke.
             SourceQueryError: The statement gives more than one result.
+            RowsLostError: A packet has not the number that follows the one before.
             FormatError, StalePlanError, SourceError: As `RowDecoder.decode`; the server still sends
                 then, and the connection has to be closed.
         """
         decoder = self._decoder
         while True:
             with memoryview(self._buffer) as whole:
-                status = decoder.decode(
-                    whole[self._start :], self._stop - self._start, max_rows, max_bytes
-                )
+                try:
+                    status = decoder.decode(
+                        whole[self._start :], self._stop - self._start, max_rows, max_bytes
+                    )
+                except SourceError:
+                    self._refuse_lost(whole[self._start + decoder.consumed : self._stop])
+                    raise
             self._start += decoder.consumed
             if status == plain.OK:
                 return True
             if status == plain.REFUSED:
-                raise _server_error(decoder.server_error)
+                raise server_error(decoder.server_error)
             if status == plain.END:
                 decoder.finish()
                 if decoder.has_more_results:
@@ -87,11 +107,28 @@ class RowReceiver:
                 return False
             self._receive(decoder.needed)
 
+    def _refuse_lost(self, packet: memoryview) -> None:
+        """Tell what was lost or doubled on the way from other bytes that are no rows.
+
+        Raises:
+            RowsLostError: The packet has another number than the one that is due.
+        """
+        due = self._decoder.sequence
+        if len(packet) >= _HEADER_BYTES and packet[3] != due:
+            msg = f"rows were lost or doubled on the way: packet {packet[3]} came and not {due}"
+            hint = "run it again; if it stays, connect to the server itself, not through a proxy"
+            raise RowsLostError(msg, hint=hint)
+
     def _receive(self, needed: int) -> None:
         """Wait until the buffer holds `needed` bytes of what is not consumed, or is full.
 
         It grows by doubling: a length is only believed as far as bytes have come.
         """
+        if needed > self._max_row_bytes:
+            msg = f"a row is larger than {self._max_row_bytes:,} bytes"
+            hint = "raise tuning.max_value_mb, or leave large columns out"
+            raise FormatError(msg, hint=hint, code="RIVET_VALUE_TOO_LARGE")
+        self._line.expect(is_next=True)
         left = self._stop - self._start
         if self._start:
             self._buffer[:left] = self._buffer[self._start : self._stop]
@@ -105,7 +142,7 @@ class RowReceiver:
             self._buffer = bytearray(self._block_bytes)
         with memoryview(self._buffer) as whole:
             while self._stop < needed:
-                received = self.read_into(whole[self._stop :])
+                received = self._line.read_into(whole[self._stop :])
                 if received == 0:
                     msg = "Lost connection to MySQL server during query"
                     raise err.OperationalError(CR.CR_SERVER_LOST, msg)
@@ -113,38 +150,15 @@ class RowReceiver:
                 self.wire_bytes += received
 
 
-def _server_error(payload: bytes) -> err.MySQLError:
-    """Return the error of an error packet; the driver's own reader trusts its bytes too much.
-
-    Source:
-        MySQL internals manual, "ERR_Packet".
-    """
-    number = int.from_bytes(payload[:2], "little")
-    text = payload[2:]
-    if text.startswith(b"#"):
-        text = text[6:]
-    return err.OperationalError(number, text.decode("utf-8", "replace"))
-
-
-def receive_from(connection: Any, decoder: RowDecoder) -> RowReceiver:  # noqa: ANN401
+def receive_from(connection: Any, decoder: RowDecoder, max_row_bytes: int) -> RowReceiver:  # noqa: ANN401
     """Take over the result that a connection has just begun to receive, unbuffered.
 
     The driver believes from now on that the result is over; until it is, nobody else may use the
-    connection. What the driver has read ahead comes first.
+    connection. What has been read ahead comes first.
     """
     result = connection._result  # noqa: SLF001 - see docs/adr/0014
     result.unbuffered_active = False
     result.connection = None
     decoder.sequence = connection._next_seq_id  # noqa: SLF001
-    ahead = connection._rfile  # noqa: SLF001
-    read_into: Callable[[memoryview], int] = ahead.raw.readinto
-
-    def read_ahead_into(target: memoryview) -> int:
-        # One call empties the driver's small buffer, or reads from the socket where it is empty.
-        receiver.read_into = read_into
-        data = ahead.read1(len(target))
-        target[: len(data)] = data
-        return len(data)
-
-    receiver = RowReceiver(read_ahead_into, decoder)
-    return receiver
+    line: BoundedSocket = connection.line
+    return RowReceiver(line, decoder, max_row_bytes)

@@ -26,7 +26,7 @@ from rivet.sources.mysql.catalog import (
     table_sizes,
 )
 from rivet.sources.mysql.coverage import unproven_of
-from rivet.sources.mysql.faults import error_number, translated
+from rivet.sources.mysql.faults import answered, error_number
 from rivet.sources.mysql.grants import DENIED, granted_names, refuse_unseen, unseen_error
 from rivet.sources.mysql.health import harm_of, pressure_of
 from rivet.sources.mysql.horizon import horizon_of
@@ -392,5 +392,5 @@ class MysqlSession:
 
     @contextmanager
     def _question(self, action: str) -> Iterator[Connection[Any]]:
-        with translated(action, statement_timeout_s=self._settings.statement_timeout_s):
+        with answered(action, statement_timeout_s=self._settings.statement_timeout_s):
             yield self._connection
