@@ -1,90 +1,21 @@
 """A state that is empty, lost, older than the files or damaged never begins anew without a word."""
 
-import json
 import shutil
-import sqlite3
-from contextlib import closing
 
 import pytest
 
-from rivet.config.load import load_config
-from rivet.errors import RivetError
-from rivet.execution.context import RunOptions
-from rivet.execution.invocation import run_exports
 from rivet.execution.listing import forget_progress
 from rivet.execution.owning import accept_progress
-
-CONFIG = """
-source: {type: sqlite, path: a.db}
-exports:
-- {name: t, table: t, mode: %s, format: csv,
-   destination: {type: local, path: '%s'}}
-"""
-MODES = {
-    "incremental": "incremental, cursor_column: id",
-    "keyset": "chunked, chunk_by_key: id, keyset_incremental: true",
-}
-
-
-class Export:
-    """A table of two rows that was exported, and a third row that came later."""
-
-    def __init__(self, folder, mode="incremental", path="out"):
-        self.folder = folder
-        with closing(sqlite3.connect(folder / "a.db")) as connection, connection:
-            connection.execute("CREATE TABLE t (id integer PRIMARY KEY)")
-        (folder / "rivet.yaml").write_text(CONFIG % (MODES.get(mode, mode), path))
-        self.config = load_config(folder / "rivet.yaml")
-        self.insert(1, 2)
-        assert self.run() is None
-        self.insert(3)
-
-    @property
-    def state(self):
-        return self.folder / ".rivet/state.db"
-
-    def insert(self, *ids):
-        with closing(sqlite3.connect(self.folder / "a.db")) as connection, connection:
-            connection.executemany("INSERT INTO t VALUES (?)", [(n,) for n in ids])
-
-    def run(self, **options):
-        config = load_config(self.config.path)
-        (self.report,) = run_exports(config, options=RunOptions(**options), env={}).report.exports
-        return self.report.failure
-
-    def rows(self):
-        """Return the rows of all runs together, through their own manifests."""
-        found = []
-        for path in sorted(self.folder.glob("**/manifest-*.json")):
-            for part in json.loads(path.read_text())["parts"]:
-                found += (path.parent / part["path"]).read_text().split()[1:]
-        return sorted(map(int, found))
-
-    def sql(self, *statements):
-        with closing(sqlite3.connect(self.state)) as connection, connection:
-            for one in statements:
-                connection.execute(one)
-
-
-def no_bytes(export):
-    export.state.write_bytes(b"")
-
-
-def no_folder(export):
-    shutil.rmtree(export.folder / ".rivet")
-
-
-def no_rows(export):
-    export.sql("DELETE FROM watermarks", "DELETE FROM parts", "DELETE FROM runs")
-
-
-def no_watermark(export):
-    export.sql("DELETE FROM watermarks")
-
-
-def another_name(export):
-    export.sql("UPDATE watermarks SET export_name = 'u' || random()")
-
+from support.forgetful import (
+    MODES,
+    Export,
+    another_name,
+    no_bytes,
+    no_folder,
+    no_rows,
+    no_watermark,
+    verdict,
+)
 
 LOSSES = [no_bytes, no_folder, no_rows, no_watermark, another_name]
 
@@ -158,14 +89,6 @@ def test_what_is_no_loss(tmp_path):
     shutil.rmtree(other.folder / "out")
     shutil.rmtree(other.folder / ".rivet")
     assert other.run() is None
-
-
-def verdict(export):
-    try:
-        failure = export.run()
-    except RivetError as error:
-        return error.error_code, error.exit_status, error.hint
-    return (failure.code, failure.exit_code, failure.hint) if failure else ("", 0, "")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rivet.cli import backfill, demo, files, prune, run, schema, state
+from rivet.cli import backfill, demo, files, prune, repair, run, schema, state
 from rivet.cli.guard import guarded
 from rivet.model.version import __version__
 
@@ -58,6 +58,7 @@ app.command("run")(run.run)
 app.command("backfill")(backfill.backfill)
 app.command("files")(files.files)
 app.command("prune")(prune.prune)
+app.command("repair")(repair.repair)
 app.command("demo")(demo.demo)
 app.add_typer(schema.app, name="schema")
 app.add_typer(state.app, name="state")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "cursor"
 _START: Final = "start"
+# Its value may or may not have been taken whole.
+_MANIFEST: Final = "manifest"
 # A version before this one ended windows before a value of the clock.
 _BEFORE, _UP_TO = "before", "upto"
 _FAMILIES: Final = {
@@ -84,10 +86,16 @@ def position_at_start(engine: str, family: str) -> Position:
     return Position(engine, f"{_PREFIX}:{family}:{_START}", "", is_approximate=False)
 
 
+def from_manifest(engine: str, text: str) -> Position:
+    """Return the watermark of a run whose manifest tells its last value alone."""
+    return Position(engine, _MANIFEST, text, is_approximate=False)
+
+
 def low_of(export_name: str, watermark: Position | None, family: str) -> Low:
     """Return where a run goes on from its watermark.
 
-    A watermark that was taken over from another program means rows after it.
+    A watermark that was taken over from another program means rows after it, one from a manifest
+    of an earlier version those equal to it as well.
 
     Raises:
         StalePlanError: The cursor was of another kind when the watermark was set.
@@ -96,7 +104,7 @@ def low_of(export_name: str, watermark: Position | None, family: str) -> Low:
         return Low()
     name, _, rest = watermark.kind.partition(":")
     if name != _PREFIX:
-        return Low(watermark.text, takes_it=False)
+        return Low(watermark.text, takes_it=name == _MANIFEST)
     before, _, end = rest.partition(":")
     if before != family:
         msg = f"export '{export_name}': the cursor was a {before} and is a {family} now"

@@ -50,11 +50,12 @@ def record(
         for part_id, part in enumerate(stored, start=known + 1)
     )
     for part in recorded:
-        _insert(db, part)
+        insert(db, part)
     return recorded
 
 
-def _insert(db: Statements, part: RecordedPart) -> None:
+def insert(db: Statements, part: RecordedPart) -> None:
+    """Write the row of a part."""
     db.change(
         "INSERT INTO pyrivet.parts (run_id, part_id, export_name, chunk_index, claim_number,"
         " ordinal, name, uri, row_count, size_bytes, content_hash, content_md5, columns_json,"

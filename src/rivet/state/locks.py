@@ -80,6 +80,20 @@ def export_lock(
         yield
 
 
+@contextmanager
+def file_held(base_dir: Path, export_name: str) -> Iterator[None]:
+    """Hold an export by its lock file alone, where there is no state to open.
+
+    Raises:
+        RefusedError: A live process holds it.
+        StateError: The lock cannot be made.
+    """
+    folder = base_dir.resolve() / ".rivet" / LOCKS_DIR
+    with _file_lock(folder / lock_file_name(export_name)) as (attempt, holder, _):
+        _acquire(attempt, holder, export_name, wait=False, deadline=None)
+        yield
+
+
 def lock_file_name(export_name: str) -> str:
     """Return a file name for an export's lock: safe on every filesystem, one per name.
 

@@ -293,6 +293,8 @@ def translated(path: Path) -> Iterator[None]:
         msg = f"state file {path} failed: {redact(str(error))}"
         hint = f"check the free space and the health of the disk that holds {path.parent}"
         raise StateError(msg, hint=hint) from error
+    except UnicodeDecodeError as error:
+        raise damaged(str(path), "a text in it is not UTF-8") from error
     except UnreadableRowError as error:
         raise unreadable(str(path), error) from error
     except OSError as error:

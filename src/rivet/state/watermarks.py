@@ -71,7 +71,11 @@ def advance(
         msg = f"the watermark of '{export_name}' cannot move: its part is not recorded"
         raise InternalError(msg)
     put(db, export_name, position, now, recorded=recorded, owner=owner)
-    # What was decided is done with: the next loss is another one.
+    settle(db, export_name)
+
+
+def settle(db: Statements, export_name: str) -> None:
+    """Use up what was decided of progress that was not there: the next loss is another one."""
     db.change(
         "UPDATE pyrivet.audits SET action = action || ', done' WHERE export_name = :export_name"
         " AND action IN (:reset, :lost)",
