@@ -90,6 +90,7 @@ def parse(text: str, references: References | None = None) -> Document:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
     from ruamel.yaml.reader import ReaderError
 
+    # Of the parser's own errors nothing is kept: they quote the line, which may hold a password.
     reader = YAML(typ="safe", pure=True)
     # YAML 1.2 lets an anchor be used again; the warning would go to whoever imports Rivet.
     reader.composer.warn_double_anchors = False
@@ -99,16 +100,16 @@ def parse(text: str, references: References | None = None) -> Document:
         mark = error.problem_mark or error.context_mark
         offset = None if mark is None else mark.index
         hint = _hint(text, offset) or _HINTS.get(error.problem or "")
-        raise SyntaxProblem(_wording(error.problem), offset, hint) from error
+        raise SyntaxProblem(_wording(error.problem), offset, hint) from None
     except ReaderError as error:
         msg = "a character that YAML does not allow"
-        raise SyntaxProblem(msg, error.position, "remove the control character") from error
+        raise SyntaxProblem(msg, error.position, "remove the control character") from None
     except RecursionError as error:
         msg = "the text is nested too deeply"
         raise SyntaxProblem(msg, None) from error
-    except (YAMLError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
+    except (YAMLError, ValueError, TypeError, AttributeError, IndexError, KeyError):
         # The parser has faults of its own on damaged text; the text is the cause all the same.
-        raise SyntaxProblem(_wording(None), None, _hint(text, None)) from error
+        raise SyntaxProblem(_wording(None), None, _hint(text, None)) from None
     if node is None:
         return Document(None, {})
     builder = _Builder(references)

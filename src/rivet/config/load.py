@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import xxhash
 from pydantic import ValidationError
@@ -14,10 +14,12 @@ from rivet.config.lint import refuse_missing
 from rivet.config.models import Config
 from rivet.config.problem import FILE_UNREADABLE, YAML_INVALID, Problem
 from rivet.config.rules import check
+from rivet.config.secretlines import register_given, register_written
 from rivet.config.substitute import References, unused_params
 from rivet.config.wording import first_problem
 from rivet.errors import ConfigError, ConfigSyntaxError
 from rivet.openfile import FileTooLargeError, NotRegularFileError, read_regular
+from rivet.redact import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,15 +88,8 @@ def config_from_text(
         text, params=params, env=os.environ if env is None else env, where=where
     )
     reporter = _Reporter(where, text, references)
-    try:
-        document = parse(references.text, references)
-    except SyntaxProblem as problem:
-        reporter.fail(problem.offset, problem.message, problem.hint, YAML_INVALID, problem)
-    try:
-        config = _build(document, path.parent)
-    except Problem as problem:
-        offset = document.offset(problem.path)
-        reporter.fail(offset, problem.message, problem.hint, problem.code, problem)
+    document = reporter.parsed()
+    config = reporter.built(document, path.parent)
     unused = tuple(
         f"parameter '{key}' was not referenced: ${{{key}}} occurs nowhere in {where}"
         for key in unused_params(text, params)
@@ -196,7 +191,7 @@ def _read(path: Path) -> str:
         msg = f"{where}, line {line}: not UTF-8 text"
         raise ConfigSyntaxError(
             msg, line=line, column=1, hint="save the file as UTF-8", code=YAML_INVALID
-        ) from error
+        ) from None
 
 
 def _build(document: Document, base_dir: Path) -> Config:
@@ -205,6 +200,7 @@ def _build(document: Document, base_dir: Path) -> Config:
         raise Problem((), "the configuration is empty", hint="add `source:` and `exports:`")
     if not isinstance(data, dict):
         raise Problem((), "the configuration must be a map of keys", hint="begin with `source:`")
+    register_given(data.get("source"))
     data = _inherit(data)
     try:
         config = Config.model_validate(data)
@@ -269,10 +265,28 @@ class _Reporter:
         self._text = text
         self._references = references
 
-    def fail(
-        self, offset: int | None, message: str, hint: str | None, code: str, cause: Exception
-    ) -> NoReturn:
+    def parsed(self) -> Document:
+        """Return the document; what the parser raised is not kept, for it quotes the text."""
+        try:
+            return parse(self._references.text, self._references)
+        except SyntaxProblem as problem:
+            found = problem
+        raise self._fault(found.offset, found.message, found.hint, YAML_INVALID)
+
+    def built(self, document: Document, base_dir: Path) -> Config:
+        """Return the configuration that a document makes."""
+        try:
+            return _build(document, base_dir)
+        except Problem as problem:
+            found = problem
+        raise self._fault(document.offset(found.path), found.message, found.hint, found.code)
+
+    def _fault(
+        self, offset: int | None, message: str, hint: str | None, code: str
+    ) -> ConfigSyntaxError:
         line = column = None
+        register_written(self._text)
+        message, hint = foreign(message), foreign(hint) if hint else None
         place = self._where
         if offset is not None:
             original = min(offset, len(self._text))
@@ -281,10 +295,10 @@ class _Reporter:
             place = f"{place}, line {line}, column {column}"
         masked = self._references.shown
         msg = f"{place}: {masked(message)}"
-        raise ConfigSyntaxError(
+        return ConfigSyntaxError(
             msg,
             line=line,
             column=column,
             hint=masked(hint) if hint else None,
             code=code,
-        ) from (None if isinstance(cause, Problem) else cause)
+        )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from rivet.dial.gate import Protection, exposed
 from rivet.dial.parameters import completed, protection, targets
+from rivet.dial.passwords import know_passwords
 from rivet.errors import (
     ConfigError,
     RefusedError,
@@ -222,9 +223,12 @@ def _parameters(engine: Engine, url: str) -> dict[str, str]:
         StateError: It is not a PostgreSQL URL.
         RefusedError: It would go over a network without TLS.
     """
+    register_secret(url)
     if not url.startswith(("postgres://", "postgresql://", "postgresql+psycopg://")):
-        scheme = url.partition(":")[0]
-        msg = f"RIVET_STATE_URL has the scheme '{redact(scheme)}', which is not PostgreSQL"
+        # Without a scheme, what it begins with may be a password.
+        scheme, separator, _ = url.partition("://")
+        told = f"has the scheme '{visible(scheme)}', which" if separator else "has no scheme and"
+        msg = f"RIVET_STATE_URL {told} is not PostgreSQL"
         hint = (
             "set it to a postgresql:// URL, or unset it to keep the state beside the configuration"
         )
@@ -243,7 +247,7 @@ def _parameters(engine: Engine, url: str) -> dict[str, str]:
     except ConfigError as error:
         msg = f"RIVET_STATE_URL: {error}"
         raise StateError(msg, hint=error.hint) from error
-    register_secret(whole.get("password", ""))
+    know_passwords(whole)
     if remote := exposed(targets(whole), _decided(whole)):
         raise _exposed(remote.name)
     whole.pop("application_name", None)

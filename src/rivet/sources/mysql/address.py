@@ -101,8 +101,8 @@ def _of_url(address: SourceAddress) -> Parameters:
     if not separator or scheme.partition("+")[0].lower() not in SCHEMES:
         msg = "the URL of a MySQL source starts with mysql:// or mariadb://"
         raise ConfigError(msg, hint="write mysql://user:password@host:3306/database")
-    authority = rest.partition("?")[0].partition("/")[0]
-    has_late_userinfo = "@" not in authority and "@" in rest.partition("?")[0]
+    authority, _, tail = rest.partition("?")[0].partition("/")
+    has_late_userinfo = "@" in tail or ("@" in rest and ("@" not in authority or "#" in authority))
     if authority.count("@") > 1 or has_late_userinfo:
         msg = "the user or password in the MySQL URL holds an unencoded '@' or '/'"
         raise ConfigError(msg, hint=ENCODE_HINT)

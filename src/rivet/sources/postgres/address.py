@@ -15,9 +15,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from rivet.dial.gate import Protection
 from rivet.dial.parameters import completed, protection, targets
+from rivet.dial.passwords import know_passwords
 from rivet.errors import ConfigError
 from rivet.model.source import TlsMode, TlsOptions
-from rivet.redact import redact, register_secret, visible
+from rivet.redact import redact, visible
 from rivet.sources.network import (
     ENCODE_HINT,
     authority_file,
@@ -47,10 +48,9 @@ def connection_parameters(address: SourceAddress, settings: SessionSettings) -> 
         PostgreSQL manual, "Database Connection Control Functions", "The Connection Service File".
     """
     given = completed(_given(address))
-    for key in _SECRETS:
-        register_secret(given.get(key, ""))
     if "passfile" in given:
         given["passfile"] = str(resolved(Path(given["passfile"]), address.base_dir))
+    know_passwords(given)
     chosen = _tls_parameters(address, given)
     defaults = {
         "keepalives": "1",
@@ -106,7 +106,7 @@ def _refuse_raw_reserved(rest: str) -> None:
     """Refuse an unencoded `@` or `/` in the password, which libpq would take for a host."""
     authority, _, tail = rest.partition("/")
     is_port = re.fullmatch(r"(.*:)?\d*", authority.rpartition(",")[2]) is not None
-    has_late_userinfo = "@" not in authority and "@" in tail.partition("?")[0] and not is_port
+    has_late_userinfo = "@" in tail.partition("?")[0] and ("@" in authority or not is_port)
     if authority.count("@") > 1 or has_late_userinfo:
         msg = "the user or password in the PostgreSQL URL holds an unencoded '@' or '/'"
         raise ConfigError(msg, hint=ENCODE_HINT)
