@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from support.hostile.fake import Peer
 
@@ -95,7 +95,8 @@ class Between:
     Args:
         port: Of the real server, which is spoken to without TLS.
         is_meant: Told the command and its text; whether `answer` takes over.
-        answer: Given the peer, and packets of the real server's answer as they come.
+        answer: Given the peer, and packets of the real server's answer as they come. What it
+            leaves of them is passed on when it returns.
     """
 
     def __init__(
@@ -122,7 +123,8 @@ class Between:
                     self._answer(peer, _packets(server))
 
 
-def _packets(server: Any) -> Iterator[bytes]:
-    file = server.makefile("rb")
-    while head := file.read(4):
-        yield head + file.read(int.from_bytes(head[:3], "little"))
+def _packets(server: socket.socket) -> Iterator[bytes]:
+    while True:
+        head = server.recv(4, socket.MSG_WAITALL)
+        size = int.from_bytes(head[:3], "little")
+        yield head + (server.recv(size, socket.MSG_WAITALL) if size else b"")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from typing_extensions import override
 
-from rivet.errors import InternalError, SourceError
+from rivet.errors import InternalError, RowsLostError, SourceError
 from rivet.model.arrow import arrow_schema
 from rivet.sources.columns import refuse_changed
 from rivet.sources.mysql import types
 from rivet.sources.mysql.catalog import natives_of, source_sql
 from rivet.sources.mysql.faults import translated
+from rivet.sources.mysql.link import ask_texts
 from rivet.sources.mysql.overrides import (
     expression,
     field_spec,
@@ -118,12 +119,13 @@ class ResultStream(WireStream):
         self._connection = connection
         self._statement = selection.statement
         self._timeout_s = statement_timeout_s
-        self._received = 0
+        self._received = self._rows_before = 0
         self._receiver: RowReceiver | None = None
 
     @override
     def _begin(self, span: Span | None) -> None:
         self._received = self._received_bytes()
+        self._rows_before = self._counters.rows + self._decoder.rows
         self._receiver = None
         self._connection.query(self._statement(span), unbuffered=True)
         driver: Any = self._connection
@@ -138,9 +140,27 @@ class ResultStream(WireStream):
             raise InternalError(msg)
         request = self._request
         is_full = self._receiver.fill(request.batch_rows, request.batch_bytes)
-        if not is_full and self._decoder.warning_count:
-            self._note_warnings(self._decoder.warning_count)
+        if not is_full:
+            if self._decoder.warning_count:
+                self._note_warnings(self._decoder.warning_count)
+            elif request.relation.table is not None:
+                self._refuse_lost()
         return is_full
+
+    def _refuse_lost(self) -> None:
+        """Ask how many rows the server has sent: packets are numbered from 0 to 255 only.
+
+        Not after a user's own statement, which may count otherwise (SQL_CALC_FOUND_ROWS).
+
+        Raises:
+            RowsLostError: It sent more or fewer than arrived.
+        """
+        arrived = self._counters.rows + self._decoder.rows - self._rows_before
+        ((text,),) = ask_texts(self._connection, "SELECT FOUND_ROWS()")
+        if int(text) != arrived:
+            msg = f"the server sent {int(text):,} rows of a statement, and {arrived:,} arrived"
+            hint = "run it again; if it stays, connect to the server itself, not through a proxy"
+            raise RowsLostError(msg, hint=hint)
 
     def _note_warnings(self, count: int) -> None:
         """Keep what the server says became of values.
