@@ -1,19 +1,135 @@
-"""A PostgreSQL connection whose waits end: in time, in bytes, and when nobody waits any more."""
+"""A PostgreSQL connection whose waits end: in time, in bytes, and when nobody waits any more.
+
+psycopg waits for an answer as long as it takes and keeps all of it. Here every wait is watched: how
+long the server is silent, how long an answer takes once it has begun, how many bytes it has.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+import select
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import psycopg
+from psycopg.waiting import Ready, Wait
+from typing_extensions import override
+
+from rivet.dial.counted import refuse_other_count
+from rivet.dial.received import received_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
     from psycopg import pq
 
-__all__ = ["Connection"]
+__all__ = ["ANSWER_BYTES", "Connection", "FloodError", "GivenUpError", "SilentError", "Watch"]
+__all__ += ["drive"]
+
+_R = TypeVar("_R")
+
+ANSWER_BYTES: Final = 32 * 1024 * 1024
+"""The most bytes of an answer that is no stream of rows; what waits in the kernel counts too."""
+
+_MOST_ROWS: Final = 500_000
+_LOOK_S: Final = 0.2
+_GRACE_S: Final = 0.5
+_CANCEL_S: Final = 1.0
+_EVENTS: Final = {
+    Wait.R: select.POLLIN,
+    Wait.W: select.POLLOUT,
+    Wait.RW: select.POLLIN | select.POLLOUT,
+}
+
+
+class SilentError(psycopg.OperationalError):
+    """The server was silent for too long, or did not come to the end of an answer."""
+
+
+class FloodError(psycopg.OperationalError):
+    """The server sent more than an answer may have; asking again would give the same."""
+
+
+class GivenUpError(psycopg.OperationalError):
+    """Whoever wanted the connection, or its answer, is gone."""
+
+
+class Watch:
+    """Looks after one wait, and ends it by an error.
+
+    Args:
+        descriptor: The socket.
+        patience_s: The most seconds of silence, and for the rest of an answer; 0 is no limit.
+        most_bytes: The most that may come without `moved`; 0 is no limit.
+        is_stopped: Whether nobody waits any more.
+        grace_s: How long an answer may still take then.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        patience_s: float = 0.0,
+        most_bytes: int = ANSWER_BYTES,
+        is_stopped: Callable[[], bool] | None = None,
+        grace_s: float = _GRACE_S,
+    ) -> None:
+        self._descriptor = descriptor
+        self._patience_s = patience_s
+        self._most_bytes = most_bytes
+        self._is_stopped = is_stopped
+        self._grace_s = grace_s
+        self._stopped_at: float | None = None
+        self.moved()
+
+    def moved(self) -> None:
+        """Take note that what was waited for came: a new wait begins."""
+        self._base = self._received = received_bytes(self._descriptor)
+        self._heard_at = time.monotonic()
+        self._begun_at: float | None = None
+
+    def look(self, *, is_ready: bool = False) -> None:
+        """End the wait where a limit is met.
+
+        Args:
+            is_ready: There was something to read.
+
+        Raises:
+            SilentError: The time is up.
+            FloodError: Too much came.
+            GivenUpError: Nobody waits any more.
+        """
+        now = time.monotonic()
+        received = received_bytes(self._descriptor)
+        if is_ready or received != self._received:
+            self._received, self._heard_at = received, now
+            self._begun_at = self._begun_at or now
+        if 0 < self._most_bytes < received - self._base:
+            msg = f"the server sent more than {self._most_bytes:,} bytes for one answer or row"
+            raise FloodError(msg)
+        if 0 < self._patience_s < now - self._heard_at:
+            msg = f"the server sent nothing for {self._patience_s:g} s"
+            raise SilentError(msg)
+        if self._begun_at and 0 < self._patience_s < now - self._begun_at:
+            msg = f"the server did not come to the end of an answer within {self._patience_s:g} s"
+            raise SilentError(msg)
+        if self._is_stopped is not None and self._is_stopped():
+            self._stopped_at = self._stopped_at or now
+            if now - self._stopped_at >= self._grace_s:
+                msg = "the wait for an answer was given up"
+                raise GivenUpError(msg)
 
 
 class Connection(psycopg.Connection[Any]):
-    """psycopg's connection over one that `rivet.dial.login` opened."""
+    """psycopg's connection over one that `rivet.dial.login` opened.
+
+    Attributes:
+        patience_s: As of `Watch`, for every answer.
+        is_stopped: As of `Watch`, for every answer.
+    """
+
+    patience_s: float = 0.0
+    is_stopped: Callable[[], bool] | None = None
 
     @classmethod
     def over(cls, opened: pq.abc.PGconn, *, autocommit: bool = True) -> Self:
@@ -21,4 +137,80 @@ class Connection(psycopg.Connection[Any]):
         connection = cls(opened)
         connection.autocommit = autocommit
         connection.prepare_threshold = None
+        connection.cursor_factory = _CountedCursor
         return connection
+
+    def watch(self, most_bytes: int = ANSWER_BYTES) -> Watch:
+        """Return a watch with this connection's limits."""
+        return Watch(
+            self.pgconn.socket,
+            patience_s=self.patience_s,
+            most_bytes=most_bytes,
+            is_stopped=self.is_stopped,
+        )
+
+    @override
+    def wait(
+        self,
+        gen: Generator[Any, Any, _R],
+        interval: float = _LOOK_S,
+        timeout: float | None = None,
+    ) -> _R:
+        """Drive one of psycopg's generators to its end, watched; a wait cut short closes."""
+        try:
+            return drive(gen, self.pgconn.socket, self.watch())
+        except (SilentError, FloodError, GivenUpError):
+            self.hang_up()
+            raise
+
+    def hang_up(self) -> None:
+        """Cancel what runs, if the server listens, and close."""
+        with suppress(psycopg.Error):
+            self.cancel_safe(timeout=_CANCEL_S)
+        self.close()
+
+
+class _CountedCursor(psycopg.Cursor[Any]):
+    """A cursor that hands over no more rows than answers have, and all that were sent."""
+
+    @override
+    def fetchall(self) -> list[Any]:
+        self._refuse_others()
+        return super().fetchall()
+
+    @override
+    def fetchone(self) -> Any:
+        self._refuse_others()
+        return super().fetchone()
+
+    def _refuse_others(self) -> None:
+        result = self.pgresult
+        if result is None:
+            return
+        if result.ntuples > _MOST_ROWS:
+            msg = f"the server answered with more than {_MOST_ROWS:,} rows"
+            raise FloodError(msg)
+        if (result.command_status or b"").startswith(b"SELECT"):
+            refuse_other_count(result.command_tuples, result.ntuples)
+
+
+def drive(gen: Generator[Any, Any, _R], descriptor: int, watch: Watch) -> _R:
+    """Drive a generator of psycopg that waits for a socket; the watch may end it.
+
+    Source:
+        psycopg's documentation, "psycopg.waiting".
+    """
+    poll = select.poll()
+    try:
+        wanted = next(gen)
+        while True:
+            poll.register(descriptor, _EVENTS[Wait(wanted)])
+            found = poll.poll(_LOOK_S * 1000)
+            events = found[0][1] if found else 0
+            can_read, can_write = events & ~select.POLLOUT, events & select.POLLOUT
+            watch.look(is_ready=bool(can_read))
+            ready = (Ready.R if can_read else 0) | (Ready.W if can_write else 0)
+            wanted = gen.send(ready)
+    except StopIteration as ended:
+        value: _R = ended.value
+        return value

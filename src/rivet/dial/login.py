@@ -23,13 +23,14 @@ from psycopg.conninfo import make_conninfo
 from rivet.dial import methods
 from rivet.dial import parameters as whole
 from rivet.dial.gate import Protection, exposed
+from rivet.dial.guarded import GivenUpError
 from rivet.dial.library import connect_poll
 from rivet.dial.received import peeked, received_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["ExposedError", "GivenUpError", "log_in"]
+__all__ = ["ExposedError", "log_in"]
 
 _OLDEST_LIBRARY: Final = 160000
 _LOOK_S: Final = 0.2
@@ -50,10 +51,6 @@ _unasked: Final[set[tuple[str, ...]]] = set()
 
 class ExposedError(errors.OperationalError):
     """A name leads to another machine, and nobody has decided about TLS; nothing was sent."""
-
-
-class GivenUpError(errors.OperationalError):
-    """Whoever wanted the connection is gone."""
 
 
 @dataclass(slots=True)

@@ -69,6 +69,11 @@ class BatchDecoder:
         return self._row
 
     @property
+    def rows_in_all(self) -> int:
+        """Rows decoded since the first, those of batches taken included."""
+        return self._rows_before + self._row
+
+    @property
     def arrow_bytes(self) -> int:
         """Bytes of the open batch in Arrow, validity included."""
         return self._columns.used_bytes(self._row)

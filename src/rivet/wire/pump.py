@@ -39,6 +39,9 @@ __all__ = ["Pump", "is_compiled"]
 is_compiled: bool = bool(cython.compiled)
 
 
+_MOST_ROUNDS = cython.declare(cython.int, 8)
+
+
 @cython.cclass
 class Pump:
     """Moves rows from a connection in COPY OUT state into a decoder.
@@ -132,6 +135,7 @@ class Pump:
         unmeasured: cython.Py_ssize_t = 0
         step: cython.Py_ssize_t = max(1, min(65_536, max_bytes // 16))
         is_idle: cython.bint = False
+        rounds: cython.int = 0
         while True:
             if self._size == 0:
                 size = self._get_copy_data(self._connection, cython.address(self._message), 1)
@@ -142,8 +146,13 @@ class Pump:
                     if status != OK:
                         return status
                     is_idle = True
+                    rounds += 1
+                    # A row that never ends must not keep the caller from looking.
+                    if rounds >= _MOST_ROUNDS:
+                        return WAITING
                     continue
                 is_idle = False
+                rounds = 0
                 self._size = size
                 self.wire_bytes += size
                 received += size

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
+    from rivet.dial.guarded import Connection
     from rivet.model.owner import SourceIdentity
     from rivet.model.relation import Relation
     from rivet.model.window import Horizon
@@ -39,7 +40,7 @@ _POSITION: Final = (
 class TellsOfServer(ABC):
     """Questions about the server; the session says how a question is asked."""
 
-    _connection: psycopg.Connection[Any]
+    _connection: Connection
     _has_snapshot: bool
     _found: dict[Relation, FoundTable]
 

@@ -16,6 +16,7 @@ from rivet.errors import SourceAuthError, SourceQueryError
 from rivet.model.relation import Relation, TableFacts
 from rivet.redact import visible
 from rivet.sources.postgres.nullness import IS_BELIEVED, NEVER_NULL, WEAK
+from rivet.sources.postgres.parsing import described
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -297,10 +298,7 @@ def query_columns(connection: psycopg.Connection[Any], query: str) -> tuple[Nati
     Raises:
         SourceQueryError: The query is not valid, takes parameters or returns no columns.
     """
-    pgconn = connection.pgconn
-    result = pgconn.prepare(b"", query.encode())
-    if result.status == pq.ExecStatus.COMMAND_OK:
-        result = pgconn.describe_prepared(b"")
+    result = described(connection, query)
     if result.status != pq.ExecStatus.COMMAND_OK:
         raise errors.error_from_result(result)
     if result.nparams:

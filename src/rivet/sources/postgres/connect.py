@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from rivet.dial.gate import Protection
-from rivet.dial.guarded import Connection
-from rivet.dial.login import ExposedError, GivenUpError, log_in
+from rivet.dial.guarded import Connection, GivenUpError
+from rivet.dial.login import ExposedError, log_in
 from rivet.dial.parameters import protection
 from rivet.errors import ConfigError, SourceError, SourceInterruptedError
 from rivet.redact import redact, visible

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from psycopg import errors, generators, pq, waiting
+from psycopg import errors, generators, pq
 from typing_extensions import override
 
+from rivet.dial.counted import refuse_other_count
+from rivet.dial.guarded import drive
 from rivet.errors import InternalError
 from rivet.model.arrow import arrow_schema
 from rivet.model.span import WHOLE
 from rivet.sources.postgres.faults import translated
-from rivet.sources.postgres.read import CONVERTED, UNCHANGED, field_spec
+from rivet.sources.postgres.read import CONVERTED, UNCHANGED, field_spec, most_bytes_of_row
 from rivet.sources.stream import NO_LIMIT, WireStream
 from rivet.wire import kernel
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from rivet.sources.slices import Look, Took
 
 _NAME: Final = "rivet_rows"
-_TURN_S: Final = 0.2
+_PORTION_BYTES: Final = 1024 * 1024 * 1024
 
 
 class CursorStream(WireStream):
@@ -62,6 +64,8 @@ class CursorStream(WireStream):
         self._statement = statement
         self._timeout_s = statement_timeout_s
         self._texts = texts
+        # A portion is kept whole: as many rows as were asked for, of whatever size.
+        self._most_bytes = _PORTION_BYTES + most_bytes_of_row(fields, request.max_value_bytes)
         self._portion: pq.abc.PGresult | None = None
         self._row = 0
         self._is_last = False
@@ -93,6 +97,7 @@ class CursorStream(WireStream):
             self._portion = self._run(fetch)
         if self._texts.is_raw:
             self._run(CONVERTED)
+        refuse_other_count(self._portion.command_tuples, self._portion.ntuples)
         self._is_last = self._portion.ntuples < rows
         self._row = 0
 
@@ -100,7 +105,8 @@ class CursorStream(WireStream):
         """Run one statement with binary results; Ctrl-C works while waiting."""
         pgconn = self._connection.pgconn
         pgconn.send_query_params(statement.encode(), None, result_format=pq.Format.BINARY)
-        results = waiting.wait(generators.execute(pgconn), pgconn.socket, _TURN_S)
+        watch = self._connection.watch(self._most_bytes)
+        results = drive(generators.execute(pgconn), pgconn.socket, watch)
         result: pq.abc.PGresult = results[-1]
         if result.status == pq.ExecStatus.FATAL_ERROR:
             raise errors.error_from_result(result)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
+from rivet.dial.guarded import FloodError, SilentError
 from rivet.errors import (
     SourceAuthError,
     SourceError,
@@ -81,6 +82,11 @@ _BY_SQLSTATE: Final[dict[str, _Fault]] = {
     "XX": (SourceError, _LOG_HINT),
 }
 
+_FLOOD_HINT: Final = (
+    "no healthy server does that: check what answers there; for rows that are so large, raise "
+    "tuning.max_value_mb"
+)
+_SILENT_HINT: Final = "raise tuning.read_timeout_s where the server needs longer, or run it again"
 _METHOD_HINT: Final = (
     "without TLS no password is sent, nor its MD5: set `tls: {mode: verify-full}`, or let the "
     "server ask for SCRAM (password_encryption = 'scram-sha-256', then set the password again)"
@@ -152,6 +158,10 @@ def source_error(
     """
     state = error.sqlstate
     detail = _primary(error)
+    if isinstance(error, FloodError):
+        return SourceError(f"{action}: {detail}", hint=_FLOOD_HINT)
+    if isinstance(error, SilentError):
+        return SourceInterruptedError(f"{action}: {detail}", hint=_SILENT_HINT)
     if state == "57014" and 0 < statement_timeout_s <= waited_s:
         return SourceStatementTimeoutError(
             f"{action}: the statement timeout of {statement_timeout_s:g} s ended the statement",

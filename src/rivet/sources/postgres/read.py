@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import select as polling
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from psycopg import errors, pq
+from psycopg import errors, generators, pq
 from typing_extensions import override
 
+from rivet.dial.guarded import ANSWER_BYTES, Connection, Watch, drive
 from rivet.errors import InternalError
 from rivet.model.arrow import arrow_schema
 from rivet.model.columns import REDACTED, Mask
@@ -21,17 +22,15 @@ from rivet.sources.dialect import Dialect
 from rivet.sources.postgres import types
 from rivet.sources.postgres.faults import translated
 from rivet.sources.postgres.overrides import wire_form
-from rivet.sources.postgres.receive import CopyReceiver
+from rivet.sources.postgres.receive import CopyReceiver, start_copy
 from rivet.sources.sql import select, single_statement, subquery
 from rivet.sources.stream import NO_LIMIT, WireStream
 from rivet.wire import kernel
 from rivet.wire.fields import Decoder, FieldSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
-
-    import psycopg
 
     from rivet.model.columns import Column
     from rivet.model.relation import ReadRequest, Relation
@@ -46,7 +45,8 @@ DIALECT: Final = Dialect(has_dollar_quotes=True, has_escape_strings=True, has_ne
 UNCHANGED: Final = "SET LOCAL client_encoding = 'SQL_ASCII'"
 CONVERTED: Final = "SET LOCAL client_encoding = 'UTF8'"
 _HAS_INFINITE_INTERVALS: Final = 170000
-_DRAIN_TIMEOUT_S: Final = 5.0
+_DRAIN_TIMEOUT_S: Final = 1.0
+_LONG: Final = frozenset({Decoder.TEXT, Decoder.BYTES, Decoder.JSON, Decoder.JSONB})
 _DECODERS: Final = {
     types.BOOL: Decoder.BOOL,
     types.INT2: Decoder.INT2,
@@ -228,6 +228,7 @@ class CopyStream(WireStream):
         self._timeout_s = statement_timeout_s
         self._texts = texts
         self._is_direct = wire.is_compiled
+        self._most_bytes = most_bytes_of_row(fields, request.max_value_bytes)
         self._received = 0
         self._receiver: CopyReceiver | None = None
 
@@ -237,13 +238,15 @@ class CopyStream(WireStream):
         statement = self._statement(span)
         if self._texts.is_raw:
             statement = f"{UNCHANGED};\n{statement};\n{CONVERTED}"
-        start_copy(pgconn, statement)
+        watch = self._connection.watch(self._most_bytes)
+        start_copy(pgconn, statement.encode(), watch)
         self._received = self._received_bytes()
         self._receiver = CopyReceiver(
             pgconn,
             self._decoder,
             is_direct=self._is_direct,
             expected_bytes=self._expected_bytes,
+            watch=watch,
         )
 
     @override
@@ -275,37 +278,15 @@ class CopyStream(WireStream):
         self._owner.abandon()
 
 
-def start_copy(pgconn: pq.abc.PGconn, statement: str) -> None:
-    """Send a COPY and wait until its rows may come; Ctrl-C works while waiting.
-
-    Raises:
-        psycopg.Error: The server refused the statement or the connection broke.
-    """
-    pgconn.send_query(statement.encode())
-    while pgconn.flush():
-        _wait(pgconn, polling.POLLOUT, 1.0)
-    while pgconn.is_busy():
-        _wait(pgconn, polling.POLLIN, 1.0)
-        pgconn.consume_input()
-    result = pgconn.get_result()
-    while result is not None and result.status == pq.ExecStatus.COMMAND_OK:
-        result = pgconn.get_result()  # of a setting before the COPY
-    if result is None or result.status != pq.ExecStatus.COPY_OUT:
-        if result is not None and result.status == pq.ExecStatus.FATAL_ERROR:
-            while pgconn.get_result() is not None:
-                pass
-            raise errors.error_from_result(result)
-        msg = "the server answered COPY with something else"
-        raise errors.ProtocolViolation(msg)
+def most_bytes_of_row(fields: Sequence[FieldSpec], max_value_bytes: int) -> int:
+    """Return how many bytes may come for one row: its values, and what is no row; 0 is no limit."""
+    if not max_value_bytes:
+        return 0
+    long = sum(field.element is not None or field.decoder in _LONG for field in fields)
+    return ANSWER_BYTES + max(1, long) * max_value_bytes
 
 
-def _wait(pgconn: pq.abc.PGconn, events: int, timeout_s: float) -> bool:
-    poll = polling.poll()
-    poll.register(pgconn.socket, events)
-    return bool(poll.poll(timeout_s * 1000))
-
-
-def _drain(connection: psycopg.Connection[Any]) -> None:
+def _drain(connection: Connection) -> None:
     """Read away what a cancelled COPY still sends; a connection that does not end is closed."""
     pgconn = connection.pgconn
     deadline = time.monotonic() + _DRAIN_TIMEOUT_S
@@ -313,11 +294,18 @@ def _drain(connection: psycopg.Connection[Any]) -> None:
         while time.monotonic() < deadline:
             size, _ = pgconn.get_copy_data(1)
             if size < 0:
-                while pgconn.get_result() is not None:
-                    pass
+                left = max(0.1, deadline - time.monotonic())
+                watch = Watch(pgconn.socket, patience_s=left)
+                drive(generators.fetch_many(pgconn), pgconn.socket, watch)
                 return
-            if size == 0 and _wait(pgconn, polling.POLLIN, 0.2):
+            if size == 0 and _is_readable(pgconn, 0.2):
                 pgconn.consume_input()
     except errors.Error:
         pass
     connection.close()
+
+
+def _is_readable(pgconn: pq.abc.PGconn, timeout_s: float) -> bool:
+    poll = polling.poll()
+    poll.register(pgconn.socket, polling.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import errors, generators, pq, waiting
 
+from rivet.dial.counted import refuse_other_count
+from rivet.dial.guarded import Watch, drive
 from rivet.dial.library import copy_functions
 from rivet.sources.postgres.gathering import FLOWING_MS, Gathering
 from rivet.wire import pgcopy, plain, pump
@@ -32,20 +34,29 @@ _NEAR_END: Final = 0.95
 _TURN_BYTES: Final = 16 * 1024 * 1024
 
 
-def start_copy(pgconn: PGconn, statement: bytes) -> None:
+def start_copy(pgconn: PGconn, statement: bytes, watch: Watch | None = None) -> None:
     """Send a `COPY ... TO STDOUT` and wait until its stream begins.
 
     The server keeps its answer back until it has rows to send, so this can take as long as the
     query does. Signals are handled meanwhile, which a plain `exec_` would not do.
 
+    Args:
+        pgconn: psycopg's connection.
+        statement: The COPY.
+        watch: May end the wait.
+
     Raises:
         psycopg.Error: The server refused the statement or the connection broke.
     """
     pgconn.send_query(statement)
-    results = waiting.wait(generators.execute(pgconn), pgconn.socket, _TURN_S)
+    results = drive(generators.execute(pgconn), pgconn.socket, watch or Watch(pgconn.socket))
     for result in results:
-        if result.status != pq.ExecStatus.COPY_OUT:
+        if result.status == pq.ExecStatus.FATAL_ERROR:
             raise errors.error_from_result(result, encoding="utf-8")
+    # Settings may stand before the COPY.
+    if not results or results[-1].status != pq.ExecStatus.COPY_OUT:
+        msg = "the server answered COPY with something else"
+        raise errors.ProtocolViolation(msg)
 
 
 class CopyReceiver:
@@ -60,6 +71,7 @@ class CopyReceiver:
         decoder: Made for the columns of the statement.
         is_direct: False keeps to psycopg's own receive.
         expected_bytes: About how many bytes of COPY data will come; 0 where nobody knows.
+        watch: Ends waits; one that ends nothing without it.
     """
 
     def __init__(
@@ -69,10 +81,13 @@ class CopyReceiver:
         *,
         is_direct: bool = True,
         expected_bytes: int = 0,
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = watch or Watch(pgconn.socket, most_bytes=0)
         self._pgconn = pgconn
         self._decoder = decoder
         self._wire_bytes = 0
+        self._rows_before = decoder.rows_in_all
         self._is_finished = False
         self._patience_ms = int((_TLS_TURN_S if pgconn.ssl_in_use else _TURN_S) * 1000)
         self._pump: pump.Pump | None = None
@@ -113,11 +128,13 @@ class CopyReceiver:
         Raises:
             psycopg.Error: The server or the connection ended the COPY.
             SourceInterruptedError: The stream ended without its trailer.
+            RowsLostError: The server says that it sent another number of rows.
             FormatError, StalePlanError, SourceError: As `CopyDecoder.feed`; the COPY is still
                 running then, and the connection has to be cancelled or closed.
         """
         if self._is_finished:
             return False
+        self._watch.moved()
         if self._pump:
             status = self._run(self._pump, max_rows, max_bytes)
         else:
@@ -127,10 +144,11 @@ class CopyReceiver:
         if status == plain.OK:
             return True
         self._is_finished = True
-        self._settle()
+        sent = self._settle()
         if status == plain.LOST:
             raise errors.OperationalError(self._pgconn.get_error_message("utf-8"))
         self._decoder.finish()
+        refuse_other_count(sent, self._decoder.rows_in_all - self._rows_before)
         return False
 
     def _run(self, direct: pump.Pump, max_rows: int, max_bytes: int) -> int:
@@ -142,7 +160,16 @@ class CopyReceiver:
                 direct.set_patience(FLOWING_MS if gathering.is_flowing else self._patience_ms)
                 before = direct.wire_bytes
                 status = direct.run(max_rows, max_bytes)
+                self._look(has_moved=direct.wire_bytes > before)
         return int(status)
+
+    def _look(self, *, has_moved: bool) -> None:
+        if has_moved:
+            self._watch.moved()
+        else:
+            self._watch.look()
+        while self._pgconn.notifies() is not None:
+            pass  # libpq keeps what nobody takes
 
     def _turn(self, max_rows: int, max_bytes: int) -> int:
         """Do with psycopg's functions what `Pump.run` does with libpq's."""
@@ -154,22 +181,32 @@ class CopyReceiver:
                 return plain.LOST  # the result that follows says why
             if size > 0:
                 self._wire_bytes += size
+                self._watch.moved()
                 self._decoder.feed(data)
                 if self._decoder.rows >= max_rows or self._decoder.arrow_bytes >= max_bytes:
                     return plain.OK
             elif size < 0:
                 return plain.END
             else:
-                waiting.wait(_one_wait(), self._pgconn.socket, interval=_TURN_S)
+                drive(_one_wait(), self._pgconn.socket, self._watch)
                 self._pgconn.consume_input()
         return plain.WAITING
 
-    def _settle(self) -> None:
-        """Read the statement's results to the last; raise the error that is among them."""
-        results = waiting.wait(generators.fetch_many(self._pgconn), self._pgconn.socket, _TURN_S)
+    def _settle(self) -> int | None:
+        """Read the statement's results to the last; return how many rows the server says it sent.
+
+        Raises:
+            psycopg.Error: There is an error among them.
+        """
+        self._watch.moved()
+        results = drive(generators.fetch_many(self._pgconn), self._pgconn.socket, self._watch)
+        sent: int | None = None
         for result in results:
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 raise errors.error_from_result(result, encoding="utf-8")
+            if (result.command_status or b"").startswith(b"COPY"):
+                sent = result.command_tuples
+        return sent
 
 
 def _one_wait() -> Generator[waiting.Wait, waiting.Ready | int, None]:

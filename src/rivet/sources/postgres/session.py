@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
+    from rivet.dial.guarded import Connection
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import Doubt, Question, ReadRequest, Relation, TableFacts
     from rivet.model.source import SessionSettings
@@ -62,13 +63,15 @@ if TYPE_CHECKING:
 _PINNED: Final = (
     "client_encoding = 'UTF8'",
     "idle_in_transaction_session_timeout = 0",
+    # Nobody reads them, and a view may raise one for each row.
+    "client_min_messages = error",
     # A scan that begins where another one is gives rows in an order of its own each time.
     "synchronize_seqscans = off",
 )
 _HAS_TRANSACTION_TIMEOUT: Final = 170000
 _HAS_CLIENT_CHECK: Final = 140000
 _CLIENT_CHECK: Final = "client_connection_check_interval = '5s'"
-_CANCEL_TIMEOUT_S: Final = 5.0
+_CANCEL_TIMEOUT_S: Final = 1.0
 _EXPORT: Final = "SELECT pg_catalog.pg_export_snapshot()"
 _FIX: Final = "SELECT pg_catalog.pg_current_snapshot()"
 
@@ -83,8 +86,8 @@ class PostgresSession(TellsOfServer):
     only encoding and time limits are Rivet's, see docs/adr/0023.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], settings: SessionSettings) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, settings: SessionSettings) -> None:
+        self._connection: Connection = connection
         self._settings = settings
         self._has_snapshot = False
         self._found: dict[Relation, FoundTable] = {}
@@ -92,6 +95,8 @@ class PostgresSession(TellsOfServer):
         self._held: Grip | None = None
         self._is_occupied = False
         self._given_up = threading.Event()
+        connection.patience_s = settings.read_timeout_s
+        connection.is_stopped = self._is_stopped
         self._version = connection.info.server_version
         self._checks_client = self._version >= _HAS_CLIENT_CHECK
 
@@ -295,6 +300,10 @@ class PostgresSession(TellsOfServer):
         with suppress(psycopg.Error):
             self._connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
 
+    def _is_stopped(self) -> bool:
+        stopped = self._settings.is_stopped
+        return self._given_up.is_set() or (stopped is not None and stopped())
+
     def abandon(self) -> None:
         """Leave the snapshot: after a read that failed or was closed early."""
         self._has_snapshot = False
@@ -355,7 +364,8 @@ class PostgresSession(TellsOfServer):
             return
         self._given_up.clear()
         try:
-            execute_within(self._connection, self._beginning(), wait_s, self._given_up.is_set)
+            limit_s = min(wait_s, self._settings.read_timeout_s or wait_s)
+            execute_within(self._connection, self._beginning(), limit_s, self._is_stopped)
         except psycopg.errors.InvalidParameterValue:
             # The server's operating system cannot watch client connections.
             if not self._checks_client:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from rivet.dial.guarded import Connection
     from rivet.model.columns import Column
 
 __all__ = ["Texts"]
@@ -50,7 +51,7 @@ class Texts:
         ask: Asks for one row in a transaction of its own.
     """
 
-    connection: psycopg.Connection[Any]
+    connection: Connection
     columns: tuple[Column, ...]
     source: str
     ask: Callable[[str], Sequence[Any] | None]

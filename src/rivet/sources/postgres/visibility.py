@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg.pq import DiagnosticField
 
 from rivet.sources.postgres.faults import POLICY_CHECK
+from rivet.sources.postgres.parsing import parsed
 
 if TYPE_CHECKING:
     import psycopg
@@ -102,12 +103,11 @@ def hidden_behind_query(connection: psycopg.Connection[Any], query: str) -> tupl
     """
     connection.execute("SAVEPOINT rivet")
     connection.execute("SET LOCAL row_security = off")
-    pgconn = connection.pgconn
-    is_hidden = _is_refusal(pgconn.prepare(b"", query.encode()))
+    is_hidden = _is_refusal(parsed(connection, query))
     connection.execute("ROLLBACK TO SAVEPOINT rivet")
     if not is_hidden:
         return ()
-    pgconn.prepare(b"", query.encode())
+    parsed(connection, query)
     names = tuple(row[0] for row in connection.execute(_LOCKED).fetchall())
     return names or ("a table of the query",)
 

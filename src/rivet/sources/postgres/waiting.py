@@ -6,12 +6,11 @@ its first statement. Where the connections are held by the client itself, that w
 
 from __future__ import annotations
 
-import select as polling
-import time
 from typing import TYPE_CHECKING, Any, Final
 
-from psycopg import errors, pq
+from psycopg import errors, generators, pq
 
+from rivet.dial.guarded import FloodError, GivenUpError, SilentError, Watch, drive
 from rivet.errors import SourceInterruptedError, SourceUnavailableError
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     import psycopg
 
 LONG_WAIT_S: Final = 120.0
-_LOOK_S: Final = 0.2
 
 
 def execute_within(
@@ -42,33 +40,23 @@ def execute_within(
         SourceInterruptedError: Whoever waited gave up.
         psycopg.Error: The server refused a statement, or the connection broke.
     """
-    deadline = time.monotonic() + wait_s
     pgconn = connection.pgconn
     pgconn.send_query(statements.encode())
-    poll = polling.poll()
-    while pgconn.flush():
-        poll.register(pgconn.socket, polling.POLLOUT)
-        poll.poll(_LOOK_S * 1000)
-    poll.register(pgconn.socket, polling.POLLIN)
-    while pgconn.is_busy():
-        if is_given_up():
-            connection.close()
-            msg = "the wait for a connection was given up"
-            raise SourceInterruptedError(msg)
-        if time.monotonic() > deadline:
-            connection.close()
-            msg = f"no connection to the server became free within {wait_s:.0f} s"
-            hint = "a pooler has too few: raise its pool size, or lower `parallel`"
-            raise SourceUnavailableError(msg, hint=hint)
-        if poll.poll(_LOOK_S * 1000):
-            pgconn.consume_input()
-    _take_results(pgconn)
-
-
-def _take_results(pgconn: pq.abc.PGconn) -> None:
-    refusal: psycopg.Error | None = None
-    while (result := pgconn.get_result()) is not None:
-        if result.status == pq.ExecStatus.FATAL_ERROR and refusal is None:
-            refusal = errors.error_from_result(result)
-    if refusal is not None:
-        raise refusal
+    watch = Watch(pgconn.socket, patience_s=wait_s, is_stopped=is_given_up, grace_s=0.0)
+    try:
+        results = drive(generators.execute(pgconn), pgconn.socket, watch)
+    except GivenUpError:
+        connection.close()
+        msg = "the wait for a connection was given up"
+        raise SourceInterruptedError(msg) from None
+    except SilentError:
+        connection.close()
+        msg = f"no connection to the server became free within {wait_s:.0f} s"
+        hint = "a pooler has too few: raise its pool size, or lower `parallel`"
+        raise SourceUnavailableError(msg, hint=hint) from None
+    except FloodError:
+        connection.close()
+        raise
+    for result in results:
+        if result.status == pq.ExecStatus.FATAL_ERROR:
+            raise errors.error_from_result(result)

@@ -1,0 +1,211 @@
+"""A PostgreSQL that lets one in and then misbehaves, at each step of an export.
+
+A real server answers, and a proxy takes over at the step: every run ends in time, in bounded
+memory, with one line that says why; SIGTERM ends every wait.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import psycopg
+import pytest
+
+from support.hostile import postgres as pg
+from support.hostile.fake import FakeServer
+from support.hostile.measured import Measured
+
+pytestmark = pytest.mark.live("postgresql")
+LIMIT_S = 1
+AT_ONCE = 12
+BLOCK = bytes(65_536)
+
+
+@pytest.fixture(scope="module")
+def shop(shared_any_postgres):
+    shared_any_postgres.execute(
+        "CREATE TABLE orders (id int PRIMARY KEY, note text);"
+        "INSERT INTO orders SELECT i, repeat('x', i % 50) FROM generate_series(1, 3000) i;"
+        "ANALYZE orders"
+    )
+    return psycopg.conninfo.conninfo_to_dict(shared_any_postgres.url)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    with Measured("rivet.sources.postgres") as runs:
+        yield runs
+
+
+def silent(peer):
+    peer.wait()
+
+
+def garbage(peer):
+    peer.send(bytes(range(256)) * 4)
+    peer.wait()
+
+
+def hangs_up(peer):
+    peer.close()
+
+
+def drips(peer):
+    peer.drip(pg.notice("slow") * 100, pause_s=0.2)
+
+
+def endless(*messages):
+    return lambda peer: peer.flood(itertools.cycle(messages))
+
+
+def announced(kind):
+    """Announce a message of 1 GB, and begin to send it."""
+
+    def behave(peer):
+        peer.send(pg.message(kind, b"", 2**30))
+        peer.flood(itertools.repeat(BLOCK))
+
+    return behave
+
+
+def parameters(peer):
+    peer.flood(pg.parameters())
+
+
+def long_error(peer):
+    peer.send(pg.error("\x1b[31m" + "é" * 4_500_000))
+    peer.close()
+
+
+NOTIFICATION = pg.message(b"A", b"\0\0\0\1name\0" + b"p" * 200 + b"\0")
+FIELD = b"n\0" + bytes(4) + b"\0\0" + b"\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0"
+COLUMNS = pg.message(b"T", b"\0\1" + FIELD)
+WIDE = pg.message(b"T", b"\x06\x00" + FIELD.replace(b"n\0", b"n" * 60 + b"\0", 1) * 1536)
+ROW = pg.message(b"D", b"\0\1\0\0\0\1x")
+EVERYWHERE = {
+    "silence": silent,
+    "garbage": garbage,
+    "close": hangs_up,
+    "drip": drips,
+    "notices": endless(pg.notice("x" * 200)),
+    "parameters": parameters,
+    "notifications": endless(NOTIFICATION),
+    "error": long_error,
+    "announced": announced(b"d"),
+}
+ANSWERS = {
+    "rows": lambda peer: (peer.send(COLUMNS), endless(ROW)(peer)),
+    "row": lambda peer: (peer.send(COLUMNS), announced(b"D")(peer)),
+    "columns": endless(WIDE),
+    "results": endless(pg.message(b"C", b"SET\0")),
+    "empty": endless(pg.message(b"I")),
+}
+
+
+BEHAVIOURS = EVERYWHERE | ANSWERS
+
+
+def at(kind, count, behave):
+    """Pass answers on up to the one of a kind, and behave in its place."""
+
+    def alter(peer, answers):
+        seen = 0
+        for one in answers:
+            seen += one[:1] == kind
+            if seen == count:
+                break
+            peer.send(one)
+        behave(peer)
+
+    return alter
+
+
+def at_once(behave):
+    return lambda peer, answers: behave(peer)
+
+
+def is_question(sql):
+    return b"pg_catalog" in sql and not sql.startswith((b"BEGIN", b"COPY"))
+
+
+def is_copy(sql):
+    return sql.startswith(b"COPY")
+
+
+STEPS = {
+    "settings": (lambda sql: sql.startswith(b"BEGIN"), at_once, "silence notices error results"),
+    "catalog": (is_question, at_once, " ".join(BEHAVIOURS)),
+    "copy": (is_copy, at_once, "silence rows results error"),
+    "data": (is_copy, lambda behave: at(b"d", 9, behave), " ".join(EVERYWHERE)),
+    "done": (is_copy, lambda behave: at(b"c", 1, behave), "silence parameters"),
+    "complete": (is_copy, lambda behave: at(b"C", 1, behave), "silence garbage notices announced"),
+}
+CASES = {
+    f"{step}-{name}": (is_wanted, place(BEHAVIOURS[name]))
+    for step, (is_wanted, place, names) in STEPS.items()
+    for name in names.split()
+}
+
+
+def started(shop, measured, folder, case, *, read_timeout_s=LIMIT_S, **options):
+    server = FakeServer(pg.Altering(int(shop["port"]), *case))
+    folder.mkdir()
+    source = {
+        "type": "postgres",
+        "host": "127.0.0.1",
+        "port": server.port,
+        "user": shop["user"],
+        "password": shop["password"],
+        "database": shop["dbname"],
+        "tuning": {"read_timeout_s": read_timeout_s, "max_retries": 0, "max_value_mb": 64},
+    }
+    export = {"name": "orders", "table": "orders", "format": "csv"}
+    export["destination"] = {"type": "local", "path": "out"}
+    (folder / "rivet.yaml").write_text(json.dumps({"source": source, "exports": [export]}))
+    return server, measured.start(folder, "run", "-c", "rivet.yaml", **options)
+
+
+def judged(name, server, ending, codes=(1, 2, 3), limit_s=LIMIT_S + 13):
+    with server:
+        pass
+    told = f"{name}: {ending}"
+    assert ending.code in codes, told
+    assert len(ending.errors) == 1, told
+    assert "RIVET_" in ending.said, told
+    assert "Traceback" not in ending.said, told
+    assert len(ending.said) < 20_000, told
+    assert "\x1b" not in ending.said, told
+    assert ending.peak_mb < 300, told
+    assert ending.seconds < limit_s, told
+
+
+def test_every_step_of_an_export(shop, measured, tmp_path):
+    cases = list(CASES.items())
+    for first in range(0, len(cases), AT_ONCE):
+        running = [
+            (name, *started(shop, measured, tmp_path / name, case))
+            for name, case in cases[first : first + AT_ONCE]
+        ]
+        for name, server, future in running:
+            judged(name, server, future.result(timeout=60))
+
+
+def test_a_stop_ends_every_wait(shop, measured, tmp_path):
+    running = []
+    for step in STEPS:
+        server, future = started(
+            shop,
+            measured,
+            tmp_path / step,
+            CASES[f"{step}-silence"],
+            read_timeout_s=60,
+            signal_after_s=3,
+        )
+        running.append((step, server, future))
+    for step, server, future in running:
+        ending = future.result(timeout=60)
+        with server:
+            pass
+        assert ending.code == 143, f"{step}: {ending}"
+        assert ending.seconds < 3 + 2 + 1, f"{step}: {ending}"
