@@ -70,10 +70,10 @@ _BY_NUMBER: Final[dict[int, _Fault]] = {
                 "another session holds a lock; raise tuning.lock_timeout_s or try again later",
             ),
         ),
-        ((1206, 1213, 1614), (SourceInterruptedError, _AGAIN_HINT)),
+        ((1206, 1213, 1614, 3572), (SourceInterruptedError, _AGAIN_HINT)),
         ((1412,), (StalePlanError, "the table changed while it was read; run it again")),
         # Rights.
-        ((1142, 1143, 1227, 1370, 1356), (SourceAuthError, _GRANT_HINT)),
+        ((1142, 1143, 1227, 1370, 1356, 3554), (SourceAuthError, _GRANT_HINT)),
         ((1290, 1792, 1836), (SourceQueryError, _READ_ONLY_HINT)),
         # Statements.
         (
@@ -90,6 +90,11 @@ _BY_NUMBER: Final[dict[int, _Fault]] = {
             (1292, 1411, 1525, 1690, 3140, 3141, 4038),
             (SourceQueryError, "a value does not fit the expression that reads it"),
         ),
+        (
+            (1436, 1644),
+            (SourceQueryError, "a function of the query or view raised it; look into it"),
+        ),
+        ((1449,), (SourceAuthError, "the view's definer is gone; define the view again")),
         ((1046,), (SourceQueryError, "write database.table, or name the database in the URL")),
         (
             (1105, 1153, 1301),
@@ -97,7 +102,7 @@ _BY_NUMBER: Final[dict[int, _Fault]] = {
         ),
         # A server in want of something.
         (
-            (1021, 1037, 1038, 1041, 1114, 1135, 1194, 1195, 1712, 3),
+            (1021, 1028, 1030, 1037, 1038, 1041, 1114, 1135, 1194, 1195, 1712, 3),
             (SourceUnavailableError, _AGAIN_HINT),
         ),
     )

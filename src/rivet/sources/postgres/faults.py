@@ -45,6 +45,7 @@ _BYTES_HINT: Final = (
     "a column as bytes with `columns: {<name>: binary}`"
 )
 _AGAIN_HINT: Final = "run it again; if it stays, look into the server's log"
+_FUNCTION_HINT: Final = "a function of the query or view raised it; look into that one"
 _LOG_HINT: Final = "look into the server's log for this session"
 
 # Longest prefix of the SQLSTATE wins.
@@ -60,12 +61,16 @@ _BY_SQLSTATE: Final[dict[str, _Fault]] = {
     "25P04": (SourceInterruptedError, _AGAIN_HINT),
     "28": (SourceAuthError, "check the user, the password and the server's pg_hba.conf"),
     "3D000": (SourceAuthError, "check the database name"),
+    "2F": (SourceQueryError, _FUNCTION_HINT),
+    "38": (SourceQueryError, _FUNCTION_HINT),
+    "39": (SourceQueryError, _FUNCTION_HINT),
     "3F": (SourceQueryError, "check the schema name"),
     "40": (SourceInterruptedError, _AGAIN_HINT),
     "42": (SourceQueryError, _STATEMENT_HINT),
     "42501": (SourceAuthError, "grant the user SELECT on it, and USAGE on its schema"),
     "53": (SourceUnavailableError, _AGAIN_HINT),
     "53300": (SourceUnavailableError, "the server has no free connection slot; lower parallelism"),
+    "54": (SourceQueryError, "the statement is more than the server takes; read less with one"),
     "55": (SourceUnavailableError, _AGAIN_HINT),
     "55P03": (
         SourceUnavailableError,
@@ -79,6 +84,8 @@ _BY_SQLSTATE: Final[dict[str, _Fault]] = {
     "58": (SourceUnavailableError, _AGAIN_HINT),
     "72000": (SourceInterruptedError, _AGAIN_HINT),
     "F0": (SourceUnavailableError, _AGAIN_HINT),
+    "HV": (SourceUnavailableError, "a foreign table's server cannot be read; look into its log"),
+    "P0": (SourceQueryError, _FUNCTION_HINT),
     "XX": (SourceError, _LOG_HINT),
 }
 
