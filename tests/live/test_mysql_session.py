@@ -1,4 +1,4 @@
-"""A session on a real MariaDB: one instant, cuts, kills, large packets, and what is left behind."""
+"""A session on a real server: one instant, cuts, kills, large packets, and what is left behind."""
 
 from __future__ import annotations
 
@@ -34,6 +34,22 @@ SERIES = (
     "CREATE TABLE t (id int PRIMARY KEY, s varchar(100));"
     f"INSERT INTO t SELECT seq, REPEAT('x', 80) FROM seq_1_to_{ROWS}"
 )
+
+
+SERIES_OF_MYSQL = (
+    "CREATE TABLE t (id int PRIMARY KEY, s varchar(100));"
+    "SET SESSION cte_max_recursion_depth = 1000000;"
+    "INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+    f" WHERE i < {ROWS}) SELECT i, REPEAT('x', 80) FROM n"
+)
+
+
+@pytest.fixture(params=["mariadb", "mysql9"])
+def filled(request):
+    """Return a database of either server with a table of many rows."""
+    database = request.getfixturevalue(request.param)
+    database.execute(SERIES if request.param == "mariadb" else SERIES_OF_MYSQL)
+    return database
 
 
 def opened(url: str, **settings):
@@ -112,25 +128,23 @@ def test_a_cut_is_never_the_end(mariadb, cut, is_clean):
     until_idle(mariadb)
 
 
-def test_a_statement_killed_in_the_middle_is_an_error(mariadb):
-    mariadb.execute(SERIES)
-    with opened(mariadb.url) as session:
+def test_a_statement_killed_in_the_middle_is_an_error(filled):
+    with opened(filled.url) as session:
         stream = iter(session.read(request(session, batch_rows=1_000)))
         next(stream)
-        ((thread,),) = mariadb.execute(
+        ((thread,),) = filled.execute(
             "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND"
             " ID <> CONNECTION_ID()"
         )
-        mariadb.execute(f"KILL QUERY {thread}")
+        filled.execute(f"KILL QUERY {thread}")
         with pytest.raises(SourceInterruptedError):
             for _ in stream:
                 pass
-    until_idle(mariadb)
+    until_idle(filled)
 
 
-def test_a_servers_limit_in_the_middle_is_an_error(mariadb):
-    mariadb.execute(SERIES)
-    with opened(mariadb.url, statement_timeout_s=0.3) as session:
+def test_a_servers_limit_in_the_middle_is_an_error(filled):
+    with opened(filled.url, statement_timeout_s=0.3) as session:
         stream = iter(session.read(request(session, batch_rows=1_000)))
         next(stream)
         time.sleep(0.6)
@@ -148,14 +162,13 @@ def test_an_error_among_the_rows_names_itself(mariadb):
         list(session.read(request(session, query)))
 
 
-def test_closing_early_ends_the_statement(mariadb):
-    mariadb.execute(SERIES)
-    with opened(mariadb.url) as session:
+def test_closing_early_ends_the_statement(filled):
+    with opened(filled.url) as session:
         stream = session.read(request(session, batch_rows=1_000))
         next(iter(stream))
         stream.close()
         stream.close()
-        until_idle(mariadb)
+        until_idle(filled)
 
 
 def test_closing_from_another_thread_ends_the_iteration(mariadb):
@@ -182,17 +195,16 @@ def test_a_read_and_its_count_see_one_instant(mariadb):
         assert session.count(T) == 3
 
 
-def test_a_table_that_is_read_cannot_be_emptied_meanwhile(mariadb):
-    mariadb.execute(SERIES)
-    with opened(mariadb.url) as session:
+def test_a_table_that_is_read_cannot_be_emptied_meanwhile(filled):
+    with opened(filled.url) as session:
         stream = session.read(request(session, batch_rows=1_000))
         iterator = iter(stream)
         next(iterator)
         with pytest.raises(RuntimeError, match="Lock wait timeout"):
-            mariadb.execute("SET lock_wait_timeout = 1; TRUNCATE t")
+            filled.execute("SET lock_wait_timeout = 1; TRUNCATE t")
         rest = sum(batch.num_rows for batch in iterator)
         assert rest == ROWS - 1_000
-    mariadb.execute("TRUNCATE t")
+    filled.execute("TRUNCATE t")
 
 
 @pytest.mark.parametrize(
