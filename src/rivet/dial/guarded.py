@@ -126,9 +126,13 @@ class Connection(psycopg.Connection[Any]):
     Attributes:
         patience_s: As of `Watch`, for every answer.
         is_stopped: As of `Watch`, for every answer.
+        answer_bytes: The most bytes of an answer.
+        answer_rows: The most rows of an answer.
     """
 
     patience_s: float = 0.0
+    answer_bytes: int = ANSWER_BYTES
+    answer_rows: int = _MOST_ROWS
     is_stopped: Callable[[], bool] | None = None
 
     @classmethod
@@ -158,7 +162,7 @@ class Connection(psycopg.Connection[Any]):
     ) -> _R:
         """Drive one of psycopg's generators to its end, watched; a wait cut short closes."""
         try:
-            return drive(gen, self.pgconn.socket, self.watch())
+            return drive(gen, self.pgconn.socket, self.watch(self.answer_bytes))
         except (SilentError, FloodError, GivenUpError):
             self.hang_up()
             raise
@@ -187,8 +191,9 @@ class _CountedCursor(psycopg.Cursor[Any]):
         result = self.pgresult
         if result is None:
             return
-        if result.ntuples > _MOST_ROWS:
-            msg = f"the server answered with more than {_MOST_ROWS:,} rows"
+        most = getattr(self.connection, "answer_rows", _MOST_ROWS)
+        if result.ntuples > most:
+            msg = f"the server answered with more than {most:,} rows"
             raise FloodError(msg)
         if (result.command_status or b"").startswith(b"SELECT"):
             refuse_other_count(result.command_tuples, result.ntuples)

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 _CONNECT_TIMEOUT_S: Final = 10
 _LOCK_TIMEOUT_S: Final = 30
 _STATEMENT_TIMEOUT_S: Final = 60
+# A migration of another process may take a while, and a run may have a million chunks.
+_PATIENCE_S: Final = 300.0
+_ANSWER_BYTES: Final = 512 * 1024 * 1024
+_ANSWER_ROWS: Final = 10_000_000
 
 
 class PostgresDatabase:
@@ -191,7 +195,7 @@ def _engine(url: str, purpose: str) -> Engine:
 
         parameters = _parameters(engine, url)
         try:
-            opened: Any = Connection.over(
+            opened = Connection.over(
                 log_in(
                     {**parameters, "application_name": _short(purpose)},
                     _decided(parameters),
@@ -201,6 +205,8 @@ def _engine(url: str, purpose: str) -> Engine:
             )
         except ExposedError as error:
             raise _exposed(str(error)) from error
+        opened.patience_s, opened.answer_bytes = _PATIENCE_S, _ANSWER_BYTES
+        opened.answer_rows = _ANSWER_ROWS
         return cast("DBAPIConnection", opened)
 
     return engine
