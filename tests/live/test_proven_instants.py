@@ -25,6 +25,7 @@ from rivet.sources.mysql import connect
 from support import clusters
 from support.databases import MariaServer
 from support.followed import Followed
+from support.proxy import Proxy
 from support.servers import missing, start_once
 
 if TYPE_CHECKING:
@@ -187,6 +188,32 @@ def test_equal_places_in_the_log_of_a_replica_or_a_filtered_one_prove_nothing(re
                     assert outcomes(url)[said] == ROUNDS, rights
     finally:
         root.execute("DROP DATABASE ignored")
+
+
+def test_sessions_on_several_servers_are_of_no_one_instant(replica):
+    """Whatever passes connections on may do so to a server and to its replica."""
+    primary, copy = replica
+    filled(primary)
+    deadline = time.monotonic() + 60
+    while copy.execute("SHOW TABLES") != [("c",)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    ports = [urlsplit(one.url).port for one in (primary, copy)]
+    relation = Relation(table="c")
+    with Proxy("127.0.0.1", ports[0]) as proxy, ExitStack() as stack:
+        url = Secret(proxy.rewrite(primary.url))
+        address = SourceAddress("mysql", url=url, tls=TlsOptions(TlsMode.DISABLE))
+        first = stack.enter_context(connect(address, SessionSettings()))
+        second = stack.enter_context(connect(address, SessionSettings()))
+        first.begin(relation, [second])
+        assert first.unproven(relation) is None
+        first.release()
+        second.release()
+        proxy.target = ("127.0.0.1", ports[1])
+        other = stack.enter_context(connect(address, SessionSettings()))
+        with pytest.raises(SourceQueryError, match="on 2 servers"):
+            first.begin(relation, [second, other])
+        first.begin(relation)  # alone it has an instant
 
 
 def test_a_log_of_everything_is_trusted_as_far_as_it_goes(mariadb):

@@ -28,6 +28,7 @@ class Proxy:
             answers; None for never.
         is_clean_cut: A cut closes both sides in order, so that it looks like an end.
         is_black_hole: Nothing is passed on either way, and nothing is closed.
+        target: Host and port that the next connection is passed on to.
         accepted: How many connections were taken.
         answered_bytes: Bytes of answers passed on, over all connections.
         answers: The answers themselves, once `keeps_answers` is set.
@@ -42,7 +43,7 @@ class Proxy:
         self.answers = bytearray()
         self.accepted = 0
         self.answered_bytes = 0
-        self._target = (host, port)
+        self.target = (host, port)
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -92,7 +93,7 @@ class Proxy:
                 return
             self.accepted += 1
             try:
-                server = socket.create_connection(self._target)
+                server = socket.create_connection(self.target)
             except OSError:
                 client.close()
                 continue

@@ -38,6 +38,7 @@ _WATCHES: Final = 20
 _ROUNDS: Final = 50
 _LOCK_WAIT_S: Final = 2
 _BEGIN: Final = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+_SERVER: Final = "SELECT @@hostname, @@port, @@server_id, @@pid_file, @@datadir"
 _PLACE: Final = "SHOW STATUS LIKE 'binlog_snapshot_%'"
 _MONITOR: Final = "SHOW ENGINE INNODB STATUS"
 _COUNTER: Final = re.compile(r"^Trx id counter (\d+)", re.MULTILINE)
@@ -77,6 +78,10 @@ def align(connections: Sequence[Connection[Any]]) -> str | None:
     if len(connections) == 1:
         connections[0].query(_BEGIN)
         return None
+    if (servers := len({_server(connection) for connection in connections})) > 1:
+        msg = f"several sessions cannot be brought into one instant: they are on {servers} servers"
+        hint = "connect to one server and not to what spreads connections, or use `parallel: 1`"
+        raise SourceQueryError(msg, hint=hint)
     if _watched(connections):
         return None
     refusal = _under_lock(connections)
@@ -95,6 +100,12 @@ def align(connections: Sequence[Connection[Any]]) -> str | None:
         "have its own instant"
     )
     raise SourceQueryError(msg, hint=hint)
+
+
+def _server(connection: Connection[Any]) -> tuple[str, ...]:
+    """Return what tells the server from others: a balancer may spread the sessions over several."""
+    (found,) = ask(connection, _SERVER)
+    return tuple(str(value) for value in found)
 
 
 def _watched(connections: Sequence[Connection[Any]]) -> bool:
