@@ -19,7 +19,7 @@ import pytest
 
 from rivet.errors import SourceQueryError
 from rivet.model.relation import Relation
-from rivet.model.source import SessionSettings, SourceAddress, TlsMode, TlsOptions
+from rivet.model.source import SessionSettings, SourceAddress
 from rivet.redact import Secret
 from rivet.sources.mysql import connect
 from support import clusters
@@ -90,7 +90,7 @@ def user(database: MariaDatabase, *rights: str) -> Iterator[str]:
 def outcomes(url: str) -> dict[str, int]:
     """Begin four sessions again and again; count what was said of them, and what was false."""
     counted = dict.fromkeys(("proven", "doubted", "refused", "false"), 0)
-    address = SourceAddress("mysql", url=Secret(url), tls=TlsOptions(TlsMode.DISABLE))
+    address = SourceAddress("mysql", url=Secret(url))
     relation = Relation(table="c")
     with ExitStack() as stack:
         first, *others = [
@@ -202,7 +202,7 @@ def test_sessions_on_several_servers_are_of_no_one_instant(replica):
     relation = Relation(table="c")
     with Proxy("127.0.0.1", ports[0]) as proxy, ExitStack() as stack:
         url = Secret(proxy.rewrite(primary.url))
-        address = SourceAddress("mysql", url=url, tls=TlsOptions(TlsMode.DISABLE))
+        address = SourceAddress("mysql", url=url)
         first = stack.enter_context(connect(address, SessionSettings()))
         second = stack.enter_context(connect(address, SessionSettings()))
         first.begin(relation, [second])

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import pymysql
 import pytest
 
 from support import clusters
@@ -119,6 +120,10 @@ def start_mysql(
             (directory / "running.json").unlink()
             raise clusters.StartError(clusters._tail("mysqld did not start", log))
         time.sleep(0.05)
+    for name in (clusters.ADMIN, clusters.ROLE):
+        # Over TLS, so that the server has their digests: without it none is sent but those.
+        password = clusters.PASSWORD.encode()
+        pymysql.connect(host=clusters.HOST, port=port, user=name, password=password).close()
     return running
 
 
