@@ -19,7 +19,7 @@ exports:
    quality: {row_count_min: 9}}
 - {name: missing, table: nowhere, format: csv, destination: {type: local, path: missing}}
 """
-CLOSED, FULL, BROKEN = "closed", "full", "broken"
+CLOSED, FULL, BROKEN, READ_ONLY = "closed", "full", "broken", "read-only"
 every_way = pytest.mark.parametrize("way", [CLOSED, FULL, BROKEN])
 
 
@@ -41,6 +41,8 @@ def run(folder, *arguments, stream, way):
     def spoil():
         if way == CLOSED:
             os.close(spoilt)
+        elif way == READ_ONLY:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), spoilt)
         elif way == FULL:
             os.dup2(os.open("/dev/full", os.O_WRONLY), spoilt)
         else:
@@ -154,3 +156,29 @@ def test_a_summary_that_cannot_be_written_is_told_after_the_verdict(folder):
     )
     assert code == 3
     assert "RIVET_DATA_QUALITY" in said
+
+
+def test_every_command_has_its_code_whatever_its_streams_are(folder):
+    """The code is that of good streams, unless what was to be printed is lost."""
+    run(folder, "run", "-c", "rivet.yaml", "-e", "good", stream="stderr", way=CLOSED)
+    commands = [("files", "-c", "rivet.yaml", "-e", "good"), ("prune", "-c", "rivet.yaml")]
+    for arguments in commands:
+        usual = subprocess.run([*RIVET, *arguments], cwd=folder, capture_output=True, check=False)
+        for stream, way in (("stdout", READ_ONLY), ("stderr", READ_ONLY)):
+            code, said = run(folder, *arguments, stream=stream, way=way)
+            is_lost = stream == "stdout" and usual.stdout and not usual.returncode
+            assert code == (1 if is_lost else usual.returncode), (arguments, stream, way, said)
+            assert "Traceback" not in said
+            assert "bug" not in said
+
+
+def test_a_run_needs_no_standard_input(folder):
+    done = subprocess.run(
+        [*RIVET, "run", "-c", "rivet.yaml", "-e", "good"],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+        preexec_fn=lambda: os.close(0),
+    )
+    assert done.returncode == 0, done.stderr
+    assert rows_of(folder) == ["id", "1", "2"]
