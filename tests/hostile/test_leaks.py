@@ -294,5 +294,5 @@ def test_no_process_is_told_a_secret_by_what_others_can_see(servers, tmp_path, r
                 assert shown_of(PASSWORD, data) is None
                 assert shown_of(NASTY[-1], data) is None
         held.unlink()
-        process.communicate(timeout=60)
-    assert process.returncode == 0
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
