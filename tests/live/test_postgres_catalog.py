@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from rivet.errors import (
+    FormatError,
     PlanError,
     SourceAuthError,
     SourceQueryError,
@@ -232,7 +233,7 @@ def test_invalid_text_in_a_database_without_encoding(any_postgres_server):
         address = SourceAddress("postgresql", url=Secret(f"{admin}/{name}"))
         try:
             with connect(address, SessionSettings()) as session:
-                with pytest.raises(SourceQueryError, match="invalid byte") as caught:
+                with pytest.raises(FormatError, match="column 'a', row 2") as caught:
                     list(stream_of(session))
                 assert "binary" in caught.value.hint
                 rules = ColumnRules(overrides={"a": binary()})

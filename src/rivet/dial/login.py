@@ -165,7 +165,7 @@ def _resolved(parameters: dict[str, str]) -> list[dict[str, str]]:
             continue
         try:
             infos = socket.getaddrinfo(
-                target.address, one["port"] or "5432", type=socket.SOCK_STREAM
+                _plain(target.address), one["port"] or "5432", type=socket.SOCK_STREAM
             )
         except (OSError, UnicodeError) as error:
             failure = OSError(f"could not translate host name '{target.name}': {error}")
@@ -180,6 +180,11 @@ def _resolved(parameters: dict[str, str]) -> list[dict[str, str]]:
         anything = [{**one, "target_session_attrs": "any"} for one in found]
         return [*({**one, "target_session_attrs": "standby"} for one in found), *anything]
     return found
+
+
+def _plain(name: str) -> str | bytes:
+    """Return an ASCII name as bytes, which loads no tables of international names."""
+    return name.encode() if name.isascii() else name
 
 
 def _let_in(
