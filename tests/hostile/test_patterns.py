@@ -146,9 +146,10 @@ def run_all():
         sys.stdout.write(f"{place}\n")
         sys.stdout.flush()
         compiled = re.compile(pattern, flags)
-        run = compiled.match if is_anchored else partial(compiled.sub, "")
+        run = compiled.match if is_anchored else partial(compiled.sub, pattern[:0])
+        is_bytes = isinstance(pattern, bytes)
         for text in texts(pattern, flags):
-            run(text)
+            run(text.encode("latin1", "replace") if is_bytes else text)
 
 
 def test_every_pattern_is_linear():
