@@ -310,7 +310,9 @@ def test_a_sequential_run_tells_what_was_not_started(rivet, many):
 def test_a_second_signal_ends_a_thread_that_cannot_be_interrupted(rivet, many):
     environment, _ = _hold(rivet, many, "started")
     process = rivet.start("run", "-c", many.config, "--parallel-exports", env=environment)
-    time.sleep(2)
+    locks = many.directory / ".rivet" / "locks"
+    _wait_for(lambda: [*locks.glob("*.lock")])  # held before what holds the thread
+    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1)

@@ -122,7 +122,7 @@ def test_a_file_where_the_directory_should_be(rivet, shop):
 def test_state_unreadable(rivet, shop):
     (shop.directory / ".rivet").mkdir()
     (shop.directory / ".rivet" / "state.db").write_bytes(b"garbage " * 1000)
-    _refused(rivet, shop, 1, "state.db", "RIVET_STATE")
+    _refused(rivet, shop, 5, "state.db", "RIVET_STATE_DAMAGED", "rivet repair --state")
 
 
 def test_unknown_export(rivet, shop):
