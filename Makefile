@@ -10,7 +10,8 @@ BIN := .venv/bin
 BUILT_FROM := pyproject.toml setup.py scripts/make_environment $(wildcard src/rivet/wire/*.py src/rivet/wire/*.pxd)
 CODE := src tests scripts bench
 # Tests in parallel; PYTEST_ARGS="-x -k name" narrows a run.
-WORKERS ?= 2
+# Three for two cores: tests wait for servers half of their time.
+WORKERS ?= 3
 PYTEST_ARGS ?=
 
 .PHONY: help demo test lint format types types-report layers docs bench fuzz soak lock services clean

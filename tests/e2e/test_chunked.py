@@ -10,23 +10,18 @@ import pytest
 import rivet as library
 from support.chunked import Chunked, fill
 
+# What tests/worlds cuts in every world, the plain one of each engine among them, is not cut here.
 SHAPES = {
     "range": {"chunk_column": "id", "chunk_size": 300},
-    "count": {"chunk_column": "id", "chunk_count": 5},
     "range of a column with NULL": {"chunk_column": "grp", "chunk_size": 4},
     "fractions": {"chunk_column": "price", "chunk_size": 7},
-    "days": {"chunk_column": "day", "chunk_by_days": 7},
-    "dense": {"chunk_column": "grp", "chunk_dense": True, "chunk_size": 90},
     "dense by text": {"chunk_column": "code", "chunk_dense": True, "chunk_size": 90},
-    "key": {"chunk_by_key": "code", "chunk_size": 70},
-    "count alone": {"chunk_count": 6},
     "memory": {"chunk_column": "id", "chunk_size_memory_mb": 1, "chunk_checkpoint": True},
     "query": {
         "query": "SELECT * FROM items WHERE id > -5000 ORDER BY code -- all",
         "chunk_column": "id",
         "chunk_size": 500,
     },
-    "several workers": {"chunk_column": "id", "chunk_size": 300, "parallel": 3},
     "several workers, own instants": {
         "chunk_column": "id",
         "chunk_size": 300,

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from support import warm
+
 TIMEOUT_S = 120
+_PLAINLY = [sys.executable, "-m", "rivet"]
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,19 @@ class Rivet:
     @property
     def command(self) -> list[str]:
         """The program, before its arguments."""
-        return [sys.executable, "-m", "rivet"]
+        return list(_PLAINLY)
 
     @property
     def environment(self) -> dict[str, str]:
         """What the process sees: nothing of the developer's own settings but PATH."""
-        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
         home = self.directory / ".home"
         home.mkdir(exist_ok=True)
-        plain = {"HOME": str(home), "LC_ALL": "C.UTF-8", "COLUMNS": "100", "NO_COLOR": "1"}
-        return {**kept, **plain, **self.variables}
+        return {**self._plain(), "HOME": str(home), **self.variables}
+
+    @staticmethod
+    def _plain() -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+        return {**kept, "LC_ALL": "C.UTF-8", "COLUMNS": "100", "NO_COLOR": "1"}
 
     def start(self, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
         """Start the command and return at once, for tests that kill it; wait for it yourself."""
@@ -78,7 +84,13 @@ class Rivet:
         timeout_s: float = TIMEOUT_S,
     ) -> Outcome:
         """Run the command to its end; `env` adds variables to this run only."""
-        with self.start(*arguments, env={**self.environment, **(env or {})}) as process:
+        environment = {**self.environment, **(env or {})}
+        plain = self._plain()
+        if self.command == _PLAINLY and warm.is_fit(environment, plain):
+            texts = [str(argument) for argument in arguments]
+            started = warm.server(tuple(plain.items()))
+            return Outcome(*started.run(texts, self.directory, environment, timeout_s))
+        with self.start(*arguments, env=environment) as process:
             try:
                 stdout, stderr = process.communicate(timeout=timeout_s)
             except subprocess.TimeoutExpired:
