@@ -43,6 +43,18 @@ class Ending:
         """The lines in which the command says what failed."""
         return [line for line in self.said.splitlines() if line.startswith("Error: ")]
 
+    def check(self, name: str, codes: tuple[int, ...], limit_s: float) -> None:
+        """Assert what is so whatever a server does: code, one line, memory and time."""
+        told = f"{name}: {self}"
+        assert self.code in codes, told
+        assert len(self.errors) == 1, told
+        assert "RIVET_" in self.said, told
+        assert "Traceback" not in self.said, told
+        assert len(self.said) < 20_000, told
+        assert "\x1b" not in self.said, told
+        assert self.peak_mb < 300, told
+        assert self.seconds < limit_s, told
+
 
 class Measured:
     """Starts runs of `rivet`; safe from several threads."""
