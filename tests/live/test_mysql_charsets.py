@@ -198,18 +198,18 @@ def test_halves_of_a_surrogate_pair_are_refused(shared_mariadb, session, raw):
         assert own == [(bytes.fromhex(text),)]
 
 
-def test_the_bytes_of_a_text_longer_than_a_packet_are_not_null(shared_mariadb, raw):
-    ask(raw, "DROP TABLE IF EXISTS l")
-    ask(raw, "CREATE TABLE l (a longtext, b longtext CHARACTER SET cp1251)")
-    ask(raw, "INSERT INTO l VALUES (REPEAT('x', 3000000), REPEAT('y', 3000000))")
-    ((before,),) = ask(raw, "SELECT @@global.max_allowed_packet")
-    ask(raw, "SET GLOBAL max_allowed_packet = 1048576")
+def test_the_bytes_of_a_text_longer_than_a_packet_are_not_null(lone_mariadb):
+    lone_mariadb.execute(
+        "CREATE TABLE l (a longtext, b longtext CHARACTER SET cp1251);"
+        "INSERT INTO l VALUES (REPEAT('x', 3000000), REPEAT('y', 3000000));"
+        "SET GLOBAL max_allowed_packet = 1048576"
+    )
     try:
         address = SourceAddress(
-            "mysql", url=Secret(shared_mariadb.url), tls=TlsOptions(TlsMode.DISABLE)
+            "mysql", url=Secret(lone_mariadb.url), tls=TlsOptions(TlsMode.DISABLE)
         )
         with connect(address, SessionSettings()) as opened:
             ((a, b),) = read(opened, Relation(table="l"), ColumnRules(overrides={"a": BINARY}))
     finally:
-        ask(raw, f"SET GLOBAL max_allowed_packet = {before}")
+        lone_mariadb.execute("SET GLOBAL max_allowed_packet = DEFAULT")
     assert (len(a), b) == (3_000_000, "y" * 3_000_000)

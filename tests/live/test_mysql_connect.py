@@ -139,16 +139,16 @@ def test_a_proxy_is_told_of_and_nothing_more(mariadb, tmp_path, monkeypatch):
     assert any("ProxySQL stands between" in one for one in told)
 
 
-def test_a_servers_own_row_limit_does_not_cut_a_result(mariadb):
-    mariadb.execute("CREATE TABLE t (a int); INSERT INTO t SELECT seq FROM seq_1_to_100")
-    mariadb.execute("SET GLOBAL sql_select_limit = 10")
+def test_a_servers_own_row_limit_does_not_cut_a_result(lone_mariadb):
+    lone_mariadb.execute("CREATE TABLE t (a int); INSERT INTO t SELECT seq FROM seq_1_to_100")
+    lone_mariadb.execute("SET GLOBAL sql_select_limit = 10")
     try:
-        with opened(mariadb.url) as session:
+        with opened(lone_mariadb.url) as session:
             relation = Relation(table="t")
             columns = session.columns(relation, ColumnRules())
             assert sum(b.num_rows for b in session.read(ReadRequest(relation, columns))) == 100
     finally:
-        mariadb.execute("SET GLOBAL sql_select_limit = DEFAULT")
+        lone_mariadb.execute("SET GLOBAL sql_select_limit = DEFAULT")
 
 
 def test_a_session_cannot_write(mariadb):

@@ -91,8 +91,15 @@ def test_batches_keep_their_limits(mariadb):
         assert running(mariadb) == 0
 
 
-def test_values_above_sixteen_megabytes(mariadb):
-    mariadb.execute("SET GLOBAL max_allowed_packet = 268435456")
+def test_values_above_sixteen_megabytes(lone_mariadb):
+    lone_mariadb.execute("SET GLOBAL max_allowed_packet = 268435456")
+    try:
+        _values_of_many_packets(lone_mariadb)
+    finally:
+        lone_mariadb.execute("SET GLOBAL max_allowed_packet = DEFAULT")
+
+
+def _values_of_many_packets(mariadb):
     mariadb.execute("CREATE TABLE t (id int, a longblob, b longtext)")
     edges = [2**24 - 20, 2**24 - 10, 2**24 - 5, 2**24 - 1, 2**24, 2 * (2**24 - 1) - 9, 40_000_000]
     for place, size in enumerate(edges):

@@ -204,19 +204,19 @@ def test_timestamps_are_exact_in_a_zone_that_was_chosen(server):
 
 
 @pytest.mark.live("mysql")
-def test_the_present_is_read_whatever_instant_the_server_shows(mariadb):
-    mariadb.execute(
+def test_the_present_is_read_whatever_instant_the_server_shows(lone_mariadb):
+    lone_mariadb.execute(
         "CREATE TABLE t (id int) WITH SYSTEM VERSIONING; INSERT INTO t VALUES (1);"
         "SET GLOBAL system_versioning_asof = '2001-01-01 00:00:00'"
     )
     try:
-        with opened(mariadb) as session:
+        with opened(lone_mariadb) as session:
             assert read(session, Relation(table="t")) == [(1,)]
             assert "system_versioning_asof" in session.settings_note(Relation(query="SELECT 1"))
-        with opened(mariadb, system_versioning_asof="2001-01-01 00:00:00") as session:
+        with opened(lone_mariadb, system_versioning_asof="2001-01-01 00:00:00") as session:
             assert read(session, Relation(table="t")) == []
     finally:
-        mariadb.execute("SET GLOBAL system_versioning_asof = DEFAULT")
+        lone_mariadb.execute("SET GLOBAL system_versioning_asof = DEFAULT")
 
 
 @pytest.mark.parametrize(

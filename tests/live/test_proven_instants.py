@@ -26,7 +26,7 @@ from support import clusters
 from support.databases import MariaServer
 from support.followed import Followed
 from support.proxy import Proxy
-from support.servers import missing, start_once
+from support.servers import held, missing, start_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,7 +149,7 @@ def replica(mariadb_server: MariaServer) -> Iterator[tuple[MariaDatabase, MariaD
         lambda folder: clusters.start_mariadb(binary, folder, settings=settings),
     )
     server = MariaServer(running.url, running.admin_url, Path(running.home))
-    with mariadb_server.fresh_database() as primary:
+    with held("mariadbreplica"), mariadb_server.fresh_database() as primary:
         copy = type(primary)(
             server.url + f"/{primary.name}", server.admin_url + f"/{primary.name}", primary.name
         )

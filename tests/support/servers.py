@@ -8,6 +8,8 @@
     mariadb               a fresh database on MariaDB
     shared_mariadb        as `mariadb`, one database per test module
     tls_mariadb           a fresh database on a MariaDB that serves TLS as well; `home/ca.crt`
+    lone_mariadb          a fresh database on a MariaDB that one test at a time has to itself:
+                          for what sets global variables
 
 One run of pytest has one set of servers, shared by its xdist workers. A server of your own is used
 instead where `RIVET_TEST_POSTGRESQL_<major>_URL` or `RIVET_TEST_MARIADB_URL` holds a superuser's
@@ -22,6 +24,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -84,6 +87,15 @@ def start_once(name: str, start: Callable[[Path], clusters.Running]) -> clusters
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return clusters.read_running(directory) or start(directory)
+
+
+@contextmanager
+def held(name: str) -> Iterator[None]:
+    """Hold a server of this run alone: the tests of other workers that want it so wait."""
+    path = Path(os.environ[_DIRECTORY_VARIABLE]) / f"{name}.held"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _postgres_server(version: int | None) -> PostgresServer:
@@ -185,4 +197,17 @@ def shared_mariadb(mariadb_server: MariaServer) -> Iterator[MariaDatabase]:
 @pytest.fixture
 def tls_mariadb() -> Iterator[MariaDatabase]:
     with _mariadb_server("mariadbtls", tls=True).fresh_database() as database:
+        yield database
+
+
+@contextmanager
+def lone_mariadb_server() -> Iterator[MariaServer]:
+    """Hold a MariaDB whose global variables may be set: nobody else connects to it meanwhile."""
+    with held("mariadblone"):
+        yield _mariadb_server("mariadblone", tls=False)
+
+
+@pytest.fixture
+def lone_mariadb() -> Iterator[MariaDatabase]:
+    with lone_mariadb_server() as server, server.fresh_database() as database:
         yield database

@@ -103,7 +103,7 @@ def _plain(_: Any) -> Any:
 @contextmanager
 def _oracle(_: Any) -> Iterator[World]:
     """Modes are the whole server's; those who are connected already keep theirs."""
-    with maria_world() as made:
+    with servers.lone_mariadb_server() as server, maria_world(server=lambda: server) as made:
         made.around = lambda: _mode(made.ask, "ORACLE")
         yield made
 

@@ -13,7 +13,7 @@ import psycopg
 
 from support import roles, servers
 from support.worlds.drawn import NAMES
-from support.worlds.mariadb import driver, the_server
+from support.worlds.mariadb import driver
 from support.worlds.postgres import NEWEST
 from support.worlds.world import Row, World, literals
 
@@ -171,8 +171,12 @@ class _Maria:
 
 @contextmanager
 def mariadb_place(_: Path) -> Iterator[Place]:
-    """A database of the shared MariaDB; settings are global and put back."""
-    with the_server().fresh_database() as found, driver(found.admin_url) as ask:
+    """A database of a MariaDB held alone, as settings are global; they are put back."""
+    with (
+        servers.lone_mariadb_server() as server,
+        server.fresh_database() as found,
+        driver(found.admin_url) as ask,
+    ):
         place = _Maria(found, ask)
         try:
             yield place
