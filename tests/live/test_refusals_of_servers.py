@@ -10,6 +10,7 @@ import pymysql
 import pytest
 
 from rivet.errors import (
+    ConnectionLimitError,
     InternalError,
     SourceAuthError,
     SourceError,
@@ -25,8 +26,9 @@ POSTGRES = {
         *("0A000", "21000", "22012", "22P02", "25006", "3F000", "42601", "42704", "42883", "42P01"),
         *("54000", "54001", "54011", "54023", "P0001", "P0002", "38000", "39000", "2F003", "42P17"),
     ],
+    ConnectionLimitError: ["53300"],
     SourceUnavailableError: [
-        *("53000", "53100", "53200", "53300", "53400", "55000", "55006", "55P03", "57P03", "58000"),
+        *("53000", "53100", "53200", "53400", "55000", "55006", "55P03", "57P03", "58000"),
         *("58030", "58P01", "F0000", "HV000", "HV00N", "HV00B"),
     ],
     SourceInterruptedError: [
@@ -53,7 +55,8 @@ MYSQL = {
         1690,
         1792,
     ],
-    SourceUnavailableError: [1021, 1028, 1030, 1037, 1038, 1040, 1041, 1114, 1135, 1203, 1226],
+    ConnectionLimitError: [1040, 1203, 1226],
+    SourceUnavailableError: [1021, 1028, 1030, 1037, 1038, 1041, 1114, 1135],
     SourceInterruptedError: [1053, 1077, 1205, 1206, 1213, 1317, 1614, 1880, 1927, 3572],
     SourceStatementTimeoutError: [1969, 3024],
     SourceError: [1105, 1153, 9999],

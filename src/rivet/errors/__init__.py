@@ -8,7 +8,7 @@ One file per family. They import nothing of Rivet but what masks secrets, for al
     |- PlanError                       UnsupportedPlanError, StalePlanError, UnsafeTypeError
     |- SourceError                     SourceAuthError, SourceQueryError,
     |  |                               SourceStatementTimeoutError
-    |  |- SourceUnavailableError       exit 2, retryable
+    |  |- SourceUnavailableError       exit 2, retryable: ConnectionLimitError
     |  '- SourceInterruptedError       exit 2, retryable, reconnect
     |- FormatError
     |- DestinationError                DestinationAuthError, ObjectExistsError
@@ -54,6 +54,7 @@ from rivet.errors.outcome import (
     worst_exit_code,
 )
 from rivet.errors.source import (
+    ConnectionLimitError,
     SourceAuthError,
     SourceError,
     SourceInterruptedError,
@@ -78,6 +79,7 @@ __all__ = [
     "ChildFailedError",
     "ConfigError",
     "ConfigSyntaxError",
+    "ConnectionLimitError",
     "DataIntegrityError",
     "DestinationAuthError",
     "DestinationError",

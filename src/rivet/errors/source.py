@@ -37,6 +37,12 @@ class SourceUnavailableError(SourceError):
     retryable = True
 
 
+class ConnectionLimitError(SourceUnavailableError):
+    """A limit of connections is reached: the server's, the database's or the user's own."""
+
+    code = "RIVET_SOURCE_CONNECTION_LIMIT"
+
+
 class SourceInterruptedError(SourceError):
     """The connection or the statement was cut in the middle; a new connection may go on."""
 

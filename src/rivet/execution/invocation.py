@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rivet.errors import RivetError
+from rivet.events import Warned
 from rivet.execution.children.start import ready_launcher, start_launcher
 from rivet.execution.context import RunContext, RunOptions, random_hex, utc_now
-from rivet.execution.parallel import Parallelism, ParallelMode, largest_first
+from rivet.execution.parallel import Parallelism, ParallelMode, launching
 from rivet.execution.processes import Processes
 from rivet.execution.reports import NOT_STARTED, finished_event, interrupted_report
 from rivet.execution.selection import refuse_shared_stream, select_exports
@@ -187,8 +188,15 @@ class _Invocation:
         return None
 
     def _side_by_side(self, shared: RunContext, launcher: Launcher | None) -> BaseException | None:
-        exports = largest_first(self.config, self.selected, self.env)
-        at_once = self.parallel.at_once
+        told = launching(self.config, self.selected, self.env)
+        exports, at_once = told.exports, self.parallel.at_once
+        if told.fitting is not None and told.fitting < at_once:
+            message = (
+                f"{told.fitting} exports at once instead of {at_once}: the source's limits leave "
+                "no more connections; lower --parallel-exports or raise the limit"
+            )
+            at_once = told.fitting
+            self.emit(Warned(exports[0].name, rule="connections", message=message))
         with StopRequest() as stop:
             with signals_ask(stop):
                 if self.parallel.mode is ParallelMode.THREADS or launcher is None:

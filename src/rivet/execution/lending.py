@@ -15,7 +15,8 @@ from rivet.errors import SourceError, UnsupportedPlanError
 from rivet.execution.prepare import relation_of
 from rivet.execution.sessions import open_sessions
 from rivet.sources import load_engine
-from rivet.sources.base import CountsConnections, LendsSnapshots
+from rivet.sources.base import LendsSnapshots
+from rivet.sources.connections import CountsConnections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -118,37 +118,44 @@ def cpu_count() -> int:
     return os.cpu_count() or 1
 
 
-def largest_first(
-    config: Config, selected: Sequence[ExportConfig], env: Mapping[str, str]
-) -> list[ExportConfig]:
-    """Return the exports in the order to start them: a long one started last would end last.
+@dataclass(frozen=True, slots=True)
+class Launching:
+    """What a source tells before many exports of it start.
 
-    The catalog is asked once. An estimate is only advice: where the source cannot be asked, the
-    order is the configuration's, and the exports themselves tell what is wrong.
+    Attributes:
+        exports: In the order to start them: a long one started last would end last.
+        fitting: How many may hold a connection each; None where there is no limit, or none known.
     """
-    by_name = {export.name: export for export in selected}
-    try:
-        sizes = _estimates(config, selected, env)
-    except RivetError:
-        return list(selected)
-    return [by_name[name] for name in launch_order(list(by_name), sizes)]
+
+    exports: Sequence[ExportConfig]
+    fitting: int | None = None
 
 
-def _estimates(
+def launching(
     config: Config, selected: Sequence[ExportConfig], env: Mapping[str, str]
-) -> dict[str, int | None]:
+) -> Launching:
+    """Ask the source once how large the tables are, and how many connections it leaves.
+
+    An estimate is only advice: where the source cannot be asked, the order is the
+    configuration's, and the exports themselves tell what is wrong.
+    """
     from rivet.config.resolve import resolve_tuning
     from rivet.execution.sessions import open_sessions
+    from rivet.execution.slots import exports_that_fit
 
+    by_name = {export.name: export for export in selected}
     tables = {
         export.name: table_relation(export.table, export_name=export.name)
         for export in selected
         if export.table is not None
     }
-    if not tables:
-        return {}
-    tuning = resolve_tuning(config, selected[0])
-    with open_sessions(config, tuning, env) as pool, pool.open() as session:
-        if not isinstance(session, EstimatesSizes):
-            return {}
-        return dict(zip(tables, session.estimates(tuple(tables.values())), strict=True))
+    try:
+        tuning = resolve_tuning(config, selected[0])
+        with open_sessions(config, tuning, env) as pool, pool.open() as session:
+            fitting = exports_that_fit(session)
+            sizes: dict[str, int | None] = {}
+            if tables and isinstance(session, EstimatesSizes):
+                sizes.update(zip(tables, session.estimates(tuple(tables.values())), strict=True))
+    except RivetError:
+        return Launching(selected)
+    return Launching([by_name[name] for name in launch_order(list(by_name), sizes)], fitting)

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Final, Self
 
 from rivet.config.resolve import resolve_source
 from rivet.errors import RivetError, SourceError, SourceInterruptedError, SourceUnavailableError
+from rivet.execution.slots import CONNECTIONS_LEFT, wait_for_slot
 from rivet.sources import load_engine
-from rivet.sources.base import CountsConnections, LendsSnapshots, TakesTurns
+from rivet.sources.base import LendsSnapshots, TakesTurns
+from rivet.sources.connections import CountsConnections
 from rivet.sources.instants import ProvesInstants
 
 if TYPE_CHECKING:
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from rivet.sources.base import Engine, Session
 
 _ANCHOR_PING_S: Final = 20.0
-# What is left to others on a server that is nearly full.
-_CONNECTIONS_LEFT: Final = 2
 
 
 def open_sessions(
@@ -190,7 +190,7 @@ class Sessions:
             wanted = workers + self._engine.CAPABILITIES.rejoins_snapshot
             if isinstance(session, CountsConnections):
                 # One is open already.
-                free = session.free_connections() - _CONNECTIONS_LEFT
+                free = session.free_connections() - CONNECTIONS_LEFT
                 wanted = max(min(wanted, free + 1), 1)
             if isinstance(session, TakesTurns):
                 session.occupy(self._settings.connect_timeout_s)
@@ -244,7 +244,7 @@ class Sessions:
         Raises:
             SourceError: No session can be opened.
         """
-        session = self._connect()
+        session = self._connect_patiently()
         try:
             yield session
         finally:
@@ -322,7 +322,17 @@ class Sessions:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return self._connect()
+        return self._connect_patiently()
+
+    def _connect_patiently(self) -> Session:
+        if self._lent or self._idle or self._anchor:
+            return self._connect()  # what the limit leaves may be held by this very export
+        return wait_for_slot(
+            self._connect,
+            limit_s=self._settings.connect_timeout_s,
+            is_stopped=self._is_stopped,
+            on_wait=self._settings.on_wait,
+        )
 
     def _connect(self) -> Session:
         session = self._engine.connect(self._address, self._settings)

@@ -294,19 +294,6 @@ class LendsSnapshots(Protocol):
         ...
 
 
-@runtime_checkable
-class CountsConnections(Protocol):
-    """Sessions that can tell how many more of their kind the server would take."""
-
-    def free_connections(self) -> int:
-        """Return the number, as of now; others may take them.
-
-        Raises:
-            SourceError: The server cannot be asked.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Pressure:
     """What a server shows of its load.

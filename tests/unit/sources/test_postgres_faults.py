@@ -32,7 +32,7 @@ def translate(cls, text="it failed", **timing):
         (driver.IdleInTransactionSessionTimeout, errors.SourceInterruptedError),
         (driver.QueryCanceled, errors.SourceInterruptedError),
         (driver.CannotConnectNow, errors.SourceUnavailableError),
-        (driver.TooManyConnections, errors.SourceUnavailableError),
+        (driver.TooManyConnections, errors.ConnectionLimitError),
         (driver.LockNotAvailable, errors.SourceUnavailableError),
         (psycopg.OperationalError, errors.SourceInterruptedError),
     ],
@@ -77,7 +77,7 @@ def test_control_bytes_are_made_visible():
         ('FATAL:  database "x" does not exist', errors.SourceAuthError),
         ("SSL error: certificate verify failed", errors.SourceAuthError),
         ("Connection refused", errors.SourceUnavailableError),
-        ("FATAL:  sorry, too many clients already", errors.SourceUnavailableError),
+        ("FATAL:  sorry, too many clients already", errors.ConnectionLimitError),
     ],
 )
 def test_refused_connections(text, expected):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pymysql.err import MySQLError
 
 from rivet.errors import (
+    ConnectionLimitError,
     SourceAuthError,
     SourceError,
     SourceInterruptedError,
@@ -41,13 +42,13 @@ _LOGIN_HINT: Final = "check the user, the password and from which host the user 
 _TLS_HINT: Final = "check tls.mode, tls.ca_file and the host name in the certificate"
 _UNREACHABLE_HINT: Final = "check host and port, and that the server is running"
 _READ_ONLY_HINT: Final = "Rivet reads only; use a SELECT that changes nothing"
-_SLOTS_HINT: Final = "the server has no free connection slot; lower parallelism"
+_SLOTS_HINT: Final = "run fewer exports at once, lower `parallel`, or raise the limit"
 
 _BY_NUMBER: Final[dict[int, _Fault]] = {
     number: fault
     for numbers, fault in (
         # Connections and their limits.
-        ((1040, 1203, 1226), (SourceUnavailableError, _SLOTS_HINT)),
+        ((1040, 1203, 1226), (ConnectionLimitError, _SLOTS_HINT)),
         ((1042, 1129, 1130), (SourceAuthError, "the server does not allow this host to connect")),
         ((1044, 1049), (SourceAuthError, "check the database name and the user's grants on it")),
         (

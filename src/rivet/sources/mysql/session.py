@@ -15,7 +15,7 @@ from rivet.model.source import Position
 from rivet.model.span import Place, Span, SpanKind
 from rivet.redact import visible
 from rivet.sources.columns import refuse_changed
-from rivet.sources.mysql import types
+from rivet.sources.mysql import slots, types
 from rivet.sources.mysql.align import align
 from rivet.sources.mysql.catalog import (
     columns_of,
@@ -318,9 +318,12 @@ class MysqlSession:
     def free_connections(self) -> int:
         """Return how many more connections the server would take."""
         with self._question("counting connections") as connection:
-            ((limit,),) = ask(connection, "SELECT @@max_connections")
-            ((_, used),) = ask(connection, "SHOW GLOBAL STATUS LIKE 'Threads_connected'")
-        return int(limit) - int(used)
+            return slots.free_connections(connection)
+
+    def free_connections_of_user(self) -> int | None:
+        """Return how many the user's own limit leaves."""
+        with self._question("counting connections") as connection:
+            return slots.free_connections_of_user(connection)
 
     def release(self) -> None:
         """Leave the instant; the next read begins another."""

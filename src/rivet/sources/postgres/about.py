@@ -30,7 +30,20 @@ _FREE: Final = """
     SELECT current_setting('max_connections')::int
          - current_setting('superuser_reserved_connections')::int
          - (SELECT count(*)::int FROM pg_catalog.pg_stat_activity
-            WHERE backend_type = 'client backend')"""
+            WHERE backend_type = 'client backend'
+               OR backend_type IS NULL AND usesysid IS NOT NULL)"""  # another's type is hidden
+# A limit below 0 is none; superusers are under neither.
+_FREE_OF_USER: Final = """
+    SELECT least(
+        (SELECT r.rolconnlimit - (SELECT count(*) FROM pg_catalog.pg_stat_activity AS a
+                                  WHERE a.usesysid = r.oid)
+         FROM pg_catalog.pg_roles AS r
+         WHERE r.rolname = SESSION_USER AND r.rolconnlimit >= 0 AND NOT r.rolsuper),
+        (SELECT d.datconnlimit - (SELECT count(*) FROM pg_catalog.pg_stat_activity AS a
+                                  WHERE a.datid = d.oid AND a.usesysid IS NOT NULL)
+         FROM pg_catalog.pg_database AS d
+         WHERE d.datname = pg_catalog.current_database() AND d.datconnlimit >= 0
+           AND NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = SESSION_USER)))"""
 _POSITION: Final = (
     "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
     " ELSE pg_catalog.pg_current_wal_lsn() END::text"
@@ -94,6 +107,12 @@ class TellsOfServer(ABC):
         with self._question("counting connections") as connection:
             row = connection.execute(_FREE).fetchone()
         return int(row[0]) if row else 0
+
+    def free_connections_of_user(self) -> int | None:
+        """Return how many the role's and the database's CONNECTION LIMIT leave."""
+        with self._question("counting connections") as connection:
+            row = connection.execute(_FREE_OF_USER).fetchone()
+        return None if row is None or row[0] is None else int(row[0])
 
     def position(self) -> Position | None:
         """Return the write-ahead log position, approximate; None where it may not be asked."""

@@ -14,6 +14,7 @@ import psycopg
 
 from rivet.dial.guarded import FloodError, SilentError
 from rivet.errors import (
+    ConnectionLimitError,
     SourceAuthError,
     SourceError,
     SourceInterruptedError,
@@ -46,6 +47,7 @@ _BYTES_HINT: Final = (
 )
 _AGAIN_HINT: Final = "run it again; if it stays, look into the server's log"
 _FUNCTION_HINT: Final = "a function of the query or view raised it; look into that one"
+_SLOTS_HINT: Final = "run fewer exports at once, lower `parallel`, or raise the limit"
 _LOG_HINT: Final = "look into the server's log for this session"
 
 # Longest prefix of the SQLSTATE wins.
@@ -69,7 +71,7 @@ _BY_SQLSTATE: Final[dict[str, _Fault]] = {
     "42": (SourceQueryError, _STATEMENT_HINT),
     "42501": (SourceAuthError, "grant the user SELECT on it, and USAGE on its schema"),
     "53": (SourceUnavailableError, _AGAIN_HINT),
-    "53300": (SourceUnavailableError, "the server has no free connection slot; lower parallelism"),
+    "53300": (ConnectionLimitError, _SLOTS_HINT),
     "54": (SourceQueryError, "the statement is more than the server takes; read less with one"),
     "55": (SourceUnavailableError, _AGAIN_HINT),
     "55P03": (
@@ -114,6 +116,11 @@ _REFUSED: Final[tuple[tuple[re.Pattern[str], _Fault], ...]] = tuple(
         (
             r"no pg_hba\.conf entry|pg_hba\.conf rejects",
             (SourceAuthError, "the server's pg_hba.conf does not allow this user, host or TLS"),
+        ),
+        (
+            r"too many (connections|clients)|remaining connection slots|max_client_conn"
+            r"|no more connections allowed",
+            (ConnectionLimitError, _SLOTS_HINT),
         ),
         (r"role .* does not exist|not permitted to log in", (SourceAuthError, "check the user")),
         (r"database .* does not exist", (SourceAuthError, "check the database name")),
