@@ -112,10 +112,10 @@ def run(  # noqa: PLR0913 - one for each thing that can differ
         KeyboardInterrupt: Ctrl-C; what had been committed is on record.
     """
     from rivet.execution.context import RunOptions
-    from rivet.execution.failures import raise_for_failures
-    from rivet.execution.invocation import run_exports
-    from rivet.execution.parallel import parallelism
+    from rivet.execution.many.invocation import run_exports
+    from rivet.execution.many.parallel import parallelism
     from rivet.execution.selection import select_exports, to_config
+    from rivet.execution.telling.failures import raise_for_failures
 
     loaded = to_config(config, params)
     ended = run_exports(
@@ -159,6 +159,6 @@ def read(
         PlanError: A column has no faithful type.
         SourceError: The database cannot be reached or the relation cannot be read.
     """
-    from rivet.execution.direct import open_reader
+    from rivet.execution.upkeep.read_api import open_reader
 
     return open_reader(source, relation, columns or {})

@@ -104,7 +104,7 @@ def test_a_big_table_becomes_several_files(rivet, tmp_path):
 
 def test_every_row_of_a_postgresql_shop_arrives(rivet, tmp_path):
     with make_demo(tmp_path / "shop", "postgresql", rows_scale=SCALE) as shop:
-        assert not shop.is_lasting
+        assert not shop.survives_new_snapshot
         _export_and_count(rivet, shop)
 
 

@@ -122,7 +122,7 @@ def test_fresh_takes_everything_for_the_settings_of_now(events):
     changed_table(events)
     from rivet import load_config
     from rivet.execution.context import RunOptions
-    from rivet.execution.invocation import run_exports
+    from rivet.execution.many.invocation import run_exports
 
     (report,) = run_exports(
         load_config(events.config), options=RunOptions(fresh=True)

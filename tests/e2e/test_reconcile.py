@@ -11,7 +11,7 @@ import pytest
 
 import rivet as library
 from rivet.execution.context import RunOptions
-from rivet.execution.invocation import Assignment, run_exports
+from rivet.execution.many.invocation import Assignment, run_exports
 
 CHANGING = "SELECT id FROM orders WHERE id <= (SELECT abs(random()) % 100000)"
 

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from rivet.execution.listing import forget_progress
-from rivet.execution.owning import accept_progress
+from rivet.execution.run.ownership import accept_progress
+from rivet.execution.upkeep.state_commands import forget_progress
 from support.forgetful import (
     MODES,
     Export,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rivet.execution.cutting import cut
+from rivet.execution.run.cut import cut
 from rivet.model.relation import Relation
 from rivet.model.shape import ChunkRules
 from rivet.model.source import SessionSettings, SourceAddress

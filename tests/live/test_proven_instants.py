@@ -190,29 +190,6 @@ def test_equal_places_in_the_log_of_a_replica_or_a_filtered_one_prove_nothing(re
         root.execute("DROP DATABASE ignored")
 
 
-@pytest.fixture
-def filtered() -> Iterator[MariaDatabase]:
-    """A database on a server that logs another one only."""
-    binary = clusters.mariadb_binary()
-    if binary is None:
-        missing("mysql")
-        raise AssertionError
-    running = start_once(
-        "mariadbfiltered",
-        lambda folder: clusters.start_mariadb(binary, folder, settings={"binlog-do-db": "kept"}),
-    )
-    server = MariaServer(running.url, running.admin_url, Path(running.home))
-    with held("mariadbfiltered"), server.fresh_database() as database:
-        yield filled(database)
-
-
-def test_equal_places_in_the_log_of_another_database_prove_nothing(filtered):
-    with writing(filtered.admin_url, unlogged=False):
-        for rights, said in (((HOLD,), "proven"), ((LOG,), "refused"), ((), "refused")):
-            with user(filtered, *rights) as url:
-                assert outcomes(url)[said] == ROUNDS, rights
-
-
 def test_sessions_on_several_servers_are_of_no_one_instant(replica):
     """Whatever passes connections on may do so to a server and to its replica."""
     primary, copy = replica

@@ -94,17 +94,15 @@ def test_every_refusal_of_postgresql_has_its_class_and_a_way_out(any_postgres):
         assert wrong(POSTGRES, raised) == []
 
 
-@pytest.mark.parametrize("fixture", ["mariadb", "mysql9"])
-def test_every_refusal_of_mysql_has_its_class_and_a_way_out(request, fixture):
+def test_every_refusal_of_mysql_has_its_class_and_a_way_out(mariadb):
     from rivet.sources.mysql.faults import translated
 
-    database = request.getfixturevalue(fixture)
-    database.execute(
+    mariadb.execute(
         "CREATE PROCEDURE boom(number int) SIGNAL SQLSTATE '45000' "
         "SET MYSQL_ERRNO = number, MESSAGE_TEXT = 'no'"
     )
-    at = urlsplit(database.url)
-    login = {"user": at.username, "password": unquote(at.password), "database": database.name}
+    at = urlsplit(mariadb.url)
+    login = {"user": at.username, "password": unquote(at.password), "database": mariadb.name}
     with pymysql.connect(host=at.hostname, port=at.port, **login) as connection:
 
         def raised(code):

@@ -72,11 +72,11 @@ SHAPES = {
 
 def pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every chunk long, and every slice small and slow."""
-    monkeypatch.setattr("rivet.execution.splitting.LONG_S", 0.0)
-    monkeypatch.setattr("rivet.execution.workers._LOOK_S", 0.02)
+    monkeypatch.setattr("rivet.execution.pool.splitting.LONG_S", 0.0)
+    monkeypatch.setattr("rivet.execution.pool.threads._LOOK_S", 0.02)
     monkeypatch.setattr("rivet.execution.job.SLICE_SHARE", 0.002)
     real = time.sleep
-    monkeypatch.setattr("rivet.execution.parts.time.sleep", lambda s: real(s or 0.01))
+    monkeypatch.setattr("rivet.execution.worker.parts.time.sleep", lambda s: real(s or 0.01))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -117,13 +117,13 @@ def test_a_worker_that_fails_after_a_split_takes_nothing_twice(skewed, monkeypat
 DIE = """
 import sys, time
 import rivet
-import rivet.execution.job, rivet.execution.parts, rivet.execution.splitting
-import rivet.execution.workers
-rivet.execution.splitting.LONG_S = 0.0
-rivet.execution.workers._LOOK_S = 0.02
+import rivet.execution.job, rivet.execution.worker.parts, rivet.execution.pool.splitting
+import rivet.execution.pool.threads
+rivet.execution.pool.splitting.LONG_S = 0.0
+rivet.execution.pool.threads._LOOK_S = 0.02
 rivet.execution.job.SLICE_SHARE = 0.002
 real = time.sleep
-rivet.execution.parts.time.sleep = lambda s: real(s or 0.01)
+rivet.execution.worker.parts.time.sleep = lambda s: real(s or 0.01)
 rivet.run(sys.argv[1])
 """
 

@@ -25,7 +25,7 @@ from rivet.plan.ranges import (
     picked_bounds,
 )
 from rivet.plan.shapes import resolve_shape
-from rivet.sources.slices import BlockSlicer, KeySlicer, NumberSlicer, Pace, Took
+from rivet.sources.slices import BlockSlicer, KeySlicer, NumberSlicer, SliceSizer, SliceTiming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,8 +120,8 @@ def test_bounds_that_repeat(bounds: list[tuple[str, ...]], value: int) -> None:
     assert places(spans, value, int) == 1
 
 
-TOOK = st.builds(Took, st.floats(0, 5), st.integers(0, 10**8), st.integers(0, 10**6))
-PACE = st.builds(Pace, st.floats(0.01, 2), st.integers(1, 10**7))
+TOOK = st.builds(SliceTiming, st.floats(0, 5), st.integers(0, 10**8), st.integers(0, 10**6))
+PACE = st.builds(SliceSizer, st.floats(0.01, 2), st.integers(1, 10**7))
 
 
 @given(
@@ -132,7 +132,11 @@ PACE = st.builds(Pace, st.floats(0.01, 2), st.integers(1, 10**7))
     block=st.integers(0, 12_000),
 )
 def test_slices_of_blocks(
-    total: int, within: tuple[int, int] | None, pace: Pace, took: list[Took], block: int
+    total: int,
+    within: tuple[int, int] | None,
+    pace: SliceSizer,
+    took: list[SliceTiming],
+    block: int,
 ) -> None:
     span = None
     if within is not None:
@@ -180,7 +184,7 @@ class Rows:
 def test_slices_of_keys(
     values: list[int],
     bounds: tuple[int, int] | None,
-    pace: Pace,
+    pace: SliceSizer,
     seconds: float,
     is_number: bool,
 ) -> None:
@@ -196,7 +200,7 @@ def test_slices_of_keys(
             break
         taken = [value for value in rows.values if holds(part, value, int)]
         found += taken
-        part = slicer.next(Took(seconds, 50 * len(taken), len(taken)))
+        part = slicer.next(SliceTiming(seconds, 50 * len(taken), len(taken)))
     assert found == [value for value in rows.values if holds(within, value, int)]
 
 
@@ -212,10 +216,10 @@ def test_what_is_given_away_is_not_read(
     kind: Callable[..., Any],
     is_refused: bool,
 ) -> None:
-    rows, pace = Rows([abs(value) for value in values]), Pace(0.5, 400)
+    rows, pace = Rows([abs(value) for value in values]), SliceSizer(0.5, 400)
     within = Span(SpanKind.KEY, ("n",))
     if kind is BlockSlicer:
-        slicer: Any = BlockSlicer(10**6, None, Pace(0.5, 10**8))
+        slicer: Any = BlockSlicer(10**6, None, SliceSizer(0.5, 10**8))
     else:
         slicer = kind(rows.look, T, TableFacts(), within, pace)
     parts: list[Span] = []
@@ -232,7 +236,7 @@ def test_what_is_given_away_is_not_read(
             with suppress(UnsupportedPlanError):
                 slicer.give(rows.look, commit)
         taken = sum(inside(part, value) for value in rows.values)
-        part, number = slicer.next(Took(0.01, 50 * taken, taken)), number + 1
+        part, number = slicer.next(SliceTiming(0.01, 50 * taken, taken)), number + 1
     assert all(sum(inside(one, value) for one in parts) == 1 for value in rows.values)
 
 
@@ -251,7 +255,7 @@ RANDOM = Key(("code",), correlation=0.01)
 
 
 @pytest.mark.parametrize(
-    ("rules", "facts", "kind", "is_lasting"),
+    ("rules", "facts", "kind", "survives_new_snapshot"),
     [
         (ChunkRules(), TableFacts(keys=(KEY,), blocks=9), ShapeKind.ROWS, True),
         (ChunkRules(), TableFacts(keys=(RANDOM,), blocks=9), ShapeKind.BLOCKS, False),
@@ -271,9 +275,11 @@ RANDOM = Key(("code",), correlation=0.01)
         ),
     ],
 )
-def test_shapes(rules: ChunkRules, facts: TableFacts, kind: ShapeKind, is_lasting: bool) -> None:
+def test_shapes(
+    rules: ChunkRules, facts: TableFacts, kind: ShapeKind, survives_new_snapshot: bool
+) -> None:
     shape = resolve_shape(rules, T, facts, frozenset())
-    assert (shape.kind, shape.is_lasting) == (kind, is_lasting)
+    assert (shape.kind, shape.survives_new_snapshot) == (kind, survives_new_snapshot)
 
 
 def test_a_table_that_nothing_can_cut_is_refused() -> None:
@@ -313,14 +319,14 @@ def test_picked_bounds_hold_about_equal_rows(bins: int, count: int) -> None:
 def test_a_slice_of_numbers_never_holds_many_times_what_fits(gap: int) -> None:
     values = [*range(0, 500 * gap, gap), *range(500 * gap, 500 * gap + 20_000)]
     slicer = NumberSlicer(
-        Rows(values).look, T, TableFacts(), Span(SpanKind.KEY, ("n",)), Pace(0.5, 10_000)
+        Rows(values).look, T, TableFacts(), Span(SpanKind.KEY, ("n",)), SliceSizer(0.5, 10_000)
     )
     sizes = []
     part = slicer.next(None)
     while part is not None:
         span = part
         sizes.append(sum(holds(span, value, int) for value in values))
-        part = slicer.next(Took(0.01, 50 * sizes[-1], sizes[-1]))
+        part = slicer.next(SliceTiming(0.01, 50 * sizes[-1], sizes[-1]))
     assert sum(sizes) == len(values)
     assert max(sizes) <= 4 * 10_000 / 50
     assert len(sizes) < 200
@@ -356,7 +362,9 @@ def test_bounds_that_change_on_their_way_lose_and_double_nothing(
     values: list[int], seed: int, gives: set[int]
 ) -> None:
     rows = Garbled(values, seed)
-    slicer = KeySlicer(rows.look, T, TableFacts(), Span(SpanKind.KEY, ("n",)), Pace(0.5, 2048))
+    slicer = KeySlicer(
+        rows.look, T, TableFacts(), Span(SpanKind.KEY, ("n",)), SliceSizer(0.5, 2048)
+    )
     parts: list[Span] = []
     try:
         part = slicer.next(None)
@@ -365,7 +373,7 @@ def test_bounds_that_change_on_their_way_lose_and_double_nothing(
             parts.append(part)
             if len(parts) in gives:
                 slicer.give(rows.look, parts.append)
-            part = slicer.next(Took(0.1, 50, 1))
+            part = slicer.next(SliceTiming(0.1, 50, 1))
     except UnsupportedPlanError:
         return
     assert all(places(parts, value, rows.read) == 1 for value in rows.values)

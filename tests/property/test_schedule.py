@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rivet.plan.schedule import at_once, launch_order
+from rivet.plan.schedule import launch_order, max_concurrent
 
 COUNT = st.integers(1, 500)
 
@@ -24,7 +24,7 @@ BOUNDS = st.fixed_dictionaries(
 
 @given(requested=st.none() | COUNT, bounds=BOUNDS)
 def test_no_budget_is_exceeded_and_something_always_runs(requested, bounds):
-    count = at_once(requested, **bounds)
+    count = max_concurrent(requested, **bounds)
     max_connections, max_memory_mb = bounds["max_connections"], bounds["max_memory_mb"]
     limits = [bounds["exports"], 2 * bounds["cpu_count"] if requested is None else requested]
     assert 1 <= count <= min(limits)

@@ -100,16 +100,13 @@ def mariadb_binary() -> Path | None:
     return Path(found) if found else None
 
 
-def start_postgres(
-    binaries: Path, directory: Path, *, tls: bool = False, settings: dict[str, str] | None = None
-) -> Running:
+def start_postgres(binaries: Path, directory: Path, *, tls: bool = False) -> Running:
     """Make a cluster below `directory` and start it; about one second.
 
     Args:
         binaries: A directory of `postgres_binaries`.
         directory: An empty directory of the caller; server and JSON file live in it.
         tls: Serve TLS as well, with a fresh authority in `<home>/ca.crt`.
-        settings: Options that come before the usual ones.
 
     Raises:
         StartError: The server did not come up.
@@ -123,11 +120,12 @@ def start_postgres(
     initdb: list[Any] = [binaries / "initdb", "-D", data, "-U", ADMIN, "--pwfile", password]
     initdb += ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"]
     _run(initdb, home)
-    chosen = {**_POSTGRES_SETTINGS, **(settings or {}), "unix_socket_directories": str(home)}
+    settings = dict(_POSTGRES_SETTINGS)
+    settings["unix_socket_directories"] = str(home)
     if tls:
         certificate, key = make_certificates(home)
-        chosen |= {"ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(key)}
-    lines = [f"{name} = '{value}'\n" for name, value in chosen.items()]
+        settings |= {"ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(key)}
+    lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
     with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.writelines(lines)
     port = start_on_free_port(binaries, data, home)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rivet.config.load import load_config
 from rivet.errors import RivetError
 from rivet.execution.context import RunOptions
-from rivet.execution.invocation import run_exports
+from rivet.execution.many.invocation import run_exports
 
 if TYPE_CHECKING:
     from pathlib import Path

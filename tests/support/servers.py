@@ -5,13 +5,11 @@
     shared_postgres       as `postgres`, one database per test module
     shared_any_postgres   as `any_postgres`, one database per test module
     tls_postgres          a fresh database on a PostgreSQL that serves TLS as well; `home/ca.crt`
-    lone_postgres         a fresh database on a PostgreSQL of 20 connections that one test at a time
-                          has to itself
     mariadb               a fresh database on MariaDB
     shared_mariadb        as `mariadb`, one database per test module
     tls_mariadb           a fresh database on a MariaDB that serves TLS as well; `home/ca.crt`
     lone_mariadb          a fresh database on a MariaDB that one test at a time has to itself:
-                          for what sets global variables or takes all connections
+                          for what sets global variables
 
 One run of pytest has one set of servers, shared by its xdist workers. A server of your own is used
 instead where `RIVET_TEST_POSTGRESQL_<major>_URL` or `RIVET_TEST_MARIADB_URL` holds a superuser's
@@ -166,24 +164,6 @@ def tls_postgres_server() -> PostgresServer:
 def tls_postgres(tls_postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
     with tls_postgres_server.fresh_database() as database:
         yield database
-
-
-@pytest.fixture
-def lone_postgres() -> Iterator[PostgresDatabase]:
-    if not _POSTGRES:
-        missing("postgresql")
-    version = max(_POSTGRES)
-    settings = {"max_connections": "20", "shared_buffers": "16MB"}
-    with held("pglone"):
-        running = start_once(
-            "pglone",
-            lambda directory: clusters.start_postgres(
-                _POSTGRES[version], directory, settings=settings
-            ),
-        )
-        server = PostgresServer(running.url, running.admin_url, version, Path(running.home))
-        with server.fresh_database() as database:
-            yield database
 
 
 def _mariadb_server(name: str, *, tls: bool) -> MariaServer:

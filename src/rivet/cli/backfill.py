@@ -40,10 +40,10 @@ def backfill(  # noqa: PLR0913 - one per option
     """
     from rivet.cli.words import conclude
     from rivet.config.load import load_config
-    from rivet.execution.backfill import backfill_config
     from rivet.execution.context import RunOptions
-    from rivet.execution.invocation import run_exports
-    from rivet.execution.memory import use_lean_allocator
+    from rivet.execution.many.invocation import run_exports
+    from rivet.execution.pool.memory import use_lean_allocator
+    from rivet.execution.upkeep.backfill import backfill_config
     from rivet.ui.screen import screen
 
     use_lean_allocator()

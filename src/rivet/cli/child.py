@@ -66,9 +66,9 @@ def run_as_child(request: Request) -> None:
     from rivet.config.load import load_config
     from rivet.execution.children import context as told
     from rivet.execution.children import lifeline
-    from rivet.execution.failures import failure_of_run
-    from rivet.execution.invocation import Assignment, run_exports
-    from rivet.model.source import LentSnapshot
+    from rivet.execution.many.invocation import Assignment, run_exports
+    from rivet.execution.telling.failures import failure_of_run
+    from rivet.model.source import SharedSnapshot
 
     events = EventPipe()
     if held := os.environ.pop(lifeline.VARIABLE, None):
@@ -77,7 +77,7 @@ def run_as_child(request: Request) -> None:
     if descriptor := os.environ.pop(told.VARIABLE, None):
         context = told.read(int(descriptor))
         loaded = told.config_of(context, request.config.expanduser().absolute())
-        snapshot = LentSnapshot.from_json(context.snapshot) if context.snapshot else None
+        snapshot = SharedSnapshot.from_json(context.snapshot) if context.snapshot else None
         began_at, memory = context.started_at, context.max_memory_mb
         assignment = Assignment(context.run_id, began_at, memory, snapshot)
     else:

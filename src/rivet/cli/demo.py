@@ -39,13 +39,13 @@ def demo(
 
     Example: rivet demo my-demo && ls my-demo
     """
-    from rivet.execution.memory import use_lean_allocator
+    from rivet.execution.pool.memory import use_lean_allocator
 
     use_lean_allocator()
     from rivet.config.load import load_config
-    from rivet.execution.failures import raise_for_failures
-    from rivet.execution.invocation import run_exports
-    from rivet.execution.parallel import parallelism
+    from rivet.execution.many.invocation import run_exports
+    from rivet.execution.many.parallel import parallelism
+    from rivet.execution.telling.failures import raise_for_failures
     from rivet.scaffold.demo import make_demo
     from rivet.ui.blocks import run_summary
     from rivet.ui.screen import screen
@@ -65,7 +65,7 @@ def demo(
         _compare(shop, report)
     _say(f"\nLook around:   ls -R {directory}")
     _say(f"Current files: {_command()} files -c {shop.config}")
-    if shop.is_lasting:
+    if shop.survives_new_snapshot:
         _say(f"Run again:     {_command()} run -c {shop.config} --validate")
 
 

@@ -26,7 +26,7 @@ def files(
     this list never doubles a row. Example: rivet files -c rivet.yaml -e orders
     """
     from rivet.config.load import load_config
-    from rivet.execution.listing import current_files
+    from rivet.execution.upkeep.state_commands import current_files
     from rivet.redact import visible_json, visible_line
 
     listed = current_files(load_config(config, params=parse_params(param)), export)

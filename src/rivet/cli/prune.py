@@ -39,8 +39,8 @@ def prune(
     """
     from rivet.config.load import load_config
     from rivet.execution.context import RunContext, RunOptions
-    from rivet.execution.prune import plan_prune
-    from rivet.execution.prune import prune as remove
+    from rivet.execution.run.prune import plan_prune
+    from rivet.execution.run.prune import prune as remove
     from rivet.redact import visible_line
     from rivet.state.store import open_store
     from rivet.ui.quantities import size

@@ -30,7 +30,7 @@ def repair(
     Example: rivet repair --state -c rivet.yaml
     """
     from rivet.config.load import load_config
-    from rivet.execution.repairing import repair_state
+    from rivet.execution.upkeep.repair_state import repair_state
 
     if not state:
         msg = "rivet repair mends the state only"

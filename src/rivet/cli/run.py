@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rivet.config.models import ExportConfig
-    from rivet.execution.parallel import Parallelism
+    from rivet.execution.many.parallel import Parallelism
 
 
 def run(  # noqa: PLR0913 - one per option
@@ -65,7 +65,7 @@ def run(  # noqa: PLR0913 - one per option
     """
     threads, processes = parse_parallel(parallel_exports), parse_parallel(parallel_export_processes)
     params = parse_params(param)
-    from rivet.execution.memory import use_lean_allocator
+    from rivet.execution.pool.memory import use_lean_allocator
 
     use_lean_allocator()
     from rivet.execution.context import RunOptions
@@ -86,8 +86,8 @@ def run(  # noqa: PLR0913 - one per option
             stack.callback(launcher.close)
         from rivet.cli.words import conclude
         from rivet.config.load import load_config
-        from rivet.execution.invocation import run_exports
-        from rivet.execution.parallel import parallelism
+        from rivet.execution.many.invocation import run_exports
+        from rivet.execution.many.parallel import parallelism
         from rivet.execution.selection import select_exports
         from rivet.ui.screen import screen
 
@@ -116,12 +116,12 @@ def run(  # noqa: PLR0913 - one per option
 
 
 def _opening(parallel: Parallelism, count: int) -> str | None:
-    from rivet.execution.parallel import ParallelMode
+    from rivet.execution.many.parallel import ParallelMode
 
     if parallel.mode is not ParallelMode.PROCESSES:
         return None
     return (
-        f"  … starting {count} export processes, {parallel.at_once} at once; "
+        f"  … starting {count} export processes, {parallel.max_concurrent} at once; "
         "waiting for the first child event"
     )
 

@@ -26,7 +26,7 @@ def import_state(config: ConfigOption, param: ParamsOption = None) -> None:
     Example: rivet state import -c rivet.yaml
     """
     from rivet.config.load import load_config
-    from rivet.execution.listing import import_reference_state
+    from rivet.execution.upkeep.state_commands import import_reference_state
 
     loaded = load_config(config, params=parse_params(param))
     for line in import_reference_state(loaded, os.environ):
@@ -44,7 +44,7 @@ def reset_state(
     Example: rivet state reset -c rivet.yaml -e orders
     """
     from rivet.config.load import load_config
-    from rivet.execution.listing import forget_progress
+    from rivet.execution.upkeep.state_commands import forget_progress
 
     loaded = load_config(config, params=parse_params(param))
     sys.stdout.write(visible_line(forget_progress(loaded, export, os.environ)) + "\n")
@@ -64,7 +64,7 @@ def accept_state(
     Example: rivet state accept -c rivet.yaml -e orders
     """
     from rivet.config.load import load_config
-    from rivet.execution.owning import accept_progress
+    from rivet.execution.run.ownership import accept_progress
 
     loaded = load_config(config, params=parse_params(param))
     for line in accept_progress(loaded, export, os.environ):

@@ -15,7 +15,7 @@ from rivet.redact import visible_json
 from rivet.ui.blocks import export_block, going_on, run_summary, stderr_dump
 
 if TYPE_CHECKING:
-    from rivet.execution.invocation import Ended
+    from rivet.execution.many.invocation import Ended
     from rivet.model.report import RunReport
 
 # More than a screen of child output goes into a file.
@@ -38,7 +38,7 @@ def conclude(ended: Ended, *, as_json: bool, summary: Path | None, is_silent: bo
         KeyboardInterrupt: Ctrl-C ended it early.
         SystemExit: A signal did.
     """
-    from rivet.execution.failures import raise_for_failures
+    from rivet.execution.telling.failures import raise_for_failures
 
     report = ended.report
     body = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"

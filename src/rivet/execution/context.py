@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rivet.config.models import Config
     from rivet.events import Emit
     from rivet.execution.stopping import StopRequest
-    from rivet.model.source import LentSnapshot
+    from rivet.model.source import SharedSnapshot
     from rivet.state.store import StateStore
 
 
@@ -74,4 +74,4 @@ class RunContext:
     stop: StopRequest | None = None
     max_memory_mb: int | None = None
     is_state_checked: bool = False
-    snapshot: LentSnapshot | None = None
+    snapshot: SharedSnapshot | None = None

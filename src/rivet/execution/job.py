@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from rivet.config.models import ExportConfig
-    from rivet.execution.enrich import Enricher
-    from rivet.execution.quality import QualityGate
-    from rivet.execution.retry import RetryPolicy
+    from rivet.execution.worker.enrich import Enricher
+    from rivet.execution.worker.quality import QualityGate
+    from rivet.execution.worker.retry import RetryPolicy
     from rivet.formats.base import Format
     from rivet.model.owner import Owner
     from rivet.model.plan import ExportPlan
@@ -58,16 +58,16 @@ class Job:
     owner: Owner | None = None
 
     @property
-    def is_many(self) -> bool:
+    def is_chunked(self) -> bool:
         """Whether the export is cut into chunks, be it only one in the end."""
         return self.plan.shape.kind is not ShapeKind.WHOLE
 
     @property
-    def is_lasting(self) -> bool:
+    def survives_new_snapshot(self) -> bool:
         """Whether its chunks hold the same rows in another instant, so that it can be taken up."""
         # A window would be another one by then, and with it the watermark.
         return self.window is None and (
-            self.plan.shape.is_lasting or self.plan.consistency is Consistency.CHUNK
+            self.plan.shape.survives_new_snapshot or self.plan.consistency is Consistency.CHUNK
         )
 
     def request(self, span: Span = WHOLE, *, holds_snapshot: bool = False) -> ReadRequest:
@@ -101,6 +101,6 @@ class Job:
         rules = quality_rules(self.export)
         if rules is None:
             return None
-        from rivet.execution.quality import QualityGate
+        from rivet.execution.worker.quality import QualityGate
 
         return QualityGate(rules, self.schema)

@@ -1,17 +1,20 @@
-"""Which exports an invocation runs, from whatever form its configuration came in."""
+"""Which exports an invocation runs, from whatever form its configuration came in, and of what."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rivet.config.resolve import resolve_query_file
 from rivet.destinations import load_destination
 from rivet.errors import ConfigError, UnsupportedPlanError
+from rivet.plan.build import query_relation, table_relation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rivet.config.models import Config, ExportConfig
+    from rivet.model.relation import Relation
 
 
 def select_exports(config: Config, names: Sequence[str] | None) -> tuple[ExportConfig, ...]:
@@ -79,3 +82,17 @@ def streaming(selected: Sequence[ExportConfig]) -> list[str]:
         for export in selected
         if not load_destination(export.destination.type).CAPABILITIES.is_listable
     ]
+
+
+def relation_of(config: Config, export: ExportConfig) -> Relation:
+    """Return what an export reads.
+
+    Raises:
+        ConfigError: The query file is missing or outside the configuration's folder.
+        PlanError: The table name or the query is not one.
+    """
+    if export.table is not None:
+        return table_relation(export.table, export_name=export.name)
+    if export.query is not None:
+        return query_relation(export.query, export_name=export.name)
+    return query_relation(resolve_query_file(config, export), export_name=export.name)

@@ -60,9 +60,10 @@ class Shape:
         count: The most chunks; None is no limit.
         may_hold_null: Rows may have NULL there, so they get a chunk of their own.
         is_indexed: Seeking by the columns is cheap.
-        is_lasting: A row stays in its chunk for ever, so that chunks read in different instants
-            still hold every row once.
-        is_about: Chunks need hold only about `size` rows, so that statistics may say where to cut.
+        survives_new_snapshot: A row stays in its chunk for ever, so that chunks read in
+            different instants still hold every row once.
+        is_estimated: Chunks need hold only about `size` rows, so that statistics may say where
+            to cut.
         note: What the user should know of a choice that was made for them.
     """
 
@@ -72,8 +73,8 @@ class Shape:
     count: int | None = None
     may_hold_null: bool = False
     is_indexed: bool = False
-    is_lasting: bool = False
-    is_about: bool = False
+    survives_new_snapshot: bool = False
+    is_estimated: bool = False
     note: str | None = None
 
 

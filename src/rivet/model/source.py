@@ -86,7 +86,7 @@ class SessionSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class LentSnapshot:
+class SharedSnapshot:
     """An instant that other sessions may enter while its owner is in it.
 
     Attributes:
@@ -104,7 +104,7 @@ class LentSnapshot:
         return json.dumps([self.token, told])
 
     @classmethod
-    def from_json(cls, text: str) -> LentSnapshot:
+    def from_json(cls, text: str) -> SharedSnapshot:
         """Return what `to_json` wrote."""
         token, told = json.loads(text)
         return cls(str(token), None if told is None else Position(*told))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 _EXPORTS_PER_CPU: Final = 2
 
 
-def at_once(  # noqa: PLR0913 - every bound there is
+def max_concurrent(  # noqa: PLR0913 - every bound there is
     requested: int | None,
     *,
     exports: int,

@@ -69,8 +69,8 @@ def _by_key(rules: ChunkRules, name: str, facts: TableFacts) -> Shape:
         count=rules.count,
         may_hold_null=not is_key,
         is_indexed=True,
-        is_lasting=is_key,
-        is_about=rules.size is None,
+        survives_new_snapshot=is_key,
+        is_estimated=rules.size is None,
     )
 
 
@@ -82,8 +82,8 @@ def _by_column(
         columns=(name,),
         may_hold_null=not is_key and name not in never_null,
         is_indexed=name in facts.indexed,
-        is_lasting=is_key,
-        is_about=rules.size is None and not rules.is_dense,
+        survives_new_snapshot=is_key,
+        is_estimated=rules.size is None and not rules.is_dense,
     )
     if rules.days is not None:
         return _with(base, ShapeKind.DAYS, rules.days)
@@ -110,8 +110,8 @@ def _by_itself(rules: ChunkRules, relation: Relation, facts: TableFacts, rows: i
             rows,
             count=rules.count,
             is_indexed=True,
-            is_lasting=True,
-            is_about=rules.size is None,
+            survives_new_snapshot=True,
+            is_estimated=rules.size is None,
             note=f"chunks are cut by the key {listed}",
         )
     if facts.blocks is not None:

@@ -48,7 +48,7 @@ class DemoShop:
         config: The configuration, ready for `rivet run -c`.
         database: The SQLite file; None where a private server holds the shop.
         expected_rows: Export name to the rows its table or query has, counted by the database.
-        is_lasting: Whether the database is still there after the demo.
+        survives_new_snapshot: Whether the database is still there after the demo.
     """
 
     config: Path
@@ -56,7 +56,7 @@ class DemoShop:
     expected_rows: dict[str, int]
 
     @property
-    def is_lasting(self) -> bool:
+    def survives_new_snapshot(self) -> bool:
         """Whether the configuration still works after the demo."""
         return self.database is not None
 

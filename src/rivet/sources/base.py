@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
-    from rivet.model.source import LentSnapshot, Position, SessionSettings, SourceAddress
+    from rivet.model.source import Position, SessionSettings, SharedSnapshot, SourceAddress
     from rivet.model.span import Span
     from rivet.model.window import Horizon
 
@@ -87,7 +87,7 @@ class BatchStream(Protocol):
 
 
 @runtime_checkable
-class GivesAway(Protocol):
+class SplittableStream(Protocol):
     """Streams that can leave a part of what they have not begun to somebody else."""
 
     def give(
@@ -272,10 +272,10 @@ class ReportsVersion(Protocol):
 
 
 @runtime_checkable
-class LendsSnapshots(Protocol):
+class ExportsSnapshots(Protocol):
     """Sessions whose instant the sessions of other processes can enter."""
 
-    def lend(self, relations: Sequence[Relation]) -> LentSnapshot:
+    def lend(self, relations: Sequence[Relation]) -> SharedSnapshot:
         """Enter an instant, keep what will be read from being dropped, and let others in.
 
         A relation that is not there is left out: whoever reads it says so.
@@ -285,7 +285,7 @@ class LendsSnapshots(Protocol):
         """
         ...
 
-    def borrow(self, relation: Relation, snapshot: LentSnapshot) -> None:
+    def borrow(self, relation: Relation, snapshot: SharedSnapshot) -> None:
         """Enter the instant of another session, and stay in it until `release`.
 
         Raises:
@@ -325,10 +325,10 @@ class ReportsPressure(Protocol):
 
 
 @runtime_checkable
-class CountsHarm(Protocol):
+class ReportsImpact(Protocol):
     """Sessions that can tell what a server has done so far, to compare before and after a run."""
 
-    def harm(self) -> dict[str, int]:
+    def server_impact(self) -> dict[str, int]:
         """Return counters of the server by name, over everybody's work.
 
         Raises:

@@ -27,9 +27,9 @@ __all__ = [
     "KeySlicer",
     "Look",
     "NumberSlicer",
-    "Pace",
+    "SliceSizer",
+    "SliceTiming",
     "Slicer",
-    "Took",
     "along_key",
     "ascends",
 ]
@@ -65,7 +65,7 @@ def ascends(
 
 
 @dataclass(frozen=True, slots=True)
-class Took:
+class SliceTiming:
     """What one slice took: seconds from sending it to its last row, bytes and rows."""
 
     seconds: float
@@ -74,7 +74,7 @@ class Took:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class SliceSizer:
     """How large a slice may be.
 
     Attributes:
@@ -91,7 +91,7 @@ class Pace:
         row_bytes = max(size / rows, _LEAST_ROW_BYTES) if rows and size else _ROW_BYTES
         return max(int(self.max_bytes / _FIRST_SHARE / row_bytes), 1)
 
-    def next_size(self, size: int, took: Took) -> int:
+    def next_size(self, size: int, took: SliceTiming) -> int:
         """Return the size of the next slice after one of `size`, in the same unit."""
         by_time = _SHARE_OF_TARGET * self.target_s / max(took.seconds, 1e-4)
         by_bytes = self.max_bytes / max(took.wire_bytes, 1)
@@ -107,7 +107,7 @@ class Slicer(Protocol):
         """How large a slice is now: blocks, rows or numbers."""
         ...
 
-    def next(self, took: Took | None) -> Span | None:
+    def next(self, took: SliceTiming | None) -> Span | None:
         """Return the next slice; None after the last.
 
         Args:
@@ -135,7 +135,7 @@ class BlockSlicer:
         pace: Limits.
     """
 
-    def __init__(self, blocks: int, within: Span | None, pace: Pace) -> None:
+    def __init__(self, blocks: int, within: Span | None, pace: SliceSizer) -> None:
         lower, upper = (within.lower, within.upper) if within is not None else (None, None)
         self._at = int(lower[0]) if lower else 0
         self._end = int(upper[0]) if upper else None
@@ -150,7 +150,7 @@ class BlockSlicer:
         """How large a slice is now."""
         return self._size
 
-    def next(self, took: Took | None) -> Span | None:
+    def next(self, took: SliceTiming | None) -> Span | None:
         """Return the next range of blocks."""
         with self._lock:
             if self._is_done:
@@ -190,7 +190,7 @@ class KeySlicer:
     """
 
     def __init__(
-        self, look: Look, relation: Relation, facts: TableFacts, within: Span, pace: Pace
+        self, look: Look, relation: Relation, facts: TableFacts, within: Span, pace: SliceSizer
     ) -> None:
         self._look = look
         self._relation = relation
@@ -222,12 +222,12 @@ class KeySlicer:
             self._rest = replace(rest, upper=found[0], takes_upper=True)
             return given
 
-    def next(self, took: Took | None) -> Span | None:
+    def next(self, took: SliceTiming | None) -> Span | None:
         """Return the next range of keys."""
         with self._lock:
             return self._next(took)
 
-    def _next(self, took: Took | None) -> Span | None:
+    def _next(self, took: SliceTiming | None) -> Span | None:
         rest = self._rest
         if rest is None:
             return None
@@ -276,7 +276,7 @@ class NumberSlicer:
     """
 
     def __init__(
-        self, look: Look, relation: Relation, facts: TableFacts, within: Span, pace: Pace
+        self, look: Look, relation: Relation, facts: TableFacts, within: Span, pace: SliceSizer
     ) -> None:
         self._look = look
         self._relation = relation
@@ -307,12 +307,12 @@ class NumberSlicer:
         """How large a slice is now."""
         return self._width
 
-    def next(self, took: Took | None) -> Span | None:
+    def next(self, took: SliceTiming | None) -> Span | None:
         """Return the next range of numbers."""
         with self._lock:
             return self._next(took)
 
-    def _next(self, took: Took | None) -> Span | None:
+    def _next(self, took: SliceTiming | None) -> Span | None:
         rest = self._rest
         if rest is None:
             return None
@@ -337,7 +337,7 @@ class NumberSlicer:
         self._rest = replace(rest, lower=bound, takes_lower=True)
         return replace(rest, upper=bound, takes_upper=False)
 
-    def _start(self, rest: Span, took: Took | None) -> int | None:
+    def _start(self, rest: Span, took: SliceTiming | None) -> int | None:
         """Return where the next rows are: behind a gap this is asked for."""
         is_known = took is not None and took.rows > 0 and rest.lower is not None
         if is_known and rest.lower is not None:
@@ -350,7 +350,7 @@ class NumberSlicer:
 
 
 def along_key(
-    look: Look, relation: Relation, facts: TableFacts, within: Span, pace: Pace
+    look: Look, relation: Relation, facts: TableFacts, within: Span, pace: SliceSizer
 ) -> KeySlicer | NumberSlicer:
     """Return a slicer along an index: by widths where that is a key of whole numbers.
 

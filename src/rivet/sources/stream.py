@@ -16,7 +16,7 @@ from rivet.errors import SourceError, SourceInterruptedError
 from rivet.model.arrow import arrow_schema
 from rivet.redact import visible
 from rivet.sources.base import ReadCounters
-from rivet.sources.slices import Took
+from rivet.sources.slices import SliceTiming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -175,11 +175,11 @@ class WireStream(ABC):
             self._begin(span)
         return True
 
-    def _note_time(self) -> Took:
+    def _note_time(self) -> SliceTiming:
         seconds = time.monotonic() - self._started_at
         self._counters.longest_statement_s = max(self._counters.longest_statement_s, seconds)
         received, rows = self._received_bytes(), self._counters.rows + self._decoder.rows
-        took = Took(seconds, received - self._slice_bytes, rows - self._slice_rows)
+        took = SliceTiming(seconds, received - self._slice_bytes, rows - self._slice_rows)
         self._slice_bytes, self._slice_rows = received, rows
         return took
 

@@ -9,7 +9,7 @@ from rivet.model.chunk import Chunk, Claim
 from rivet.model.span import WHOLE, Span
 from rivet.redact import redact
 from rivet.state.decoding import decoding, number, optional_text
-from rivet.state.runs import hold_running
+from rivet.state.runs import assert_running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ def plan(db: Statements, run_id: str, chunks: Sequence[Chunk], now: datetime) ->
         RefusedError: The run was superseded.
         InternalError: The run is not running, or an index is planned with other bounds.
     """
-    hold_running(db, run_id)
+    assert_running(db, run_id)
     planned = {chunk.index: chunk for chunk in listed(db, run_id)}
     for chunk in chunks:
         if chunk.index in planned:
@@ -84,7 +84,7 @@ def reopen(db: Statements, run_id: str, index: int, now: datetime) -> None:
     Raises:
         RefusedError: The run was superseded.
     """
-    hold_running(db, run_id)
+    assert_running(db, run_id)
     db.change(
         "UPDATE pyrivet.chunks SET status = 'pending', updated_at = :now"
         " WHERE run_id = :run_id AND chunk_index = :chunk_index",
@@ -107,7 +107,7 @@ def split(db: Statements, claim: Claim, kept: Span, given: Chunk, now: datetime)
         RefusedError: The claim or the run does not stand any more; nothing was changed.
     """
     plan(db, claim.run_id, [given], now)
-    hold_claim(db, claim, now, status="running")
+    assert_claim_current(db, claim, now, status="running")
     db.change(
         "UPDATE pyrivet.chunks SET span_json = :span_json, upper_bound = :upper_bound"
         " WHERE run_id = :run_id AND chunk_index = :chunk_index",
@@ -128,7 +128,7 @@ def claim(db: Statements, run_id: str, export_name: str, chunk: Chunk, now: date
         RefusedError: The run was superseded.
         InternalError: The chunk is not planned, or it is complete.
     """
-    hold_running(db, run_id)
+    assert_running(db, run_id)
     changed = db.change(
         "UPDATE pyrivet.chunks SET claim_number = claim_number + 1, status = 'running',"
         " updated_at = :now WHERE run_id = :run_id AND chunk_index = :chunk_index"
@@ -156,7 +156,7 @@ def claim(db: Statements, run_id: str, export_name: str, chunk: Chunk, now: date
     return Claim(run_id, export_name, chunk, int(row["claim_number"]))
 
 
-def hold_claim(db: Statements, claim: Claim, now: datetime, *, status: str) -> None:
+def assert_claim_current(db: Statements, claim: Claim, now: datetime, *, status: str) -> None:
     """Compare-and-set on the claim number; the chunk gets the status if the claim still stands.
 
     Raises:
@@ -183,7 +183,7 @@ def hold_claim(db: Statements, claim: Claim, now: datetime, *, status: str) -> N
 
 def fail(db: Statements, claim: Claim, error_text: str, now: datetime) -> None:
     """Mark a claimed chunk as failed, so that it can be claimed again."""
-    hold_claim(db, claim, now, status="failed")
+    assert_claim_current(db, claim, now, status="failed")
     db.change(
         "UPDATE pyrivet.chunks SET last_error = :error"
         " WHERE run_id = :run_id AND chunk_index = :chunk_index",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from rivet.errors import InternalError
 from rivet.model.part import ColumnStats, FileStats, RecordedPart
 from rivet.model.source import Position
-from rivet.state.chunks import hold_claim
+from rivet.state.chunks import assert_claim_current
 from rivet.state.database import read_time
 from rivet.state.decoding import decoding, json_list, number, optional_text, text
-from rivet.state.runs import hold_running
+from rivet.state.runs import assert_running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,8 @@ def record(
         RefusedError: The run or the claim was superseded; nothing was recorded.
         InternalError: The run is over.
     """
-    known = hold_running(db, claim.run_id, new_parts=len(stored))
-    hold_claim(db, claim, now, status="completed" if chunk_done else "running")
+    known = assert_running(db, claim.run_id, new_parts=len(stored))
+    assert_claim_current(db, claim, now, status="completed" if chunk_done else "running")
     recorded = tuple(
         RecordedPart(
             part_id=part_id,

@@ -54,7 +54,7 @@ def restore(
         for run in found:
             run_id = run.record.run_id
             runs.begin(db, run.record)
-            runs.hold_running(db, run_id, new_parts=len(run.parts))
+            runs.assert_running(db, run_id, new_parts=len(run.parts))
             for part in run.parts:
                 files.insert(db, part)
             runs.mark_manifest(db, run_id, now)

@@ -92,7 +92,7 @@ def resume(db: Statements, run_id: str, *, host: str, pid: int) -> None:
     )
 
 
-def hold_running(db: Statements, run_id: str, *, new_parts: int = 0) -> int:
+def assert_running(db: Statements, run_id: str, *, new_parts: int = 0) -> int:
     """Make sure a run still is running, and keep it so until the transaction ends.
 
     Args:
@@ -157,7 +157,7 @@ def finish(db: Statements, run_id: str, outcome: RunOutcome) -> None:
     if status not in _FINAL:
         msg = f"run '{run_id}' cannot finish as {status}"
         raise InternalError(msg)
-    hold_running(db, run_id)
+    assert_running(db, run_id)
     left = incomplete_chunks(db, run_id)
     if status is RunStatus.SUCCESS and left:
         msg = f"run '{run_id}' cannot finish as success with {left} incomplete chunks"
@@ -201,7 +201,7 @@ def incomplete_chunks(db: Statements, run_id: str) -> int:
 
 def mark_manifest(db: Statements, run_id: str, now: datetime) -> None:
     """Note that the manifest of a running run is durable."""
-    hold_running(db, run_id)
+    assert_running(db, run_id)
     db.change(
         "UPDATE pyrivet.runs SET manifest_at = :now WHERE run_id = :run_id", run_id=run_id, now=now
     )

@@ -13,7 +13,7 @@ from rivet.model.seal import seal_of
 from rivet.model.source import Position
 from rivet.model.version import __version__
 from rivet.state.decoding import UnreadableRowError, decoding, json_list, text
-from rivet.state.runs import hold_running
+from rivet.state.runs import assert_running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def advance(
         RefusedError: The run was superseded.
         InternalError: The part is not recorded for this export, or its run is over.
     """
-    hold_running(db, recorded.run_id)
+    assert_running(db, recorded.run_id)
     known = db.one(
         "SELECT part_id FROM pyrivet.parts WHERE run_id = :run_id AND part_id = :part_id"
         " AND export_name = :export_name AND is_void = 0",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rivet.errors import PlanError
-from rivet.execution.enrich import EXPORTED_AT, ROW_HASH, Enricher
+from rivet.execution.worker.enrich import EXPORTED_AT, ROW_HASH, Enricher
 from rivet.model.output import OutputPlan
 
 AT = datetime(2026, 11, 23, 8, 0, 0, 5, tzinfo=UTC)

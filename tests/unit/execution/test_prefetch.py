@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rivet.execution.prefetch import Prefetch
+from rivet.execution.worker.prefetch import Prefetch
 
 
 def test_items_come_in_order():

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from rivet.errors import PlanError
-from rivet.execution.quality import QualityGate
+from rivet.execution.worker.quality import QualityGate
 from rivet.model.quality import QualityRules
 
 BATCH = pa.record_batch({"id": [1, 2, 3, None], "name": ["a", "a", None, None]})

@@ -3,7 +3,7 @@
 import pytest
 
 from rivet.errors import SourceInterruptedError, SourceQueryError
-from rivet.execution.retry import RetryPolicy, attempts, wait_s
+from rivet.execution.worker.retry import RetryPolicy, attempts, wait_s
 
 POLICY = RetryPolicy(max_retries=2, backoff_s=0.0)
 

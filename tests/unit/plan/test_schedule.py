@@ -2,7 +2,7 @@
 
 import pytest
 
-from rivet.plan.schedule import at_once, launch_order
+from rivet.plan.schedule import launch_order, max_concurrent
 
 ROOMY = {
     "exports": 40,
@@ -34,7 +34,7 @@ ROOMY = {
     ],
 )
 def test_every_bound_holds(requested, bounds, expected):
-    assert at_once(requested, **(ROOMY | bounds)) == expected
+    assert max_concurrent(requested, **(ROOMY | bounds)) == expected
 
 
 def test_unknown_sizes_then_largest_first_and_ties_as_configured():

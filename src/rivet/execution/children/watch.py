@@ -99,7 +99,7 @@ class _Child:
 
 
 class Watch:
-    """Runs preparations as children, at most `at_once` at a time, in their order.
+    """Runs preparations as children, at most `max_concurrent` at a time, in their order.
 
     Args:
         launcher: Starts them; the caller closes it.
@@ -112,13 +112,13 @@ class Watch:
         self,
         launcher: Launcher,
         *,
-        at_once: int,
+        max_concurrent: int,
         emit: Emit,
         conclude: Callable[[Outcome], None],
         stop: StopRequest,
     ) -> None:
         self._launcher = launcher
-        self._at_once = at_once
+        self._max_concurrent = max_concurrent
         self._emit = emit
         self._conclude = conclude
         self._stop = stop
@@ -137,7 +137,7 @@ class Watch:
         try:
             while waiting or self._live:
                 self._obey(waiting)
-                while waiting and len(self._live) < self._at_once and not self._stop.is_set:
+                while waiting and len(self._live) < self._max_concurrent and not self._stop.is_set:
                     self._launch(*waiting.popleft())
                 self._wait()
                 self._bury()

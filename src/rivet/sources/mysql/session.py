@@ -39,7 +39,7 @@ from rivet.sources.mysql.read import ResultStream, Selection, select_statement
 from rivet.sources.mysql.repeats import CatalogDefinitions
 from rivet.sources.repeats import doubt_of
 from rivet.sources.seek import question_sql, where
-from rivet.sources.slices import Pace, along_key
+from rivet.sources.slices import SliceSizer, along_key
 from rivet.sources.sql import select, single_statement
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class MysqlSession:
         if request.relation.table is None or not request.slice_s:
             return None
         facts = self._facts.get(request.relation) or self.facts(request.relation)
-        pace = Pace(request.slice_s, request.slice_bytes)
+        pace = SliceSizer(request.slice_s, request.slice_bytes)
         clustered = next((key for key in facts.keys if key.is_clustered), None)
         span = next((one for one in request.spans if one.kind is SpanKind.KEY), None)
         if span is None or span.columns[0] not in facts.indexed:
@@ -310,8 +310,8 @@ class MysqlSession:
         with self._question("asking for its load") as connection:
             return pressure_of(connection)
 
-    def harm(self) -> dict[str, int]:
-        """Return the server's counters, see `CountsHarm`."""
+    def server_impact(self) -> dict[str, int]:
+        """Return the server's counters, see `ReportsImpact`."""
         with self._question("asking for its counters") as connection:
             return harm_of(connection)
 

@@ -92,8 +92,8 @@ class TellsOfServer(ABC):
         with self._question("asking for its load") as connection:
             return pressure_of(connection)
 
-    def harm(self) -> dict[str, int]:
-        """Return the database's counters, see `CountsHarm`."""
+    def server_impact(self) -> dict[str, int]:
+        """Return the database's counters, see `ReportsImpact`."""
         with self._question("asking for its counters") as connection:
             return harm_of(connection)
 

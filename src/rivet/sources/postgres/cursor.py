@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rivet.model.span import Span
     from rivet.sources.postgres.read import SnapshotOwner
     from rivet.sources.postgres.unmapped import Texts
-    from rivet.sources.slices import Look, Took
+    from rivet.sources.slices import Look, SliceTiming
 
 _NAME: Final = "rivet_rows"
 _PORTION_BYTES: Final = 1024 * 1024 * 1024
@@ -76,7 +76,7 @@ class CursorStream(WireStream):
         """How many rows a portion has."""
         return self._request.fetch_rows
 
-    def next(self, took: Took | None) -> Span | None:
+    def next(self, took: SliceTiming | None) -> Span | None:
         """Return that there is another portion, as a slicer does; None after the last."""
         return None if took is not None and self._is_last else WHOLE
 

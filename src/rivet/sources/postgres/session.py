@@ -12,7 +12,7 @@ from psycopg.pq import TransactionStatus
 from typing_extensions import override
 
 from rivet.errors import PlanError, SourceQueryError
-from rivet.model.source import LentSnapshot, Position
+from rivet.model.source import Position, SharedSnapshot
 from rivet.model.span import Place, SpanKind
 from rivet.redact import visible
 from rivet.sources.postgres.about import TellsOfServer
@@ -45,7 +45,7 @@ from rivet.sources.postgres.visibility import hidden_behind_query, hidden_behind
 from rivet.sources.postgres.waiting import LONG_WAIT_S, execute_within
 from rivet.sources.repeats import doubt_of
 from rivet.sources.seek import question_sql, where
-from rivet.sources.slices import BlockSlicer, Pace, along_key
+from rivet.sources.slices import BlockSlicer, SliceSizer, along_key
 from rivet.sources.sql import select
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class PostgresSession(TellsOfServer):
         if found is None or not request.slice_s:
             return None
         facts = self._facts.get(request.relation) or self.facts(request.relation)
-        pace = Pace(request.slice_s, request.slice_bytes)
+        pace = SliceSizer(request.slice_s, request.slice_bytes)
         kinds = {span.kind: span for span in request.spans}
         key = kinds.get(SpanKind.KEY)
         if key is not None and key.columns[0] in facts.indexed:
@@ -241,8 +241,8 @@ class PostgresSession(TellsOfServer):
             lock(self._connection, grip, " NOWAIT")
             self._has_snapshot = True
 
-    def lend(self, relations: Sequence[Relation]) -> LentSnapshot:
-        """Enter a snapshot of several relations and export it, see `LendsSnapshots`."""
+    def lend(self, relations: Sequence[Relation]) -> SharedSnapshot:
+        """Enter a snapshot of several relations and export it, see `ExportsSnapshots`."""
         position = self.position()
         grips: list[Grip] = []
         for relation in relations:
@@ -252,10 +252,10 @@ class PostgresSession(TellsOfServer):
             hold(self._connection, grips, self._begin, self._roll_back)
             self._has_snapshot = True
             row = self._connection.execute(_EXPORT).fetchone()
-        return LentSnapshot(str(row[0]) if row else "", position)
+        return SharedSnapshot(str(row[0]) if row else "", position)
 
-    def borrow(self, relation: Relation, snapshot: LentSnapshot) -> None:
-        """Enter the snapshot of another session, see `LendsSnapshots`."""
+    def borrow(self, relation: Relation, snapshot: SharedSnapshot) -> None:
+        """Enter the snapshot of another session, see `ExportsSnapshots`."""
         self.enter(snapshot.token, self._grip(relation))
 
     def occupy(self, wait_s: float) -> None:

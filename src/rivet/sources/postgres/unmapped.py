@@ -62,12 +62,12 @@ class Texts:
         return self._encoding == "SQL_ASCII"
 
     @contextmanager
-    def named(self, rows_before: Callable[[], int], at_once: int = 1) -> Iterator[None]:
+    def named(self, rows_before: Callable[[], int], max_concurrent: int = 1) -> Iterator[None]:
         """Say of a text that the server cannot convert where it is.
 
         Args:
             rows_before: Tells how many rows have come before it.
-            at_once: How many rows the server answers with at a time.
+            max_concurrent: How many rows the server answers with at a time.
 
         Raises:
             FormatError: There is such a text.
@@ -78,7 +78,7 @@ class Texts:
             if self._encoding in {"UTF8", "SQL_ASCII"}:
                 raise
             row = rows_before() + 1
-            raise self._refusal(error, row, row + at_once - 1) from None
+            raise self._refusal(error, row, row + max_concurrent - 1) from None
 
     @property
     def _encoding(self) -> str:

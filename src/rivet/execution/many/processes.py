@@ -1,0 +1,155 @@
+"""Exports in processes of their own: what each is told, and the report made of what it did."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rivet.errors import RivetError
+from rivet.execution.children.command import (
+    child_environment,
+    command_line,
+    own_program,
+    program,
+)
+from rivet.execution.children.context import ChildContext, offer, to_bytes
+from rivet.execution.children.verdict import NO_VERDICT
+from rivet.execution.children.watch import Inheritance, Outcome, Preparation, Watch
+from rivet.execution.context import random_hex, utc_now
+from rivet.execution.run.resume import run_id_for
+from rivet.execution.telling.reports import finished_event, outcome_of, report_of
+from rivet.model.run import RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rivet.config.models import ExportConfig
+    from rivet.execution.children.launch import Launcher
+    from rivet.execution.context import RunContext
+    from rivet.execution.stopping import StopRequest
+    from rivet.model.part import RecordedPart
+    from rivet.model.report import ChildOutput, ExportReport
+    from rivet.model.run import RunRow
+
+_GOOD: Final = frozenset({RunStatus.SUCCESS, RunStatus.SKIPPED})
+
+
+class Processes:
+    """Runs exports as children of this process and keeps their reports.
+
+    Args:
+        shared: What the exports of this invocation share.
+        run_aggregate_id: Its name.
+    """
+
+    def __init__(self, shared: RunContext, *, run_aggregate_id: str) -> None:
+        self._shared = shared
+        self._run_aggregate_id = run_aggregate_id
+        self._words = program(shared.env) or own_program()
+        self.reports: dict[str, ExportReport] = {}
+        self.outputs: dict[str, ChildOutput] = {}
+
+    def run(
+        self,
+        exports: Sequence[ExportConfig],
+        launcher: Launcher,
+        *,
+        max_concurrent: int,
+        stop: StopRequest,
+    ) -> None:
+        """Run the exports in this order; `reports` and `outputs` hold what came of each."""
+        watch = Watch(
+            launcher,
+            max_concurrent=max_concurrent,
+            emit=self._shared.emit,
+            conclude=self._conclude,
+            stop=stop,
+        )
+        with _lifeline() as lifeline:
+            watch.run([self._prepare(export, lifeline) for export in exports])
+
+    def _prepare(self, export: ExportConfig, lifeline: int) -> Preparation:
+        run_id = run_id_for(export, self._shared, utc_now(), random_hex())
+        return Preparation(
+            export_name=export.name,
+            run_id=run_id,
+            command=command_line(
+                self._words, self._shared.config.path, export.name, self._shared.options
+            ),
+            directory=Path.cwd(),
+            inherit=self._inherit(export, run_id, lifeline),
+        )
+
+    def _inherit(
+        self, export: ExportConfig, run_id: str, lifeline: int
+    ) -> Callable[[], Inheritance]:
+        def inherit() -> Inheritance:
+            context = ChildContext(
+                run_id=run_id,
+                run_aggregate_id=self._run_aggregate_id,
+                run_started_at=(self._shared.run_started_at or utc_now()).isoformat(),
+                config_digest=self._shared.config.digest,
+                config=self._shared.config.to_document(only=(export.name,)),
+                params=dict(self._shared.config.params),
+                snapshot=lent.to_json() if (lent := self._shared.snapshot) else None,
+                max_memory_mb=self._shared.max_memory_mb,
+            )
+            document = offer(to_bytes(context))
+            return Inheritance(
+                environment=child_environment(
+                    self._shared.env, context=document, lifeline=lifeline
+                ),
+                closed_after=(document,),
+                kept=(lifeline,),
+            )
+
+        return inherit
+
+    def _conclude(self, outcome: Outcome) -> None:
+        report = self._report(outcome)
+        self.reports[report.export_name] = report
+        if outcome.output is not None:
+            self.outputs[report.export_name] = outcome.output
+        with suppress(Exception):  # what a listener does wrong is not the export's fault
+            self._shared.emit(finished_event(report, is_synthetic=outcome.verdict.is_synthetic))
+
+    def _report(self, outcome: Outcome) -> ExportReport:
+        row: RunRow | None = None
+        parts: tuple[RecordedPart, ...] = ()
+        if outcome.was_launched:
+            with suppress(RivetError):  # the verdict stands, its counts are then the child's own
+                row = self._shared.state.run(outcome.run_id)
+                parts = self._shared.state.parts(outcome.run_id)
+        verdict = outcome.verdict
+        is_silent = verdict.failure is not None and verdict.failure.code == NO_VERDICT
+        is_cut_short = is_silent or verdict.status == "interrupted"
+        if is_cut_short and row is not None and row.status in _GOOD:
+            # It stopped talking or was ended a moment too late: what it did is on record.
+            verdict = replace(verdict, status=str(row.status), failure=None)
+        report = report_of(
+            outcome.export_name,
+            outcome.run_id,
+            verdict=verdict,
+            finished=outcome.finished,
+            row=row,
+            parts=parts,
+        )
+        if row is not None and row.status is RunStatus.RUNNING and outcome.is_certainly_dead:
+            # Its process is gone, so nobody else will ever close this run.
+            with suppress(RivetError):
+                self._shared.state.finish_run(report.run_id, outcome_of(report, utc_now()))
+        return report
+
+
+@contextmanager
+def _lifeline() -> Iterator[int]:
+    """Yield the read end of a pipe whose only write end is closed when this process dies."""
+    reader, writer = os.pipe()
+    try:
+        yield reader
+    finally:
+        os.close(reader)
+        os.close(writer)

@@ -1,0 +1,1 @@
+"""Pools of workers: chunks side by side, splitting, and giving back room."""

@@ -1,0 +1,116 @@
+"""Split a chunk that runs long: whoever has nothing to do takes a part of what is not begun.
+
+The new chunk is on record before its owner gives it up, in one step with what the owner keeps, so
+that a crash at any moment leaves chunks that share no row and lose none.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from rivet.errors import RefusedError, SourceError
+from rivet.events import ProgressInit
+from rivet.model.chunk import Chunk
+from rivet.sources.base import SplittableStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rivet.execution.context import RunContext
+    from rivet.execution.job import Job
+    from rivet.execution.snapshot.sessions import SessionPool
+    from rivet.model.chunk import Claim
+    from rivet.model.span import Span
+    from rivet.sources.base import BatchStream, Session
+
+# A chunk that is done sooner is not worth another file.
+LONG_S: Final = 3.0
+
+
+class Splitter:
+    """Knows which chunks are being read, and gives parts of them away.
+
+    Args:
+        job: The export.
+        sessions: Where keys are looked for.
+        context: Its state records every split.
+        chunk_count: How many chunks the run has so far.
+    """
+
+    def __init__(
+        self, job: Job, sessions: SessionPool, context: RunContext, chunk_count: int
+    ) -> None:
+        self._job = job
+        self._sessions = sessions
+        self._context = context
+        self._count = chunk_count
+        self._at_work: dict[int, tuple[BatchStream, Claim, float]] = {}
+        self._kept: dict[int, Chunk] = {}
+        self._lock = threading.Lock()
+
+    def chunk_now(self, chunk: Chunk) -> Chunk:
+        """Return a chunk with what it still holds, after splits."""
+        with self._lock:
+            return self._kept.get(chunk.index, chunk)
+
+    def begin(self, claim: Claim, stream: BatchStream) -> None:
+        """Be told that a chunk is being read."""
+        self._at_work[claim.chunk.index] = (stream, claim, time.monotonic())
+
+    def end(self, claim: Claim) -> None:
+        """Be told that it is not any more."""
+        self._at_work.pop(claim.chunk.index, None)
+
+    def take(self) -> Chunk | None:
+        """Take a part of the chunk that has run longest; None where there is none to take."""
+        with self._lock:
+            oldest = sorted(self._at_work.values(), key=lambda entry: entry[2])
+            for stream, claim, begun_at in oldest:
+                if time.monotonic() - begun_at < LONG_S or not isinstance(stream, SplittableStream):
+                    continue
+                chunk = self._split(stream, claim)
+                if chunk is not None:
+                    return chunk
+        return None
+
+    def _split(self, stream: SplittableStream, claim: Claim) -> Chunk | None:
+        taken: list[Chunk] = []
+        whole = self._kept.get(claim.chunk.index, claim.chunk).span
+
+        def commit(given: Span) -> None:
+            if (given.kind, given.columns) != (whole.kind, whole.columns):
+                raise _NotAlikeError
+            kept = replace(whole, upper=given.lower, takes_upper=not given.takes_lower)
+            new = Chunk(
+                self._count, replace(given, upper=whole.upper, takes_upper=whole.takes_upper)
+            )
+            self._context.state.split_chunk(claim, kept, new)
+            self._kept[claim.chunk.index] = Chunk(claim.chunk.index, kept)
+            self._count += 1
+            taken.append(new)
+
+        try:
+            with self._sessions.reading(self._job.plan.relation) as (session, _):
+                self._give(stream, session, commit)
+        except SourceError:
+            return taken[0] if taken else None
+        if not taken:
+            return None
+        name = self._job.plan.export_name
+        self._context.emit(ProgressInit(export_name=name, total_chunks=self._count))
+        return taken[0]
+
+    @staticmethod
+    def _give(stream: SplittableStream, session: Session, commit: Callable[[Span], None]) -> None:
+        # Nothing is wrong with the session where the chunk has come to its end meanwhile, or is
+        # sliced by something else than it is cut by.
+        with suppress(_NotAlikeError, RefusedError):
+            stream.give(session.look, commit)
+
+
+class _NotAlikeError(Exception):
+    """What is given is not of the kind that the chunk is bounded by."""

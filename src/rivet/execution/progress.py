@@ -1,0 +1,166 @@
+"""What one run of one export has done so far; becomes its report at the end."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rivet.errors import InternalError, RivetError
+from rivet.model.report import ExportReport, Failure, PlanSummary
+from rivet.redact import redact, visible
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rivet.execution.job import Job
+    from rivet.model.part import RecordedPart
+    from rivet.model.source import Position
+    from rivet.sources.base import ReadCounters
+
+
+@dataclass(slots=True)
+class RunProgress:
+    """Counters and findings of one run; filled by the loop, read by the report.
+
+    Attributes:
+        read_in: The instants that recorded parts of this run were read in, by number.
+        earlier_instants: Those of the parts that a run that was taken up had already.
+        resumed_at: When a run that was taken up went on; None for a fresh one.
+        instant_doubt: Why what was read together may not be of one instant; None where it is.
+        not_covered: What the run cannot promise of the rows, in plain words.
+        in_flight: Rows, bytes read and bytes written of the chunks at work, by index.
+        lock: Held while several threads change it.
+        reconciled: Rows in recorded parts and rows the source holds in the same instant.
+    """
+
+    export_name: str
+    run_id: str
+    started_at: datetime
+    job: Job | None = None
+    is_begun: bool = False
+    parts: list[RecordedPart] = field(default_factory=list)
+    read_in: set[int] = field(default_factory=set)
+    chunks_done: int = 0
+    retries: int = 0
+    bytes_read: int = 0
+    nulled: dict[str, int] = field(default_factory=dict)
+    remarks: set[str] = field(default_factory=set)
+    longest_statement_s: float = 0.0
+    position: Position | None = None
+    warnings: list[str] = field(default_factory=list)
+    instant_doubt: str | None = None
+    not_covered: list[str] = field(default_factory=list)
+    is_validated: bool | None = None
+    reconciled: tuple[int, int] | None = None
+    schema_changed: bool | None = None
+    quality_passed: bool | None = None
+    kernel: str | None = None
+    skip_reason: str | None = None
+    guarantee: str | None = None
+    harm: dict[str, int] = field(default_factory=dict)
+    snapshot_age_s: float = 0.0
+    earlier_instants: int = 0
+    resumed_at: datetime | None = None
+    in_flight: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def take_up(self, started_at: datetime) -> None:
+        """Go on with a run that began earlier: its start is that of the run, not of this part."""
+        self.resumed_at, self.started_at = self.started_at, started_at
+
+    @property
+    def rows(self) -> int:
+        """Rows in recorded parts."""
+        return sum(part.stats.rows for part in self.parts)
+
+    @property
+    def bytes_written(self) -> int:
+        """Size of recorded parts."""
+        return sum(part.stats.size_bytes for part in self.parts)
+
+    def take_counters(self, counters: ReadCounters) -> None:
+        """Add what a finished stream counted."""
+        self.bytes_read += counters.wire_bytes
+        self.longest_statement_s = max(self.longest_statement_s, counters.longest_statement_s)
+        for column, count in counters.nulled.items():
+            self.nulled[column] = self.nulled.get(column, 0) + count
+        self.remarks |= counters.remarks
+
+    def report(
+        self,
+        status: str,
+        *,
+        finished_at: datetime,
+        peak_rss_mb: int,
+        failure: Failure | None = None,
+    ) -> ExportReport:
+        """Return the report of the run with this verdict."""
+        return ExportReport(
+            export_name=self.export_name,
+            status=status,
+            run_id=self.run_id,
+            plan=self._summary(),
+            rows=self.rows,
+            bytes_read=self.bytes_read,
+            bytes_written=self.bytes_written,
+            files=tuple(self.parts),
+            started_at=self.started_at,
+            finished_at=finished_at,
+            duration_ms=round(
+                (finished_at - (self.resumed_at or self.started_at)).total_seconds() * 1000
+            ),
+            peak_rss_mb=peak_rss_mb,
+            retries=self.retries,
+            nulled=tuple(sorted(self.nulled.items())),
+            longest_statement_s=self.longest_statement_s,
+            position=self.position,
+            is_validated=self.is_validated,
+            reconciled=self.reconciled,
+            schema_changed=self.schema_changed,
+            quality_passed=self.quality_passed,
+            warnings=tuple(self.warnings),
+            not_covered=tuple(self.not_covered),
+            kernel=self.kernel,
+            failure=failure,
+            skip_reason=self.skip_reason,
+            guarantee=self.guarantee,
+            harm=tuple(sorted(self.harm.items())),
+            snapshot_age_s=self.snapshot_age_s,
+            instants=len(self.read_in) + self.earlier_instants,
+            instant_doubt=self.instant_doubt,
+        )
+
+    def _summary(self) -> PlanSummary:
+        if self.job is None:
+            return PlanSummary()
+        plan = self.job.plan
+        return PlanSummary(
+            mode=str(plan.mode),
+            engine=plan.engine,
+            destination_type=plan.destination_type,
+            destination_uri=plan.destination_uri,
+            format=plan.output.format,
+            compression=str(plan.output.writer.compression),
+            tuning_profile=plan.tuning.profile,
+            batch_size=plan.tuning.batch_rows,
+        )
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Describe an error for reports: redacted, control bytes made visible."""
+    if isinstance(error, RivetError):
+        return Failure(
+            code=error.error_code,
+            message=visible(redact(error.message)),
+            hint=visible(redact(error.hint)) if error.hint else None,
+            exit_code=error.exit_status,
+            retryable=error.retryable,
+        )
+    return Failure(
+        code=InternalError.code,
+        message=visible(redact(f"unexpected {type(error).__name__}: {error}")),
+        hint="this is a bug: please report it with the command and the version",
+        exit_code=InternalError.exit_code,
+        retryable=False,
+    )

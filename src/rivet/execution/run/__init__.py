@@ -1,0 +1,1 @@
+"""The coordinator: one run of one export, from its preparation to its finish."""

@@ -1,0 +1,157 @@
+"""Take up a run that ended without success: which one, what of it still stands, what is set aside.
+
+A part counts only while the destination still holds it as the state knows it. Nothing is deleted:
+what no record knows goes into a folder of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rivet.errors import PlanError, RefusedError, StalePlanError, StateDamagedError
+from rivet.execution.run.recorded_names import refuse_foreign_parts, refuse_foreign_run
+from rivet.execution.warning import warn
+from rivet.model.plan import Mode
+from rivet.model.run import RunStatus
+from rivet.plan.naming import new_run_id, place_of_part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from rivet.config.models import ExportConfig
+    from rivet.destinations.base import Destination
+    from rivet.execution.context import RunContext
+    from rivet.execution.job import Job
+    from rivet.execution.progress import RunProgress
+    from rivet.model.part import RecordedPart
+    from rivet.model.run import RunRow
+
+QUARANTINE: Final = "_quarantine"
+_UNFINISHED: Final = frozenset({RunStatus.RUNNING, RunStatus.FAILED, RunStatus.INTERRUPTED})
+
+
+@dataclass(frozen=True, slots=True)
+class TakenUp:
+    """What a run begins with.
+
+    Attributes:
+        row: The run that is taken up; None for a fresh one.
+        note: Why a run that was asked to be taken up is not.
+        complete: The run that has nothing left to do; nothing is to be run.
+    """
+
+    row: RunRow | None = None
+    note: str | None = None
+    complete: RunRow | None = None
+
+
+def run_to_take_up(export: ExportConfig, context: RunContext) -> TakenUp:
+    """Decide which run `--resume` means.
+
+    Raises:
+        PlanError: There is none: the export was never run.
+        StateDamagedError: The state names one that cannot be a run of it.
+    """
+    if not context.options.resume or export.mode is not Mode.CHUNKED:
+        return TakenUp()
+    newest = next(iter(context.state.runs(export.name, last=1)), None)
+    if newest is None:
+        msg = f"export '{export.name}': --resume, but it was never run"
+        hint = f"run it without --resume: rivet run -e {export.name}"
+        raise PlanError(msg, hint=hint, code="RIVET_PLAN_NOTHING_TO_RESUME")
+    refuse_foreign_run(newest, export.name)
+    if newest.status not in _UNFINISHED:
+        if not context.options.force:
+            return TakenUp(complete=newest)
+        return TakenUp(note=f"run {newest.run_id} is complete; a new one begins, as --force asks")
+    if not json.loads(newest.record.plan_json).get("is_lasting", False):
+        note = (
+            f"run {newest.run_id} cannot be taken up in another instant: its rows may have moved "
+            "between chunks since; the export starts over"
+        )
+        return TakenUp(note=note)
+    return TakenUp(row=newest)
+
+
+def run_id_for(export: ExportConfig, context: RunContext, now: datetime, random_hex: str) -> str:
+    """Return the name of the run that is about to begin: a new one, or that of the one taken up."""
+    try:
+        row = run_to_take_up(export, context).row
+    except (PlanError, StateDamagedError):
+        row = None  # told of when the export begins
+    return row.run_id if row is not None else new_run_id(export.name, now, random_hex)
+
+
+def refuse_other_plan(row: RunRow, job: Job) -> None:
+    """Refuse to mix the parts of two plans.
+
+    Raises:
+        StalePlanError: The plan is another one than that of the run.
+        RefusedError: Its files would go elsewhere.
+    """
+    plan, record = job.plan, row.record
+    again = f"run it without --resume to start over: rivet run -e {plan.export_name}"
+    if record.fingerprint != plan.fingerprint:
+        msg = (
+            f"export '{plan.export_name}': chunk plan fingerprint mismatch: run {row.run_id} was "
+            f"planned as {record.fingerprint}, now it is {plan.fingerprint}; cannot resume"
+        )
+        raise StalePlanError(msg, hint=again, export=plan.export_name)
+    if record.destination_uri != plan.destination_uri or record.format != plan.output.format:
+        msg = (
+            f"export '{plan.export_name}': run {row.run_id} wrote {record.format} to "
+            f"{record.destination_uri}, now it would go to {plan.destination_uri}; cannot resume"
+        )
+        raise RefusedError(msg, hint=again, export=plan.export_name)
+
+
+def verified_parts(
+    job: Job, destination: Destination, context: RunContext, ledger: RunProgress
+) -> tuple[RecordedPart, ...]:
+    """Return the run's parts that are whole; chunks of others are to be read again.
+
+    Objects of this run that are no part of it are set aside.
+
+    Raises:
+        DestinationError: The destination cannot be looked at; nothing is assumed of it.
+    """
+    run_id = job.plan.run_id
+    parts = context.state.parts(run_id)
+    row = context.state.run(run_id)
+    if row is not None:
+        refuse_foreign_parts(row, parts)
+    broken: set[int] = set()
+    for part in parts:
+        found = destination.stat(part.name)
+        if found is None or found.size_bytes != part.stats.size_bytes:
+            broken.add(part.chunk_index)
+    for index in sorted(broken):
+        context.state.reopen_chunk(run_id, index)
+        warn(context, ledger, "resume", f"chunk {index} is read again: a part of it is not whole")
+    standing = tuple(part for part in parts if part.chunk_index not in broken)
+    quarantine_orphans(run_id, standing, destination, context, ledger)
+    return standing
+
+
+def quarantine_orphans(
+    run_id: str,
+    parts: Iterable[RecordedPart],
+    destination: Destination,
+    context: RunContext,
+    ledger: RunProgress,
+) -> None:
+    """Move objects of a run that are none of its parts under `_quarantine/`; delete nothing."""
+    known = {part.name for part in parts}
+    strangers = [
+        found.name
+        for found in destination.walk()
+        if place_of_part(found.name, run_id) is not None and found.name not in known
+    ]
+    for name in strangers:
+        destination.move(name, f"{QUARANTINE}/{run_id}/{name}")
+    if strangers:
+        message = f"{len(strangers)} files that were never recorded went to {QUARANTINE}/{run_id}"
+        warn(context, ledger, "quarantine", message)

@@ -1,0 +1,1 @@
+"""Database sessions of one export, and the snapshot that they share."""

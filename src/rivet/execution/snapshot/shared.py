@@ -1,0 +1,89 @@
+"""One instant for all exports of an invocation, in threads and in child processes.
+
+The invocation holds it on a session of its own from before the first export until after the last;
+exports enter it. Whoever cannot enter fails: another instant would not be what was asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from rivet.config.resolve import resolve_tuning
+from rivet.errors import SourceError, UnsupportedPlanError
+from rivet.execution.selection import relation_of
+from rivet.execution.snapshot.sessions import open_sessions
+from rivet.sources import load_engine
+from rivet.sources.base import ExportsSnapshots
+from rivet.sources.connections import CountsConnections
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rivet.config.models import Config, ExportConfig
+    from rivet.model.source import SharedSnapshot
+    from rivet.sources.base import Session
+
+_PING_S: Final = 20.0
+
+
+@contextmanager
+def shared_snapshot(
+    config: Config, exports: Sequence[ExportConfig], max_concurrent: int, env: Mapping[str, str]
+) -> Iterator[SharedSnapshot | None]:
+    """Hold one instant for the exports that ask for `consistency: run` while the body runs.
+
+    Args:
+        config: Its source.
+        exports: All exports of the invocation.
+        max_concurrent: How many of them run at the same time.
+        env: For secrets.
+
+    Raises:
+        UnsupportedPlanError: The engine cannot, or the server has too few connections.
+        SourceError: The source cannot be reached, or a table is locked for too long.
+    """
+    wanted = [one for one in exports if one.consistency == "run"]
+    if not wanted:
+        yield None
+        return
+    sessions = open_sessions(config, resolve_tuning(config), env)
+    with sessions, sessions.dedicated() as session:
+        if not isinstance(session, ExportsSnapshots):
+            title = load_engine(config.source.type).CAPABILITIES.title
+            msg = f"`consistency: run`: sessions of {title} cannot enter the instant of another one"
+            raise UnsupportedPlanError(msg, hint="use `consistency: export`, the default")
+        _refuse_too_many(session, wanted, max_concurrent)
+        lent = session.lend([relation_of(config, one) for one in wanted])
+        with _kept_alive(session):
+            yield lent
+
+
+def _refuse_too_many(session: Session, wanted: Sequence[ExportConfig], max_concurrent: int) -> None:
+    if not isinstance(session, CountsConnections):
+        return
+    largest = sorted((one.parallel for one in wanted), reverse=True)[: max(max_concurrent, 1)]
+    needed, free = sum(largest), session.free_connections()
+    if needed > free:
+        msg = f"`consistency: run` needs {needed} connections at a time, the server has {free} left"
+        raise UnsupportedPlanError(msg, hint="run fewer exports at once, or lower `parallel`")
+
+
+@contextmanager
+def _kept_alive(session: Session) -> Iterator[None]:
+    """Ask the session for something small now and then, so that nobody takes it for dead."""
+    stopped = threading.Event()
+
+    def ping() -> None:
+        with suppress(SourceError):  # whoever enters next finds out
+            while not stopped.wait(_PING_S):
+                session.scalar("SELECT 1")
+
+    thread = threading.Thread(target=ping, name="rivet-snapshot", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()

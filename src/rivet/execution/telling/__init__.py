@@ -1,0 +1,1 @@
+"""What a run tells: journal, reports, report files; and fault injection at events."""

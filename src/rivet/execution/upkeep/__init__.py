@@ -1,0 +1,1 @@
+"""What is done beside runs: prune, repair, backfill, commands on the state, the read API."""

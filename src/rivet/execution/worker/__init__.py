@@ -1,0 +1,1 @@
+"""The worker: read, encode, store and record one chunk."""

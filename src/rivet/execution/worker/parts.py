@@ -1,0 +1,151 @@
+"""Turn a stream of batches into whole local files.
+
+Nothing here publishes: a part leaves as a `LocalPart`, closed and hashed, under a staged name.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rivet.execution.worker.prefetch import Prefetch
+from rivet.model.part import LocalPart
+from rivet.plan.naming import part_name
+from rivet.sources.base import PausesBetweenStatements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from rivet.execution.worker.enrich import Enricher
+    from rivet.execution.worker.quality import QualityGate
+    from rivet.formats.base import Format, Writer
+    from rivet.model.chunk import Claim
+    from rivet.model.output import OutputPlan
+    from rivet.model.plan import ReadTuning
+    from rivet.sources.base import BatchStream
+
+
+@dataclass(slots=True)
+class Flow:
+    """Running totals of one attempt at one chunk."""
+
+    rows: int = 0
+    bytes_written: int = 0
+
+
+class PartWriter:
+    """Writes the batches of one claim as parts, splitting at `max_file_bytes`."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        *,
+        file_format: Format,
+        output: OutputPlan,
+        enricher: Enricher,
+        gate: QualityGate | None,
+        staging: Path,
+    ) -> None:
+        self._claim = claim
+        self._format = file_format
+        self._output = output
+        self._enricher = enricher
+        self._gate = gate
+        self._staging = staging
+        self._ordinal = 0
+        self._open: tuple[Writer, Path, str] | None = None
+        self.flow = Flow()
+
+    def write(
+        self, stream: BatchStream, tuning: ReadTuning, on_batch: Callable[[Flow], None]
+    ) -> Iterator[LocalPart]:
+        """Write a stream; each part is yielded once it is whole.
+
+        Closing the generator early, or an error, leaves no staged file behind.
+
+        Args:
+            stream: The batches; closed on every way out.
+            tuning: Its batch size bounds the memory read ahead; its pause comes after each batch.
+            on_batch: Called after each batch with the totals so far.
+
+        Raises:
+            SourceError: The read failed.
+            FormatError: A value cannot be written.
+            DestinationError: The staged file cannot be written.
+        """
+        depth = max(tuning.read_ahead_bytes // tuning.batch_bytes, 1)
+        is_sliced = isinstance(stream, PausesBetweenStatements) and stream.is_sliced
+        throttle_s = tuning.throttle_ms / 1000
+        ahead = Prefetch(stream if is_sliced else _paced(stream, throttle_s), depth=depth)
+        if isinstance(stream, PausesBetweenStatements):
+            # Nothing runs on the server while it waits here. A slice begins when there is room for
+            # much of it; a writer that is slow makes it last longer, and so the next one smaller.
+            def between() -> None:
+                time.sleep(throttle_s)
+                ahead.wait_for_room(depth // 2)
+
+            stream.between = between
+        done = 0
+        try:
+            for batch in ahead:
+                writer = self._write_batch(batch)
+                self.flow.bytes_written = done + writer.bytes_written
+                on_batch(self.flow)
+                if self._is_full(writer):
+                    part = self._close()
+                    done += part.stats.size_bytes
+                    yield part
+            if self._open is not None:
+                part = self._close()
+                self.flow.bytes_written = done + part.stats.size_bytes
+                yield part
+        finally:
+            with ExitStack() as ending:  # whatever one of them raises, the others come
+                ending.callback(self._abort)
+                ending.callback(ahead.close)
+                stream.close()
+
+    def _write_batch(self, batch: pa.RecordBatch) -> Writer:
+        if self._gate is not None:
+            self._gate.observe(batch)
+        if self._open is None:
+            name = part_name(self._claim, self._ordinal, self._format.CAPABILITIES.extension)
+            path = self._staging / f".{name}.tmp"
+            writer = self._format.open(path, self._enricher.schema, self._output.writer)
+            self._open = (writer, path, name)
+        writer = self._open[0]
+        writer.write(self._enricher.apply(batch))
+        self.flow.rows += batch.num_rows
+        return writer
+
+    def _is_full(self, writer: Writer) -> bool:
+        limit = self._output.max_file_bytes
+        return limit is not None and writer.bytes_written >= limit
+
+    def _close(self) -> LocalPart:
+        if self._open is None:
+            msg = "no part is open"
+            raise AssertionError(msg)
+        writer, path, name = self._open
+        stats = writer.close()
+        self._open = None
+        part = LocalPart(path=path, name=name, ordinal=self._ordinal, stats=stats)
+        self._ordinal += 1
+        return part
+
+    def _abort(self) -> None:
+        if self._open is not None:
+            self._open[0].abort()
+            self._open = None
+
+
+def _paced(stream: BatchStream, throttle_s: float) -> Iterator[pa.RecordBatch]:
+    for batch in stream:
+        yield batch
+        if throttle_s:
+            time.sleep(throttle_s)
