@@ -7,6 +7,7 @@ password in a form that it could read.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import ssl
 
 import pytest
@@ -150,6 +151,10 @@ CASES = {
     "let-in-parameters": (floods(IN, endless=pg.parameters), ""),
     "let-in-notices": (floods(IN), ""),
     "let-in-huge": (floods(IN, pg.message(b"S", b"", pg.PLENTY)), ""),
+    "let-in-huge-notice": (
+        floods(IN, pg.message(b"N", b"", 2**30), endless=lambda: itertools.repeat(bytes(65_536))),
+        "",
+    ),
     "let-in-drip": (drips(IN, data=pg.GREETING), ""),
     "let-in-garbage": (says(IN, bytes(range(256)) * 4), ""),
     "let-in-error": (says(IN, pg.error("y" * 20_000)), ""),

@@ -7,7 +7,9 @@ long the server is silent, how long an answer takes once it has begun, how many 
 from __future__ import annotations
 
 import select
+import threading
 import time
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -16,7 +18,8 @@ from psycopg.waiting import Ready, Wait
 from typing_extensions import override
 
 from rivet.dial.counted import refuse_other_count
-from rivet.dial.received import received_bytes
+from rivet.wire.fuse import Fuse
+from rivet.wire.received import received_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from psycopg import pq
 
 __all__ = ["ANSWER_BYTES", "Connection", "FloodError", "GivenUpError", "SilentError", "Watch"]
-__all__ += ["drive"]
+__all__ += ["drive", "light"]
 
 _R = TypeVar("_R")
 
@@ -63,6 +66,7 @@ class Watch:
         most_bytes: The most that may come without `moved`; 0 is no limit.
         is_stopped: Whether nobody waits any more.
         grace_s: How long an answer may still take then.
+        fuse: Ends the connection where too much comes within one call of libpq.
     """
 
     def __init__(
@@ -73,8 +77,10 @@ class Watch:
         most_bytes: int = ANSWER_BYTES,
         is_stopped: Callable[[], bool] | None = None,
         grace_s: float = _GRACE_S,
+        fuse: Fuse | None = None,
     ) -> None:
         self._descriptor = descriptor
+        self._fuse = fuse
         self._patience_s = patience_s
         self._most_bytes = most_bytes
         self._is_stopped = is_stopped
@@ -87,6 +93,8 @@ class Watch:
         self._base = self._received = received_bytes(self._descriptor)
         self._heard_at = time.monotonic()
         self._begun_at: float | None = None
+        if self._fuse is not None:
+            self._fuse.allow(self._most_bytes and self._base + self._most_bytes)
 
     def look(self, *, is_ready: bool = False) -> None:
         """End the wait where a limit is met.
@@ -105,8 +113,8 @@ class Watch:
             self._received, self._heard_at = received, now
             self._begun_at = self._begun_at or now
         if 0 < self._most_bytes < received - self._base:
-            msg = f"the server sent more than {self._most_bytes:,} bytes for one answer or row"
-            raise FloodError(msg)
+            raise self._flood()
+        self.refuse_flood()
         if 0 < self._patience_s < now - self._heard_at:
             msg = f"the server sent nothing for {self._patience_s:g} s"
             raise SilentError(msg)
@@ -119,6 +127,27 @@ class Watch:
                 msg = "the wait for an answer was given up"
                 raise GivenUpError(msg)
 
+    def refuse_flood(self) -> None:
+        """Say why the connection is gone, where its fuse blew.
+
+        Raises:
+            FloodError: Too much came.
+        """
+        if self._fuse is not None and self._fuse.is_blown:
+            raise self._flood()
+
+    def _flood(self) -> FloodError:
+        return FloodError(
+            f"the server sent more than {self._most_bytes:,} bytes for one answer or row"
+        )
+
+
+def light(descriptor: int) -> Fuse:
+    """Return a fuse that looks after a socket until it is told that that is over."""
+    fuse = Fuse(descriptor)
+    threading.Thread(target=fuse.burn, name="rivet-fuse", daemon=True).start()
+    return fuse
+
 
 class Connection(psycopg.Connection[Any]):
     """psycopg's connection over one that `rivet.dial.login` opened.
@@ -128,12 +157,14 @@ class Connection(psycopg.Connection[Any]):
         is_stopped: As of `Watch`, for every answer.
         answer_bytes: The most bytes of an answer.
         answer_rows: The most rows of an answer.
+        fuse: Looks after the socket while libpq reads; None where bytes cannot be counted.
     """
 
     patience_s: float = 0.0
     answer_bytes: int = ANSWER_BYTES
     answer_rows: int = _MOST_ROWS
     is_stopped: Callable[[], bool] | None = None
+    fuse: Fuse | None = None
 
     @classmethod
     def over(cls, opened: pq.abc.PGconn, *, autocommit: bool = True) -> Self:
@@ -142,6 +173,9 @@ class Connection(psycopg.Connection[Any]):
         connection.autocommit = autocommit
         connection.prepare_threshold = None
         connection.cursor_factory = _CountedCursor
+        if received_bytes(opened.socket):
+            connection.fuse = light(opened.socket)
+            weakref.finalize(connection, connection.fuse.end)
         return connection
 
     def watch(self, most_bytes: int = ANSWER_BYTES) -> Watch:
@@ -151,7 +185,15 @@ class Connection(psycopg.Connection[Any]):
             patience_s=self.patience_s,
             most_bytes=most_bytes,
             is_stopped=self.is_stopped,
+            fuse=self.fuse,
         )
+
+    @override
+    def close(self) -> None:
+        """Close; nobody has to look after the socket any more."""
+        if self.fuse is not None:
+            self.fuse.end()
+        super().close()
 
     @override
     def wait(
@@ -217,5 +259,9 @@ def drive(gen: Generator[Any, Any, _R], descriptor: int, watch: Watch) -> _R:
             ready = (Ready.R if can_read else 0) | (Ready.W if can_write else 0)
             wanted = gen.send(ready)
     except StopIteration as ended:
+        watch.refuse_flood()
         value: _R = ended.value
         return value
+    except psycopg.OperationalError:
+        watch.refuse_flood()
+        raise

@@ -13,7 +13,7 @@ import select
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -23,12 +23,14 @@ from psycopg.conninfo import make_conninfo
 from rivet.dial import methods
 from rivet.dial import parameters as whole
 from rivet.dial.gate import Protection, exposed
-from rivet.dial.guarded import GivenUpError
+from rivet.dial.guarded import GivenUpError, light
 from rivet.dial.library import connect_poll
-from rivet.dial.received import peeked, received_bytes
+from rivet.wire.received import peeked, received_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from rivet.wire.fuse import Fuse
 
 __all__ = ["ExposedError", "log_in"]
 
@@ -41,6 +43,11 @@ _POLLING: Final = {
     pq.PollingStatus.READING: select.POLLIN,
     pq.PollingStatus.WRITING: select.POLLOUT,
 }
+# Up to here libpq takes no message of more than 30,000 bytes.
+_BOUNDED: Final = frozenset(
+    {pq.ConnStatus.STARTED, pq.ConnStatus.MADE, pq.ConnStatus.AWAITING_RESPONSE}
+    | {pq.ConnStatus.NEEDED, pq.ConnStatus.SSL_STARTUP, pq.ConnStatus.GSS_STARTUP}
+)
 _SASL_CONTINUE: Final = re.compile(rb"R.{4}\x00\x00\x00\x0b[^\x00]*?,i=(\d{1,20})", re.DOTALL)
 _ENVIRONMENT: Final = threading.Lock()
 _OTHER_METHOD: Final = "authentication method requirement"
@@ -222,21 +229,38 @@ def _met_another_rule(connection: pq.abc.PGconn, rule: str, error: BaseException
 
 def _dial(login: _Login, connection: pq.abc.PGconn, deadline: float) -> None:
     """Drive one connection to its end; every wait is short and looks at the time."""
-    while True:
-        if connection.status == pq.ConnStatus.BAD:
-            raise errors.OperationalError(connection.get_error_message("utf-8"), pgconn=connection)
-        step = connect_poll(connection)
-        if step == pq.PollingStatus.OK:
-            connection.nonblocking = 1
-            return
-        if step == pq.PollingStatus.FAILED:
-            raise errors.OperationalError(connection.get_error_message("utf-8"), pgconn=connection)
-        _await(login, connection, _POLLING.get(pq.PollingStatus(step), select.POLLOUT), deadline)
-        if received_bytes(connection.socket) > _MOST_LOGIN_BYTES:
-            msg = f"the server sent more than {_MOST_LOGIN_BYTES:,} bytes before the login was over"
-            raise errors.OperationalError(msg)
-        if not connection.ssl_in_use:
-            _refuse_costly_scram(peeked(connection.socket))
+    with ExitStack() as stack:
+        fuse: Fuse | None = None
+        while True:
+            if connection.status == pq.ConnStatus.BAD:
+                raise _failure(connection)
+            step = connect_poll(connection)
+            if step == pq.PollingStatus.OK:
+                connection.nonblocking = 1
+                return
+            _refuse_flood(connection, fuse)
+            if step == pq.PollingStatus.FAILED:
+                raise _failure(connection)
+            if fuse is None and connection.status not in _BOUNDED:
+                fuse = light(connection.socket)
+                fuse.allow(_MOST_LOGIN_BYTES)
+                stack.callback(fuse.end)
+            events = _POLLING.get(pq.PollingStatus(step), select.POLLOUT)
+            _await(login, connection, events, deadline)
+            _refuse_flood(connection, fuse)
+            if not connection.ssl_in_use:
+                _refuse_costly_scram(peeked(connection.socket))
+
+
+def _failure(connection: pq.abc.PGconn) -> errors.OperationalError:
+    return errors.OperationalError(connection.get_error_message("utf-8"), pgconn=connection)
+
+
+def _refuse_flood(connection: pq.abc.PGconn, fuse: Fuse | None) -> None:
+    is_blown = fuse is not None and fuse.is_blown
+    if is_blown or received_bytes(connection.socket) > _MOST_LOGIN_BYTES:
+        msg = f"the server sent more than {_MOST_LOGIN_BYTES:,} bytes before the login was over"
+        raise errors.OperationalError(msg)
 
 
 def _await(login: _Login, connection: pq.abc.PGconn, events: int, deadline: float) -> None:

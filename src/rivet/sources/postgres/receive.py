@@ -144,6 +144,7 @@ class CopyReceiver:
         if status == plain.OK:
             return True
         self._is_finished = True
+        self._watch.refuse_flood()
         sent = self._settle()
         if status == plain.LOST:
             raise errors.OperationalError(self._pgconn.get_error_message("utf-8"))

@@ -6,7 +6,7 @@ its first statement. Where the connections are held by the client itself, that w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from psycopg import errors, generators, pq
 
@@ -16,13 +16,13 @@ from rivet.errors import SourceInterruptedError, SourceUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import psycopg
+    from rivet.dial.guarded import Connection
 
 LONG_WAIT_S: Final = 120.0
 
 
 def execute_within(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     statements: str,
     wait_s: float,
     is_given_up: Callable[[], bool],
@@ -42,7 +42,13 @@ def execute_within(
     """
     pgconn = connection.pgconn
     pgconn.send_query(statements.encode())
-    watch = Watch(pgconn.socket, patience_s=wait_s, is_stopped=is_given_up, grace_s=0.0)
+    watch = Watch(
+        pgconn.socket,
+        patience_s=wait_s,
+        is_stopped=is_given_up,
+        grace_s=0.0,
+        fuse=connection.fuse,
+    )
     try:
         results = drive(generators.execute(pgconn), pgconn.socket, watch)
     except GivenUpError:
