@@ -1,5 +1,6 @@
 """Somebody between MariaDB and Rivet who drops, doubles, floods or falls silent amid the rows."""
 
+import itertools
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,6 +18,10 @@ ROWS = 600
 
 def is_rows(command, text):
     return command == QUERY and text.startswith(b"SELECT `a`") and b"`victim`" in text
+
+
+def is_wide_rows(command, text):
+    return command == QUERY and text.startswith(b"SELECT `a`") and b"`wide`" in text
 
 
 def is_catalog(command, text):
@@ -121,6 +126,15 @@ def chain():
         number += 1
 
 
+def wide(peer, packets):
+    """Begin a row whose values are as large as they may be, and never end it."""
+    head(peer, packets, 3)  # four columns have three packets more
+    row = b"\x011" + counted(b"x" * (15 << 20)) * 3
+    for number in itertools.count(7):
+        piece, row = row[:0xFFFFFF], row[0xFFFFFF:]
+        peer.send(b"\xff\xff\xff" + bytes([number & 255]) + piece.ljust(0xFFFFFF, b"x"))
+
+
 CASES = {
     "columns without end": (is_rows, columns, {}),
     "silence before the columns": (is_rows, lambda peer, _: peer.wait(), {}),
@@ -128,6 +142,7 @@ CASES = {
     "garbage": (is_rows, then(b"\x05\0\0\x0eHTTP/"), {}),
     "an absurd length": (is_rows, then(packet(b"\xfe" + b"\xff" * 8, 14)), {}),
     "a row without end": (is_rows, flood(chain), {}),
+    "a wide row without end": (is_wide_rows, wide, {"said": "larger than 67,108,864 bytes"}),
     "slow drip": (is_rows, drip, {}),
     "hang up": (is_rows, hang_up, {}),
     "an error of 9 MB": (is_rows, then(error(14, 1064, b"x" * 9_000_000)), {}),
@@ -152,7 +167,8 @@ CASES = {
 def measured(shared_mariadb):
     shared_mariadb.execute(
         "CREATE TABLE victim (a int PRIMARY KEY);"
-        f"INSERT INTO victim SELECT seq FROM seq_1_to_{ROWS}"
+        f"INSERT INTO victim SELECT seq FROM seq_1_to_{ROWS};"
+        "CREATE TABLE wide (a int PRIMARY KEY, b longtext, c longblob, d longtext)"
     )
     with Measured("rivet.sources.mysql") as found:
         yield found
@@ -178,7 +194,10 @@ source:
   tls: {{mode: disable}}
   tuning: {{connect_timeout_s: 5, read_timeout_s: {silent_s}, max_retries: 0, max_value_mb: 16}}
 exports:
-- {{name: t, table: victim, format: csv, destination: {{type: local, path: out}}}}
+- name: t
+  table: {"wide" if "wide" in name else "victim"}
+  format: csv
+  destination: {{type: local, path: out}}
 """)
         case = Case(name, script, **expected)
         ending = measured.start(

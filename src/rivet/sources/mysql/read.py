@@ -21,6 +21,7 @@ from rivet.sources.mysql.overrides import (
 )
 from rivet.sources.mysql.receive import receive_from
 from rivet.sources.mysql.warned import TOO_LONG, warnings_of
+from rivet.sources.rowsizes import most_bytes_of_row
 from rivet.sources.sql import select, single_statement
 from rivet.sources.stream import NO_LIMIT, WireStream
 from rivet.wire import kernel
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from rivet.sources.slices import Slicer
 
 
-# What a row may have besides its largest value.
+# What a row may have besides its long values.
 _ROOM_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -107,14 +108,13 @@ class ResultStream(WireStream):
     ) -> None:
         columns = request.columns
         self._pairs = paired(columns, selection.natives)
+        fields = [field_spec(*one) for one in self._pairs]
+        limit = request.max_value_bytes
         decoder = kernel.load(module="mysqlrows").RowDecoder(
-            [field_spec(*one) for one in self._pairs],
-            arrow_schema(columns),
-            request.max_value_bytes or NO_LIMIT,
+            fields, arrow_schema(columns), limit or NO_LIMIT
         )
         super().__init__(request, decoder, slicer)
-        limit = request.max_value_bytes
-        self._max_row_bytes = limit + _ROOM_BYTES if limit else NO_LIMIT
+        self._max_row_bytes = most_bytes_of_row(fields, limit, _ROOM_BYTES) or NO_LIMIT
         self._owner = owner
         self._connection = connection
         self._statement = selection.statement

@@ -12,12 +12,13 @@ from psycopg import errors, generators, pq
 from typing_extensions import override
 
 from rivet.dial.counted import refuse_other_count
-from rivet.dial.guarded import drive
+from rivet.dial.guarded import ANSWER_BYTES, drive
 from rivet.errors import InternalError
 from rivet.model.arrow import arrow_schema
 from rivet.model.span import WHOLE
 from rivet.sources.postgres.faults import translated
-from rivet.sources.postgres.read import CONVERTED, UNCHANGED, field_spec, most_bytes_of_row
+from rivet.sources.postgres.read import CONVERTED, UNCHANGED, field_spec
+from rivet.sources.rowsizes import most_bytes_of_row
 from rivet.sources.stream import NO_LIMIT, WireStream
 from rivet.wire import kernel
 
@@ -65,7 +66,9 @@ class CursorStream(WireStream):
         self._timeout_s = statement_timeout_s
         self._texts = texts
         # A portion is kept whole: as many rows as were asked for, of whatever size.
-        self._most_bytes = _PORTION_BYTES + most_bytes_of_row(fields, request.max_value_bytes)
+        self._most_bytes = most_bytes_of_row(
+            fields, request.max_value_bytes, _PORTION_BYTES + ANSWER_BYTES
+        )
         self._portion: pq.abc.PGresult | None = None
         self._row = 0
         self._is_last = False

@@ -23,13 +23,14 @@ from rivet.sources.postgres import types
 from rivet.sources.postgres.faults import translated
 from rivet.sources.postgres.overrides import wire_form
 from rivet.sources.postgres.receive import CopyReceiver, start_copy
+from rivet.sources.rowsizes import most_bytes_of_row
 from rivet.sources.sql import select, single_statement, subquery
 from rivet.sources.stream import NO_LIMIT, WireStream
 from rivet.wire import kernel
 from rivet.wire.fields import Decoder, FieldSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from rivet.model.columns import Column
@@ -46,7 +47,6 @@ UNCHANGED: Final = "SET LOCAL client_encoding = 'SQL_ASCII'"
 CONVERTED: Final = "SET LOCAL client_encoding = 'UTF8'"
 _HAS_INFINITE_INTERVALS: Final = 170000
 _DRAIN_TIMEOUT_S: Final = 1.0
-_LONG: Final = frozenset({Decoder.TEXT, Decoder.BYTES, Decoder.JSON, Decoder.JSONB})
 _DECODERS: Final = {
     types.BOOL: Decoder.BOOL,
     types.INT2: Decoder.INT2,
@@ -228,7 +228,7 @@ class CopyStream(WireStream):
         self._timeout_s = statement_timeout_s
         self._texts = texts
         self._is_direct = wire.is_compiled
-        self._most_bytes = most_bytes_of_row(fields, request.max_value_bytes)
+        self._most_bytes = most_bytes_of_row(fields, request.max_value_bytes, ANSWER_BYTES)
         self._received = 0
         self._receiver: CopyReceiver | None = None
 
@@ -276,14 +276,6 @@ class CopyStream(WireStream):
             self._owner.cancel()
             _drain(self._connection)
         self._owner.abandon()
-
-
-def most_bytes_of_row(fields: Sequence[FieldSpec], max_value_bytes: int) -> int:
-    """Return how many bytes may come for one row: its values, and what is no row; 0 is no limit."""
-    if not max_value_bytes:
-        return 0
-    long = sum(field.element is not None or field.decoder in _LONG for field in fields)
-    return ANSWER_BYTES + max(1, long) * max_value_bytes
 
 
 def _drain(connection: Connection) -> None:
