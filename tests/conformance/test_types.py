@@ -24,7 +24,7 @@ from rivet.model.source import SessionSettings, SourceAddress
 from rivet.redact import Secret
 from rivet.sources import load_engine
 from rivet.wire.kernel import kernel_kind, load
-from support import readers
+from support import readers, servers
 from support.cases import load_cases
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ def test_postgresql(
     record_property("version", str(shared_postgres.version))
     if shared_postgres.version < case.min_version:
         pytest.skip(f"needs PostgreSQL {case.min_version}")
+    if kernel == "interpreted" and shared_postgres.version != max(servers._VERSIONS):
+        pytest.skip("the decoder without a compiler is tried on the newest server")
     use_kernel(kernel, monkeypatch)
     schema = f"case_{next(NUMBERS)}"
     path = f"ALTER DATABASE {shared_postgres.name} SET search_path = {schema}, public"
@@ -125,23 +127,30 @@ def test_postgresql(
         shared_postgres.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
+def made_anew(database: MariaDatabase, case: Case) -> str:
+    """Make the one database anew with the case's table; return the server's version."""
+    name = database.name
+    fresh = f"SELECT VERSION(); DROP DATABASE {name}; CREATE DATABASE {name}; USE {name};"
+    ((version,), *_) = database.execute(f"{fresh}{case.setup}")
+    return str(version).split("-")[0]
+
+
 @pytest.mark.live("mysql")
 @pytest.mark.parametrize("kernel", KERNELS)
 @cases("mysql")
 def test_mysql(
     case: Case,
     kernel: Literal["compiled", "interpreted"],
-    mariadb: MariaDatabase,
+    shared_mariadb: MariaDatabase,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     record_property: Property,
 ) -> None:
-    record_property("version", "MariaDB " + mariadb.execute("SELECT VERSION()")[0][0].split("-")[0])
     use_kernel(kernel, monkeypatch)
     if case.server == "MySQL":
         pytest.skip("MariaDB has no such thing")
-    mariadb.execute(case.setup)
-    check(case, SourceAddress("mysql", url=Secret(mariadb.url)), tmp_path)
+    record_property("version", f"MariaDB {made_anew(shared_mariadb, case)}")
+    check(case, SourceAddress("mysql", url=Secret(shared_mariadb.url)), tmp_path)
 
 
 @pytest.mark.live("mysql9")
@@ -149,13 +158,10 @@ def test_mysql(
 def test_mysql9(
     case: Case, shared_mysql9: MariaDatabase, tmp_path: Path, record_property: Property
 ) -> None:
-    """Read on MySQL all but what MariaDB alone has; one database, made anew with the table."""
+    """Read on MySQL all but what MariaDB alone has."""
     if case.server == "MariaDB":
         pytest.skip("MySQL has no such thing")
-    name = shared_mysql9.name
-    fresh = f"SELECT VERSION(); DROP DATABASE {name}; CREATE DATABASE {name}; USE {name};"
-    ((version,), *_) = shared_mysql9.execute(f"{fresh}{case.setup}")
-    record_property("version", "MySQL " + version.split("-")[0])
+    record_property("version", f"MySQL {made_anew(shared_mysql9, case)}")
     check(case, SourceAddress("mysql", url=Secret(shared_mysql9.url)), tmp_path)
 
 

@@ -237,7 +237,7 @@ STEPS = ("part_stored", "part_recorded", "manifest_written:1", "success_written"
 
 @pytest.mark.parametrize("step", STEPS)
 def test_the_cursor_is_never_ahead_of_the_files(rivet, events, step):
-    if events.engine.name == "duckdb":
+    if events.engine.name in {"duckdb", "mysql"}:
         pytest.skip("the other engines run the same loop")
     events.add((1, None))
     rivet("run", "-c", events.config).expect(0)

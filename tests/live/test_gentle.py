@@ -87,7 +87,7 @@ def test_it_steps_down_under_lag_and_up_again(guest, monkeypatch):
     assert guest.count() == (ROWS, ROWS)
     assert (4, 3) in [step[:2] for step in steps]
     assert min(after for _, after, _ in steps) >= 2
-    assert "took" in steps[0][2]
+    assert any("took" in reason for _, _, reason in steps)
 
 
 def test_it_stays_within_the_connections_of_the_server(guest):

@@ -138,15 +138,9 @@ def _mode(ask: Callable[[str], list[tuple[Any, ...]]], name: str) -> Iterator[No
 _LETTERS = {
     "latin1": "éÿÄa¿ß",
     "cp932": "あ表ソ漢｡ｱ",
-    "sjis": "あ表ソ漢｡ｱ",
     "greek": "δΩήbςΆ",
-    "cp1251": "жЯёa№ґ",
     "ucs2": "é漢aßΩж",
-    "utf16": "é漢a😀Ωж",
-    "big5": "漢字表a功蓋",
     "gbk": "漢字表a誠乗",
-    "euckr": "한글표a가힣",
-    "utf8mb3": "é漢aßΩж",
     "utf8mb4": "é漢a😀Ωж",
 }
 

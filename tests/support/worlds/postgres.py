@@ -124,6 +124,7 @@ _ROLE = {
     "quote_all_identifiers": "on",
     "transform_null_equals": "on",
     "cursor_tuple_fraction": "1",
+    "jit": "off",  # scans that are off cost so much that every question would be compiled
 }
 
 

@@ -194,6 +194,8 @@ def _pooled(_: Any) -> Iterator[World]:
         made = stack.enter_context(postgres_world(after="ANALYZE t"))
         before = pooler.Pooler(_database(made), pool_size=2)
         made.source = {**made.source, "url": stack.enter_context(before).url}
+        # A connection that the pool has not is waited for as long as a server that is not there.
+        made.export = {**made.export, "tuning": {"connect_timeout_s": 2}}
         yield made
 
 

@@ -50,7 +50,8 @@ class Case:
         }
         if "query" in self.keys:
             export.pop("table", None)
-        export["tuning"] = {"max_retries": 0, "retry_backoff_ms": 1, **export.get("tuning", {})}
+        tuning = {"max_retries": 0, "retry_backoff_ms": 1, **self.world.export.get("tuning", {})}
+        export["tuning"] = {**tuning, **self.keys.get("tuning", {})}
         config = self.folder / "rivet.yaml"
         config.write_text(json.dumps({"source": self.world.source, "exports": [export]}))
         around = self.world.around() if self.world.around else nullcontext()
