@@ -257,6 +257,23 @@ def test_whoever_holds_the_snapshot_is_killed(moving, workers):
         assert moving.tokens() == (TOKENS, TOKENS)
 
 
+ALL = {
+    "postgresql": OURS["postgresql"].replace(" AND state = 'idle in transaction'", ""),
+    "mysql": OURS["mysql"].replace(" AND command = 'Sleep'", ""),
+}
+
+
+def test_a_run_whose_connections_are_all_cut_goes_on(moving, monkeypatch):
+    """As after a restart of the server: nobody waits until the dead anchor is asked again."""
+    monkeypatch.setitem(OURS, moving.engine, ALL[moving.engine])
+    moving.keys = {"parallel": 3, "tuning": {"retry_backoff_ms": 20}}
+    report = moving.run(lambda done: kill_idle(moving) if done == 2 else None)
+    assert report.is_success, report.failure
+    assert report.retries
+    assert moving.tokens() == (TOKENS, TOKENS)
+    assert report.instants > 1
+
+
 def test_a_lost_instant_ends_a_run_whose_rows_may_have_moved(moving):
     moving.keys = {"chunk_column": "token", "chunk_count": 4}
     what = {"postgresql": "CONSTRAINT t_token_key", "mysql": "INDEX token"}[moving.engine]

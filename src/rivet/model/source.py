@@ -92,22 +92,24 @@ class SharedSnapshot:
     Attributes:
         token: The engine's own name of it.
         position: Its place in the source's history.
+        began_at_s: When it began, in seconds since the epoch; None where that is not known.
     """
 
     token: str
     position: Position | None = None
+    began_at_s: float | None = None
 
     def to_json(self) -> str:
         """Return it as text, for another process."""
         place = self.position
         told = None if place is None else [place.engine, place.kind, place.text]
-        return json.dumps([self.token, told])
+        return json.dumps([self.token, told, self.began_at_s])
 
     @classmethod
     def from_json(cls, text: str) -> SharedSnapshot:
         """Return what `to_json` wrote."""
-        token, told = json.loads(text)
-        return cls(str(token), None if told is None else Position(*told))
+        token, told, began_at_s = json.loads(text)
+        return cls(str(token), None if told is None else Position(*told), began_at_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rivet.execution.context import RunContext
     from rivet.execution.job import Job
-    from rivet.execution.snapshot.sessions import SessionPool
+    from rivet.execution.snapshot.holder import SnapshotHolder
     from rivet.model.chunk import Claim
     from rivet.model.span import Span
     from rivet.sources.base import BatchStream, Session
@@ -36,16 +36,16 @@ class Splitter:
 
     Args:
         job: The export.
-        sessions: Where keys are looked for.
+        snapshots: Where keys are looked for.
         context: Its state records every split.
         chunk_count: How many chunks the run has so far.
     """
 
     def __init__(
-        self, job: Job, sessions: SessionPool, context: RunContext, chunk_count: int
+        self, job: Job, snapshots: SnapshotHolder, context: RunContext, chunk_count: int
     ) -> None:
         self._job = job
-        self._sessions = sessions
+        self._snapshots = snapshots
         self._context = context
         self._count = chunk_count
         self._at_work: dict[int, tuple[BatchStream, Claim, float]] = {}
@@ -94,7 +94,7 @@ class Splitter:
             taken.append(new)
 
         try:
-            with self._sessions.reading(self._job.plan.relation) as (session, _):
+            with self._snapshots.reading(self._job.plan.relation) as (session, _):
                 self._give(stream, session, commit)
         except SourceError:
             return taken[0] if taken else None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rivet.execution.pool.governor import Permits
-    from rivet.execution.snapshot.sessions import SessionPool
+    from rivet.execution.snapshot.holder import SnapshotHolder
     from rivet.model.chunk import Chunk
 
 _LOOK_S: Final = 0.2
@@ -53,7 +53,7 @@ def run_chunks(
     chunks: Iterable[Chunk],
     permits: Permits,
     run: Callable[[Chunk], None],
-    sessions: SessionPool,
+    snapshots: SnapshotHolder,
     more: Callable[[], Chunk | None] = _nothing,
 ) -> None:
     """Run every chunk, as many at a time as there are permits at the most.
@@ -64,7 +64,7 @@ def run_chunks(
         run: Runs one chunk to its end; called from several threads.
         more: Asked by a worker that has nothing left to do, while others are at work: part of a
             chunk that runs long.
-        sessions: What they read from; kept alive, and cancelled where this thread is interrupted.
+        snapshots: What they read in; kept alive, and cancelled where this thread is interrupted.
 
     Raises:
         BaseException: The first failure of a chunk, or what this thread was interrupted by; no
@@ -83,10 +83,10 @@ def run_chunks(
             left = set(futures)
             while left:
                 _, left = wait(left, timeout=_LOOK_S, return_when=FIRST_EXCEPTION)
-                sessions.keep_alive()
+                snapshots.ping()
         except BaseException:
             source.stop()
-            sessions.cancel_all()
+            snapshots.sessions.cancel_all()
             raise
     for future in futures:
         future.result()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rivet.execution.context import RunContext
     from rivet.execution.job import Job
     from rivet.execution.progress import RunProgress
-    from rivet.execution.snapshot.sessions import SessionPool
+    from rivet.execution.snapshot.holder import SnapshotHolder
     from rivet.model.part import LocalPart
     from rivet.model.span import Span
 
@@ -86,7 +86,9 @@ def refuse_unverifiable(job: Job, chunk_count: int, ledger: RunProgress) -> None
     raise ReconcileUnverifiedError(msg, hint=hint, export=name)
 
 
-def reconcile(job: Job, sessions: SessionPool, context: RunContext, ledger: RunProgress) -> None:
+def reconcile(
+    job: Job, snapshots: SnapshotHolder, context: RunContext, ledger: RunProgress
+) -> None:
     """Count what was to be read, in the instant that was read, and compare with the parts.
 
     That is the relation, or the window of a run that takes one. Comes before anything is published.
@@ -101,14 +103,14 @@ def reconcile(job: Job, sessions: SessionPool, context: RunContext, ledger: RunP
     plan = job.plan
     begun = time.monotonic()
     try:
-        in_source = _count(job, sessions, ledger)
+        in_source = _count(job, snapshots, ledger)
     except SourceError as error:
         raise _unverified(job, error) from error
     ledger.longest_statement_s = max(ledger.longest_statement_s, time.monotonic() - begun)
     exported = ledger.rows
     is_match = exported == in_source
     if not is_match:
-        _refuse_unheld(job, sessions, exported, in_source)
+        _refuse_unheld(job, snapshots, exported, in_source)
     ledger.reconciled = exported, in_source
     context.emit(Reconciled(plan.export_name, plan.run_id, exported, in_source, is_match))
     if not is_match:
@@ -123,7 +125,7 @@ def reconcile(job: Job, sessions: SessionPool, context: RunContext, ledger: RunP
         raise ReconcileMismatchError(msg, hint=hint, export=plan.export_name)
 
 
-def _count(job: Job, sessions: SessionPool, ledger: RunProgress) -> int:
+def _count(job: Job, snapshots: SnapshotHolder, ledger: RunProgress) -> int:
     """Count the relation, or the window, in the instant that was read.
 
     Raises:
@@ -135,14 +137,14 @@ def _count(job: Job, sessions: SessionPool, ledger: RunProgress) -> int:
         spans = tuple((span,) for span in job.window.spans)
     if not spans:
         return 0  # a window that ends where it begins
-    with sessions.acquire() as session:
-        if ledger.read_in != {sessions.instants} or not session.has_snapshot:
+    with snapshots.sessions.acquire() as session:
+        if ledger.read_in != {snapshots.begun} or not session.has_snapshot:
             msg = "the session that read the rows is gone, and with it the instant it read"
             raise SourceInterruptedError(msg)
         return sum(session.count(job.plan.relation, one) for one in spans)
 
 
-def _refuse_unheld(job: Job, sessions: SessionPool, exported: int, in_source: int) -> None:
+def _refuse_unheld(job: Job, snapshots: SnapshotHolder, exported: int, in_source: int) -> None:
     """Say of what no instant holds that it cannot be verified, not that rows are lost.
 
     Raises:
@@ -150,7 +152,7 @@ def _refuse_unheld(job: Job, sessions: SessionPool, exported: int, in_source: in
         SourceError: The source cannot be asked.
     """
     plan = job.plan
-    why = sessions.unproven(plan.relation)
+    why = snapshots.unproven(plan.relation)
     if why is not None:
         msg = (
             f"export '{plan.export_name}': could not be verified: exported {exported:,} rows, "

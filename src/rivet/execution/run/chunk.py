@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rivet.execution.job import Job
     from rivet.execution.pool.splitting import Splitter
     from rivet.execution.progress import RunProgress
-    from rivet.execution.snapshot.sessions import SessionPool
+    from rivet.execution.snapshot.holder import SnapshotHolder
     from rivet.execution.worker.quality import QualityGate
     from rivet.model.chunk import Chunk, Claim
     from rivet.model.part import LocalPart, StoredPart
@@ -49,14 +49,14 @@ class ChunkRunner:
     def __init__(
         self,
         job: Job,
-        sessions: SessionPool,
+        snapshots: SnapshotHolder,
         destination: Destination,
         context: RunContext,
         ledger: RunProgress,
         splitter: Splitter | None = None,
     ) -> None:
         self._job = job
-        self._sessions = sessions
+        self._snapshots = snapshots
         self._destination = destination
         self.context = context
         self.ledger = ledger
@@ -92,11 +92,11 @@ class ChunkRunner:
         self._wait_for_memory(sleep)
         for attempt in attempts(
             self._job.retry,
-            may_retry=lambda: not durable and not self._sessions.is_cancelled,
+            may_retry=lambda: not durable and not self._snapshots.sessions.is_cancelled,
             on_retry=on_retry,
             sleep=sleep,
         ):
-            with attempt, self._sessions.reading(plan.relation) as (session, instant):
+            with attempt, self._snapshots.reading(plan.relation) as (session, instant):
                 now = self.splitter.chunk_now(chunk) if self.splitter else chunk
                 claim = context.state.claim(plan.run_id, plan.export_name, now)
                 context.emit(ChunkStarted(plan.export_name, plan.run_id, chunk.index, claim.number))
@@ -131,13 +131,13 @@ class ChunkRunner:
             gate=gate,
             staging=self._destination.staging_dir(),
         )
-        holds = context.options.reconcile or self._sessions.is_holding
+        holds = context.options.reconcile or self._snapshots.is_held
         stream = session.read(job.request(claim.chunk.span, holds_snapshot=holds))
 
         def on_batch(flow: Flow) -> None:
             if context.stop is not None:
                 context.stop.check()
-            if self._sessions.is_cancelled:
+            if self._snapshots.sessions.is_cancelled:
                 msg = "the run was stopped"
                 raise SourceInterruptedError(msg)
             self._check_age()
@@ -156,7 +156,7 @@ class ChunkRunner:
             yield from held
         with ledger.lock:
             ledger.take_counters(stream.counters)
-        if not self._sessions.is_holding and not context.options.reconcile and job.is_chunked:
+        if not self._snapshots.is_held and not context.options.reconcile and job.is_chunked:
             session.release()  # the next chunk has an instant of its own
 
     @contextmanager
@@ -181,7 +181,7 @@ class ChunkRunner:
 
     def _check_age(self) -> None:
         limit = self._job.plan.tuning.max_snapshot_age_s
-        age = self._sessions.instant_age_s
+        age = self._snapshots.age_s
         if limit and age > limit:
             msg = f"the instant that is read is {age:.0f} s old, the limit is {limit:.0f} s"
             hint = (

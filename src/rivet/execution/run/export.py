@@ -27,6 +27,7 @@ from rivet.execution.run.prune import prune_after_run
 from rivet.execution.run.resume import refuse_other_plan, run_to_take_up, verified_parts
 from rivet.execution.run.unstable_queries import less_certain
 from rivet.execution.run.window import window_of
+from rivet.execution.snapshot.holder import SnapshotHolder
 from rivet.execution.snapshot.sessions import open_sessions
 from rivet.execution.warning import not_covered, warn
 from rivet.model.plan import Mode
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from rivet.execution.context import RunContext
     from rivet.execution.job import Job
     from rivet.execution.progress import RunProgress
-    from rivet.execution.snapshot.sessions import SessionPool
     from rivet.model.chunk import Chunk
     from rivet.model.run import RunRow
     from rivet.sources.base import Session
@@ -88,9 +88,9 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
             tuning,
             context.env,
             context.stop,
-            lent,
             on_wait=lambda text: warn(context, ledger, "waiting", text),
         )
+        snapshots = SnapshotHolder(sessions, lent)
         destination = stack.enter_context(_destination(export, context, ledger))
         stack.enter_context(sessions)
         with sessions.acquire() as session:
@@ -108,16 +108,16 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
         _refuse(job, row, destination, context, ledger)
         begin_run(job, planned, row, context, ledger)
         left = _left(job, planned, row, destination, context, ledger)
-        workers = _hold(job, len(left), sessions, context, ledger)
-        splitter = Splitter(job, sessions, context, len(planned)) if workers > 1 else None
-        runner = ChunkRunner(job, sessions, destination, context, ledger, splitter)
-        _read(job, left, Permits(workers), runner, sessions)
+        workers = _hold(job, len(left), snapshots, context, ledger)
+        splitter = Splitter(job, snapshots, context, len(planned)) if workers > 1 else None
+        runner = ChunkRunner(job, snapshots, destination, context, ledger, splitter)
+        _read(job, left, Permits(workers), runner, snapshots)
         if context.options.reconcile:
-            reconcile(job, sessions, context, ledger)
+            reconcile(job, snapshots, context, ledger)
         status = finish_run(job, destination, context, ledger)
         if status == "success":
             _prune(export, context, ledger)
-        _note_harm(job, harm, sessions, ledger)
+        _note_harm(job, harm, snapshots, ledger)
         return status
 
 
@@ -181,7 +181,7 @@ def _harm_of(session: Session) -> dict[str, int]:
 
 
 def _note_harm(
-    job: Job, before: dict[str, int], sessions: SessionPool, ledger: RunProgress
+    job: Job, before: dict[str, int], snapshots: SnapshotHolder, ledger: RunProgress
 ) -> None:
     """Compare the server's counters with those of before; a server that is gone tells nothing.
 
@@ -189,9 +189,9 @@ def _note_harm(
     """
     if not job.is_chunked or not before:
         return
-    ledger.snapshot_age_s = sessions.instant_age_s
-    sessions.close()
-    with suppress(SourceError), sessions.dedicated() as session:
+    ledger.snapshot_age_s = snapshots.age_s
+    snapshots.sessions.close()
+    with suppress(SourceError), snapshots.sessions.dedicated() as session:
         after = _harm_of(session)
         ledger.harm = {name: after[name] - before[name] for name in after if name in before}
 
@@ -246,18 +246,22 @@ def _refuse(
 
 
 def _read(
-    job: Job, left: Sequence[Chunk], permits: Permits, runner: ChunkRunner, sessions: SessionPool
+    job: Job,
+    left: Sequence[Chunk],
+    permits: Permits,
+    runner: ChunkRunner,
+    snapshots: SnapshotHolder,
 ) -> None:
     """Read the chunks, as many at a time as the source bears, and judge their rows together."""
     context, ledger, splitter = runner.context, runner.ledger, runner.splitter
     with ExitStack() as stack:
         if job.is_adaptive and permits.allowed > 1:
             least = job.least_workers
-            stack.enter_context(Governor(permits, least, sessions, context, ledger))
+            stack.enter_context(Governor(permits, least, snapshots.sessions, context, ledger))
         if splitter is None:
-            run_chunks(left, permits, runner.run, sessions)
+            run_chunks(left, permits, runner.run, snapshots)
         else:
-            run_chunks(left, permits, runner.run, sessions, splitter.take)
+            run_chunks(left, permits, runner.run, snapshots, splitter.take)
     if runner.gate is not None and job.is_chunked:
         hint = "the files stay where they are, the manifest still is that of the last good run"
         judge(runner.gate, context, ledger, hint)
@@ -285,16 +289,16 @@ def _left(
 
 
 def _hold(
-    job: Job, chunk_count: int, sessions: SessionPool, context: RunContext, ledger: RunProgress
+    job: Job, chunk_count: int, snapshots: SnapshotHolder, context: RunContext, ledger: RunProgress
 ) -> int:
     """Bring sessions together, say what may still be of several instants; see `_gather`."""
-    workers = _gather(job, chunk_count, sessions, context, ledger)
-    _judge_instant(job, sessions, context, ledger)
+    workers = _gather(job, chunk_count, snapshots, context, ledger)
+    _judge_instant(job, snapshots, context, ledger)
     return workers
 
 
 def _gather(
-    job: Job, chunk_count: int, sessions: SessionPool, context: RunContext, ledger: RunProgress
+    job: Job, chunk_count: int, snapshots: SnapshotHolder, context: RunContext, ledger: RunProgress
 ) -> int:
     """Bring the sessions of an export of many chunks into one instant, as it asks for.
 
@@ -307,13 +311,14 @@ def _gather(
     plan = job.plan
     if context.options.reconcile:
         refuse_unverifiable(job, chunk_count, ledger)
-    if not chunk_count or not (job.is_chunked or chunk_count > 1 or sessions.borrowed):
+    if not chunk_count or not (job.is_chunked or chunk_count > 1 or snapshots.is_imported):
         return 1
     workers = min(plan.workers, chunk_count)
     title = load_engine(plan.engine).CAPABILITIES.title
     if workers > 1 and not load_engine(plan.engine).CAPABILITIES.shares_snapshot:
         warn(context, ledger, "parallel", f"{title} is read by one session: `parallel` has no use")
         workers = 1
+    sessions = snapshots.sessions
     room = sessions.gather(workers)
     if room < workers:
         text = f"the server has connections for {room} of {workers} chunks at a time"
@@ -325,25 +330,25 @@ def _gather(
         return workers
     may_renew = plan.shape.survives_new_snapshot
     try:
-        sessions.begin_shared_snapshot(plan.relation, workers, may_renew=may_renew)
+        snapshots.begin(plan.relation, workers, may_renew=may_renew)
     except SourceQueryError as error:
         if workers == 1:
             raise
         text = f"one chunk at a time instead of {workers}: {error.message}"
         warn(context, ledger, "consistency", text)
         workers = 1
-        sessions.begin_shared_snapshot(plan.relation, workers, may_renew=may_renew)
+        snapshots.begin(plan.relation, workers, may_renew=may_renew)
     return workers
 
 
 def _judge_instant(
-    job: Job, sessions: SessionPool, context: RunContext, ledger: RunProgress
+    job: Job, snapshots: SnapshotHolder, context: RunContext, ledger: RunProgress
 ) -> None:
     """Say what may be of several instants, where a run says in how many it was read."""
     plan = job.plan
-    if plan.is_apart or not (plan.mode is Mode.CHUNKED or sessions.is_holding):
+    if plan.is_apart or not (plan.mode is Mode.CHUNKED or snapshots.is_held):
         return
-    doubt = sessions.unproven(plan.relation)
+    doubt = snapshots.unproven(plan.relation)
     if doubt is not None:
         ledger.instant_doubt = doubt
         text = f"the rows may be of several instants: {doubt}"

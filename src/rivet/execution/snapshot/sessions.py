@@ -1,25 +1,21 @@
-"""Sessions for one export: each chunk borrows one; broken ones are replaced, instants are kept.
+"""Connection pool of one export: each thread borrows a session; broken ones are replaced.
 
-An instant is what one or more sessions see together. Chunks of one export share one where that is
-asked for; a session that is lost takes its own view with it, and what may come after that depends
-on whether the chunks hold the same rows in every instant.
+What sessions see together is `holder.py`'s affair; here a session is a connection.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 from rivet.config.resolve import resolve_source
-from rivet.errors import RivetError, SourceError, SourceInterruptedError, SourceUnavailableError
+from rivet.errors import RivetError, SourceUnavailableError
 from rivet.execution.snapshot.connection_limits import CONNECTIONS_LEFT, wait_for_slot
 from rivet.sources import load_engine
-from rivet.sources.base import ExportsSnapshots, TakesTurns
+from rivet.sources.base import TakesTurns
 from rivet.sources.connections import CountsConnections
-from rivet.sources.instants import ProvesInstants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,11 +24,8 @@ if TYPE_CHECKING:
     from rivet.config.models import Config
     from rivet.config.resolve import ResolvedTuning
     from rivet.execution.stopping import StopRequest
-    from rivet.model.relation import Relation
-    from rivet.model.source import Position, SessionSettings, SharedSnapshot, SourceAddress
+    from rivet.model.source import SessionSettings, SourceAddress
     from rivet.sources.base import Engine, Session
-
-_ANCHOR_PING_S: Final = 20.0
 
 
 def open_sessions(
@@ -40,7 +33,6 @@ def open_sessions(
     tuning: ResolvedTuning,
     env: Mapping[str, str],
     stop: StopRequest | None = None,
-    borrowed: SharedSnapshot | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> SessionPool:
     """Resolve the source and return its sessions; nothing is contacted yet.
@@ -51,22 +43,7 @@ def open_sessions(
     address = resolve_source(config, env)
     # A whole relation is one statement in this version, so only a limit the user chose holds.
     settings = replace(tuning.session_settings(is_query=True), on_wait=on_wait)
-    sessions = SessionPool(load_engine(address.engine), address, settings, stop)
-    sessions.borrowed = borrowed
-    return sessions
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What sessions see.
-
-    Attributes:
-        number: From 1, in the order in which a run began its instants.
-        position: Its place in the source's history, where the engine has one.
-    """
-
-    number: int
-    position: Position | None
+    return SessionPool(load_engine(address.engine), address, settings, stop)
 
 
 class SessionPool:
@@ -75,11 +52,11 @@ class SessionPool:
     A request to stop, where there can be one, cancels what lent sessions have running.
 
     Attributes:
+        engine: What opens them.
         opened: How many sessions were opened so far.
-        instants: How many instants were begun so far.
         is_cancelled: Whoever reads is to end.
         refusal: Why `gather` found fewer sessions than were wanted; None where it did not.
-        borrowed: An instant that another session holds for all exports; None without one.
+        on_close: Told of each session that is closed before the pool is.
     """
 
     def __init__(
@@ -89,89 +66,18 @@ class SessionPool:
         settings: SessionSettings,
         stop: StopRequest | None = None,
     ) -> None:
-        self._engine = engine
+        self.engine = engine
         self._address = address
         self._settings = replace(settings, is_stopped=self._is_stopped)
         self._stop = stop
         self._lock = threading.RLock()
         self._idle: list[Session] = []
         self._checked_out: dict[int, Session] = {}
-        self._anchor: Session | None = None
-        self._shared: Snapshot | None = None
-        self._instants: dict[int, Snapshot] = {}
-        self._relation: Relation | None = None
-        self._may_renew = True
-        self._begun_at = 0.0
-        self._pinged_at = 0.0
+        self._set_aside: list[Session] = []
         self.opened = 0
-        self.instants = 0
         self.is_cancelled = False
         self.refusal: str | None = None
-        self.borrowed: SharedSnapshot | None = None
-
-    @property
-    def is_holding(self) -> bool:
-        """Whether reads share an instant that is held."""
-        return self._relation is not None
-
-    @property
-    def instant_age_s(self) -> float:
-        """How long the shared instant has been held; 0 without one."""
-        return time.monotonic() - self._begun_at if self._shared else 0.0
-
-    def begin_shared_snapshot(
-        self, relation: Relation, workers: int, *, may_renew: bool
-    ) -> Snapshot:
-        """Bring enough sessions for `workers` threads into one instant, and keep them there.
-
-        Args:
-            relation: What will be read.
-            workers: Sessions that are lent at the same time, as `gather` found them.
-            may_renew: A session that replaces a lost one may begin an instant of its own.
-
-        Raises:
-            SourceError: The sessions cannot be opened or brought into one instant.
-        """
-        with self._lock:
-            if self.borrowed is not None:
-                return self._hold_borrowed(relation, self.borrowed)
-            while len(self._idle) < workers:
-                self._idle.append(self._connect())
-            # More than are wanted would have to be brought into the instant too.
-            wanted = workers + self._engine.CAPABILITIES.rejoins_snapshot
-            while len(self._idle) > wanted:
-                _close_quietly(self._idle.pop())
-            # One that does nothing else, where there are enough, lets lost ones come back.
-            has_anchor = self._engine.CAPABILITIES.rejoins_snapshot and len(self._idle) > workers
-            has_anchor = has_anchor and workers > 1
-            first, *others = self._idle
-            position = first.begin(relation, others)
-            self._relation, self._may_renew = relation, may_renew
-            self._begun_at = self._pinged_at = time.monotonic()
-            self.instants += 1
-            self._shared = Snapshot(self.instants, position)
-            self._instants = dict.fromkeys(map(id, self._idle), self._shared)
-            if has_anchor:
-                self._anchor = first
-                del self._idle[0]
-            return self._shared
-
-    def unproven(self, relation: Relation) -> str | None:
-        """Return why what is read in a held instant may not be of one; None where it is.
-
-        Raises:
-            SourceError: The source cannot be asked.
-        """
-        with self.acquire() as session:
-            return session.unproven(relation) if isinstance(session, ProvesInstants) else None
-
-    def _hold_borrowed(self, relation: Relation, borrowed: SharedSnapshot) -> Snapshot:
-        """Have every session enter the instant of somebody else before it reads."""
-        self._relation, self._may_renew = relation, False
-        self._begun_at = time.monotonic()
-        self.instants += 1
-        self._shared = Snapshot(self.instants, borrowed.position)
-        return self._shared
+        self.on_close: Callable[[Session], None] | None = None
 
     def gather(self, workers: int) -> int:
         """Make sure of a session for each of `workers` threads, as far as the source has any.
@@ -189,7 +95,7 @@ class SessionPool:
         with self.acquire() as session:
             if workers == 1:
                 return 1
-            wanted = workers + self._engine.CAPABILITIES.rejoins_snapshot
+            wanted = workers + self.engine.CAPABILITIES.rejoins_snapshot
             if isinstance(session, CountsConnections):
                 # One is open already.
                 free = session.free_connections() - CONNECTIONS_LEFT
@@ -212,9 +118,40 @@ class SessionPool:
         return session
 
     def spread(self) -> None:
-        """Let every session that was gathered read in instants of its own."""
+        """Let every session that was gathered read in a snapshot of its own."""
         for session in self._idle:
             session.release()
+
+    def between(self, least: int, most: int) -> tuple[Session, ...]:
+        """Open or close sessions that nobody has until there are so many; return them.
+
+        Raises:
+            SourceError: A session cannot be opened.
+        """
+        with self._lock:
+            while len(self._idle) < least:
+                self._idle.append(self._connect_patiently())
+            kept, spare = self._idle[:most], self._idle[most:]
+        for session in spare:
+            self.close_session(session)
+        return tuple(kept)
+
+    def set_aside(self, session: Session) -> None:
+        """Lend an idle session to nobody from here on; it is closed with the pool."""
+        with self._lock:
+            self._idle.remove(session)
+            self._set_aside.append(session)
+
+    def close_session(self, session: Session) -> None:
+        """Close a session that nobody has borrowed; a second error must not hide the first."""
+        if self.on_close is not None:
+            self.on_close(session)
+        with self._lock:
+            for kept in (self._idle, self._set_aside):
+                if session in kept:
+                    kept.remove(session)
+        with suppress(RivetError):
+            session.__exit__(None, None, None)
 
     @contextmanager
     def acquire(self) -> Iterator[Session]:
@@ -230,9 +167,7 @@ class SessionPool:
             with self._cancel_on_stop(session):
                 yield session
         except BaseException:
-            with self._lock:
-                self._instants.pop(key, None)  # the number may be that of another object soon
-            _close_quietly(session)
+            self.close_session(session)
             raise
         finally:
             self._checked_out.pop(key, None)
@@ -241,7 +176,7 @@ class SessionPool:
 
     @contextmanager
     def dedicated(self) -> Iterator[Session]:
-        """Open a session that is in no instant and is closed at the end.
+        """Open a session that is in no snapshot and is closed at the end.
 
         Raises:
             SourceError: No session can be opened.
@@ -250,72 +185,13 @@ class SessionPool:
         try:
             yield session
         finally:
-            _close_quietly(session)
-
-    @contextmanager
-    def reading(self, relation: Relation) -> Iterator[tuple[Session, Snapshot]]:
-        """Lend a session together with the instant it reads in.
-
-        Without a held instant, each read has its own.
-
-        Raises:
-            SourceError: No session can be opened.
-            SourceInterruptedError: The shared instant is lost and another one would not do.
-        """
-        with self.acquire() as session:
-            if self._relation is None:
-                # Asked before the snapshot: whoever follows the log from there misses nothing.
-                with self._lock:
-                    self.instants += 1
-                    number = self.instants
-                yield session, Snapshot(number, session.position())
-                return
-            yield session, self._instant_of(session, relation)
-
-    def _instant_of(self, session: Session, relation: Relation) -> Snapshot:
-        with self._lock:
-            known, shared = self._instants.get(id(session)), self._shared
-            if known is not None:
-                return known
-            if shared is not None and self._anchor is not None:
-                self._anchor.begin(relation, [session])
-                self._instants[id(session)] = shared
-                return shared
-            if shared is not None and self.borrowed and isinstance(session, ExportsSnapshots):
-                session.borrow(relation, self.borrowed)
-                self._instants[id(session)] = shared
-                return shared
-            if not self._may_renew:
-                msg = "the session that held the instant is lost, and rows may have moved since"
-                hint = "run it again; it starts over"
-                raise SourceInterruptedError(msg, hint=hint)
-            position = session.begin(relation)
-            self.instants += 1
-            self._begun_at = time.monotonic()
-            self._instants[id(session)] = Snapshot(self.instants, position)
-            return self._instants[id(session)]
+            self.close_session(session)
 
     def cancel_all(self) -> None:
         """Cancel what lent sessions have running, for good; callable from any thread."""
         self.is_cancelled = True
         for session in tuple(self._checked_out.values()):
             session.cancel()
-
-    def keep_alive(self) -> None:
-        """Ask the session that only holds the instant for something small, now and then.
-
-        An anchor that does not answer is let go of: sessions in its instant stay in it.
-        """
-        with self._lock:
-            now = time.monotonic()
-            if self._anchor is None or now - self._pinged_at < _ANCHOR_PING_S:
-                return
-            self._pinged_at = now
-            try:
-                self._anchor.scalar("SELECT 1")
-            except SourceError:
-                _close_quietly(self._anchor)
-                self._anchor = None
 
     def _is_stopped(self) -> bool:
         return self.is_cancelled or (self._stop is not None and self._stop.is_set)
@@ -327,7 +203,7 @@ class SessionPool:
         return self._connect_patiently()
 
     def _connect_patiently(self) -> Session:
-        if self._checked_out or self._idle or self._anchor:
+        if self._checked_out or self._idle or self._set_aside:
             return self._connect()  # what the limit leaves may be held by this very export
         return wait_for_slot(
             self._connect,
@@ -337,7 +213,7 @@ class SessionPool:
         )
 
     def _connect(self) -> Session:
-        session = self._engine.connect(self._address, self._settings)
+        session = self.engine.connect(self._address, self._settings)
         session.__enter__()
         with self._lock:
             self.opened += 1
@@ -365,15 +241,5 @@ class SessionPool:
 
     def close(self) -> None:
         """Close the sessions that nobody has borrowed. Safe to call twice."""
-        for one in self._idle:
-            _close_quietly(one)
-        self._idle.clear()
-        if self._anchor is not None:
-            _close_quietly(self._anchor)
-            self._anchor = None
-
-
-def _close_quietly(session: Session) -> None:
-    # The session failed or is done: a second error while closing it must not hide the first.
-    with suppress(RivetError):
-        session.__exit__(None, None, None)
+        for session in (*self._idle, *self._set_aside):
+            self.close_session(session)

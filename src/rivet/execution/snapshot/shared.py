@@ -7,12 +7,15 @@ exports enter it. Whoever cannot enter fails: another instant would not be what 
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rivet.config.resolve import resolve_tuning
 from rivet.errors import SourceError, UnsupportedPlanError
 from rivet.execution.selection import relation_of
+from rivet.execution.snapshot.holder import PING_S
 from rivet.execution.snapshot.sessions import open_sessions
 from rivet.sources import load_engine
 from rivet.sources.base import ExportsSnapshots
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
     from rivet.config.models import Config, ExportConfig
     from rivet.model.source import SharedSnapshot
     from rivet.sources.base import Session
-
-_PING_S: Final = 20.0
 
 
 @contextmanager
@@ -55,9 +56,10 @@ def shared_snapshot(
             msg = f"`consistency: run`: sessions of {title} cannot enter the instant of another one"
             raise UnsupportedPlanError(msg, hint="use `consistency: export`, the default")
         _refuse_too_many(session, wanted, max_concurrent)
+        began_at_s = time.time()  # before it began, so that nobody thinks it younger
         lent = session.lend([relation_of(config, one) for one in wanted])
         with _kept_alive(session):
-            yield lent
+            yield replace(lent, began_at_s=began_at_s)
 
 
 def _refuse_too_many(session: Session, wanted: Sequence[ExportConfig], max_concurrent: int) -> None:
@@ -77,7 +79,7 @@ def _kept_alive(session: Session) -> Iterator[None]:
 
     def ping() -> None:
         with suppress(SourceError):  # whoever enters next finds out
-            while not stopped.wait(_PING_S):
+            while not stopped.wait(PING_S):
                 session.scalar("SELECT 1")
 
     thread = threading.Thread(target=ping, name="rivet-snapshot", daemon=True)
