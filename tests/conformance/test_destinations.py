@@ -39,10 +39,10 @@ def destination(request: pytest.FixtureRequest, tmp_path):
     found.close()
 
 
-def staged(destination, name: str, body: bytes = b"body"):
-    path = destination.staging_dir() / f".{name}.tmp"
-    path.write_bytes(body)
-    return path
+def begun(destination, name: str, body: bytes = b"body"):
+    sink = destination.create(name)
+    sink.write(body)
+    return sink
 
 
 @pytest.mark.parametrize("name", destination_names())
@@ -50,13 +50,10 @@ def test_the_registry_lists_what_it_loads(name, tmp_path) -> None:
     assert load_destination(name).CAPABILITIES.name == name
     found = opened(name, tmp_path)
     assert found.uri
-    assert found.staging_dir().is_dir()
-    staging = found.staging_dir()
-    assert staging == found.staging_dir()
-    (staging / "left").write_bytes(b"x")
+    left = begun(found, "left")
     found.close()
     found.close()
-    assert not staging.exists()
+    assert left.local_path is None or not left.local_path.parent.exists()
 
 
 @pytest.mark.parametrize("name", destination_names())
@@ -75,13 +72,17 @@ def test_an_unknown_destination_is_refused_with_a_hint() -> None:
             load_destination(seam)
 
 
-def test_a_stored_part_is_whole_listed_and_consumed(destination) -> None:
-    path = staged(destination, "a.parquet", b"12345")
+def test_an_object_is_seen_once_it_is_published_and_then_whole(destination) -> None:
+    sink = begun(destination, "a.parquet", b"123")
+    sink.write(memoryview(b"45"))
+    sink.prepare()
+    sink.prepare()
     assert list(destination.walk()) == []
-    info = destination.put(path, "a.parquet")
+    assert sink.local_path is None or sink.local_path.read_bytes() == b"12345"
+    info = sink.publish()
+    sink.abort()
     assert (info.name, info.size_bytes) == ("a.parquet", 5)
     assert info.uri == f"{destination.uri}/a.parquet"
-    assert not path.exists()
     assert destination.get("a.parquet", max_bytes=5) == b"12345"
     assert [found.name for found in destination.walk()] == ["a.parquet"]
     stat = destination.stat("a.parquet")
@@ -90,12 +91,26 @@ def test_a_stored_part_is_whole_listed_and_consumed(destination) -> None:
 
 
 def test_a_taken_name_is_left_as_it_is(destination) -> None:
-    destination.put(staged(destination, "a", b"first"), "a")
-    second = staged(destination, "a", b"second")
+    begun(destination, "a", b"first").publish()
+    second = begun(destination, "a", b"second")
+    second.prepare()
     with pytest.raises(ObjectExistsError):
-        destination.put(second, "a")
+        second.publish()
+    second.abort()
     assert destination.get("a", max_bytes=99) == b"first"
     assert [found.name for found in destination.walk()] == ["a"]
+
+
+def test_what_is_dropped_leaves_nothing(destination, tmp_path) -> None:
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    for is_prepared in (False, True):
+        sink = begun(destination, "a")
+        if is_prepared:
+            sink.prepare()
+        sink.abort()
+        sink.abort()
+    assert list(destination.walk()) == []
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_small_objects_are_replaced_whole(destination) -> None:
@@ -109,7 +124,7 @@ def test_small_objects_are_replaced_whole(destination) -> None:
     "name", ["a b+c%20=é.parquet", "day=2024-01-01/part.parquet", "x/y/z", "-", "=", "__HIVE__"]
 )
 def test_odd_names_come_back_as_they_went(destination, name) -> None:
-    destination.put(staged(destination, "one", b"x"), name)
+    begun(destination, name, b"x").publish()
     destination.put_bytes(b"y", f"{name}.json")
     assert {found.name for found in destination.walk()} == {name, f"{name}.json"}
     assert destination.get(name, max_bytes=1) == b"x"
@@ -120,9 +135,8 @@ def test_odd_names_come_back_as_they_went(destination, name) -> None:
 
 @pytest.mark.parametrize("name", ["", "../a", "a/../../b", "/etc/x", "..", "a\\..\\b", "a\0b"])
 def test_names_outside_the_prefix_are_refused(destination, name) -> None:
-    path = staged(destination, "one")
     for act in (
-        lambda: destination.put(path, name),
+        lambda: destination.create(name),
         lambda: destination.put_bytes(b"", name),
         lambda: destination.get(name, max_bytes=1),
         lambda: destination.stat(name),
@@ -130,7 +144,6 @@ def test_names_outside_the_prefix_are_refused(destination, name) -> None:
     ):
         with pytest.raises(DestinationError):
             act()
-    assert path.exists()
     assert list(destination.walk()) == []
 
 
@@ -152,12 +165,13 @@ def test_many_objects_are_all_listed_in_order(destination) -> None:
 def test_two_writers_of_one_prefix_do_not_disturb_each_other(
     request, tmp_path, destination
 ) -> None:
-    first = staged(destination, "same", b"first")
+    first = begun(destination, "one", b"first")
     again = opened(request.node.callspec.params["destination"], tmp_path)
-    second = staged(again, "same", b"second")
-    destination.put(first, "one")
-    again.put(second, "two")
+    second = begun(again, "two", b"second")
+    same = begun(destination, "same"), begun(again, "same")
+    first.publish()
+    second.publish()
     again.close()
     assert destination.get("one", max_bytes=9) == b"first"
     assert destination.get("two", max_bytes=9) == b"second"
-    assert destination.staging_dir().is_dir()
+    assert same[0].publish().size_bytes == 4

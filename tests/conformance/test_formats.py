@@ -16,6 +16,7 @@ import xxhash
 from rivet.errors import ConfigError, DestinationError, FormatError
 from rivet.formats import format_names, load_format
 from rivet.model.output import Compression, RowGroups, WriterOptions
+from support.sinks import file_sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ def test_an_unknown_format_is_refused_with_a_hint() -> None:
 
 def test_duckdb_reads_back_every_value(file_format, options, tmp_path) -> None:
     path = tmp_path / f"rows.{file_format.CAPABILITIES.extension}"
-    writer = file_format.open(path, SCHEMA, options)
+    writer = file_format.open(file_sink(path), SCHEMA, options)
     writer.write(batch_of(ROWS[:2]))
     writer.write(batch_of(ROWS[2:]))
     stats = writer.close()
@@ -93,7 +94,7 @@ def test_duckdb_reads_back_every_value(file_format, options, tmp_path) -> None:
 
 def test_size_and_hashes_are_those_of_the_file(file_format, options, tmp_path) -> None:
     path = tmp_path / "part"
-    writer = file_format.open(path, SCHEMA, options)
+    writer = file_format.open(file_sink(path), SCHEMA, options)
     for start in range(0, 300_000, 50_000):
         ids = list(range(start, start + 50_000))
         writer.write(batch_of([(number, f"text {number * 7919}") for number in ids]))
@@ -107,7 +108,7 @@ def test_size_and_hashes_are_those_of_the_file(file_format, options, tmp_path) -
 
 def test_a_file_without_rows_carries_the_columns(file_format, options, tmp_path) -> None:
     path = tmp_path / f"empty.{file_format.CAPABILITIES.extension}"
-    writer = file_format.open(path, SCHEMA, options)
+    writer = file_format.open(file_sink(path), SCHEMA, options)
     writer.write(batch_of(ROWS)[:0])
     stats = writer.close()
     assert stats.rows == 0
@@ -118,7 +119,7 @@ def test_a_file_without_rows_carries_the_columns(file_format, options, tmp_path)
 def test_the_same_input_gives_the_same_bytes(file_format, options, tmp_path) -> None:
     hashes = set()
     for name in ("first", "second"):
-        writer = file_format.open(tmp_path / name, SCHEMA, options)
+        writer = file_format.open(file_sink(tmp_path / name), SCHEMA, options)
         writer.write(batch_of(ROWS))
         hashes.add(writer.close().content_hash)
     assert len(hashes) == 1
@@ -126,7 +127,7 @@ def test_the_same_input_gives_the_same_bytes(file_format, options, tmp_path) -> 
 
 def test_abort_leaves_nothing(file_format, options, tmp_path) -> None:
     path = tmp_path / "part"
-    writer = file_format.open(path, SCHEMA, options)
+    writer = file_format.open(file_sink(path), SCHEMA, options)
     writer.write(batch_of(ROWS))
     writer.abort()
     writer.abort()
@@ -137,14 +138,14 @@ def test_a_file_that_is_there_is_not_touched(file_format, options, tmp_path) -> 
     path = tmp_path / "part"
     path.write_text("mine")
     with pytest.raises(DestinationError):
-        file_format.open(path, SCHEMA, options)
+        file_format.open(file_sink(path), SCHEMA, options)
     assert path.read_text() == "mine"
 
 
 def test_a_full_disk_is_one_plain_error(file_format, options, tmp_path) -> None:
     path = tmp_path / "part"
     writer = file_format.open(
-        path, SCHEMA, WriterOptions(options.compression, row_groups=RowGroups(1000))
+        file_sink(path), SCHEMA, WriterOptions(options.compression, row_groups=RowGroups(1000))
     )
     with file_size_limit(256 * 1024), pytest.raises(DestinationError) as caught:  # noqa: PT012
         for start in range(0, 1_000_000, 50_000):
@@ -159,11 +160,11 @@ def test_a_full_disk_is_one_plain_error(file_format, options, tmp_path) -> None:
 
 def test_a_missing_folder_is_one_plain_error(file_format, options, tmp_path) -> None:
     with pytest.raises(DestinationError, match="not there"):
-        file_format.open(tmp_path / "no" / "part", SCHEMA, options)
+        file_format.open(file_sink(tmp_path / "no" / "part"), SCHEMA, options)
 
 
 def test_another_schema_is_refused(file_format, options, tmp_path) -> None:
-    writer = file_format.open(tmp_path / "part", SCHEMA, options)
+    writer = file_format.open(file_sink(tmp_path / "part"), SCHEMA, options)
     with pytest.raises(FormatError):
         writer.write(pa.record_batch({"id": [1]}))
     writer.abort()

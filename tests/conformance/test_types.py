@@ -26,6 +26,7 @@ from rivet.sources import load_engine
 from rivet.wire.kernel import kernel_kind, load
 from support import readers, servers
 from support.cases import load_cases
+from support.sinks import file_sink
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -215,7 +216,7 @@ def export(
         columns = session.columns(case.relation, case.rules)
         request = ReadRequest(case.relation, columns, is_whole=case.rules.takes_all)
         stream = session.read(request)
-        writer = parquet.open(target, stream.schema, WriterOptions())
+        writer = parquet.open(file_sink(target), stream.schema, WriterOptions())
         for batch in stream:
             assert batch.schema.equals(stream.schema, check_metadata=True)
             assert batch.num_rows > 0

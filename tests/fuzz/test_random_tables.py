@@ -18,6 +18,7 @@ from rivet.model.source import SessionSettings
 from rivet.sources import ENGINES, load_engine
 from support import randomtables, readers
 from support.randomtables import Duck, Maria, Postgres, Sqlite, canonical, tables
+from support.sinks import file_sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,8 +86,10 @@ def compare(database: Any, folder: Path) -> None:
     with engine.connect(database.address, SessionSettings()) as session:
         columns = session.columns(T, ColumnRules())
         stream = session.read(ReadRequest(T, columns))
-        writer = parquet.open(target, stream.schema, WriterOptions())
-        lines = csv.open(plain, stream.schema, WriterOptions(compression=Compression.NONE))
+        writer = parquet.open(file_sink(target), stream.schema, WriterOptions())
+        lines = csv.open(
+            file_sink(plain), stream.schema, WriterOptions(compression=Compression.NONE)
+        )
         for batch in stream:
             writer.write(batch)
             lines.write(batch)

@@ -25,6 +25,7 @@ from rivet.sources.postgres import connect
 from support import pgliterals, readers
 from support.randomtables import canonical
 from support.rawtext import raw_rows
+from support.sinks import file_sink
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +101,7 @@ def export(database: Any, relation: Relation, rules: ColumnRules, target: Path) 
     with connect(address, SessionSettings()) as session:
         columns = session.columns(relation, rules)
         stream = session.read(ReadRequest(relation, columns))
-        writer = parquet.open(target, stream.schema, WriterOptions())
+        writer = parquet.open(file_sink(target), stream.schema, WriterOptions())
         for batch in stream:
             writer.write(batch)
         writer.close()

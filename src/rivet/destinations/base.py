@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from rivet.model.sink import ObjectInfo, Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +26,6 @@ class DestinationCapabilities:
     has_atomic_put: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
-    """One stored object: its name relative to the prefix, its URI for people, its size."""
-
-    name: str
-    uri: str
-    size_bytes: int
-    md5: str | None = None
-
-
 class Destination(Protocol):
     """An open destination: the prefix of one export."""
 
@@ -43,16 +34,11 @@ class Destination(Protocol):
         """The prefix for people and manifests; holds no secret."""
         ...
 
-    def staging_dir(self) -> Path:
-        """Return a folder for files on their way, made if needed, from which `put` is cheap."""
-        ...
-
-    def put(self, path: Path, name: str) -> ObjectInfo:
-        """Store a staged file under its final name, durably and all at once, and consume it.
+    def create(self, name: str) -> Sink:
+        """Begin an object; it is there under its name once its sink has published it.
 
         Raises:
-            ObjectExistsError: The name is taken; nothing was changed.
-            DestinationError: The write failed; nothing is visible under the name.
+            DestinationError: The name lies outside the prefix, or nothing can be written.
         """
         ...
 
@@ -90,5 +76,5 @@ class Destination(Protocol):
         ...
 
     def close(self) -> None:
-        """Drop staged files that were never stored. Safe to call twice."""
+        """Drop what was begun and never published. Safe to call twice."""
         ...

@@ -26,9 +26,11 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rivet.destinations.base import DestinationCapabilities, ObjectInfo
+from rivet.destinations.base import DestinationCapabilities
+from rivet.destinations.staged import StagedFile
 from rivet.errors import DestinationError, ObjectExistsError
 from rivet.model.diskerrors import disk_errors
+from rivet.model.sink import ObjectInfo
 from rivet.openfile import FileTooLargeError, read_regular, refuse_other_than_file
 
 if TYPE_CHECKING:
@@ -74,6 +76,31 @@ def open(options: Options, *, base_dir: Path | None = None) -> LocalDestination:
     return LocalDestination(root)
 
 
+class LocalSink(StagedFile):
+    """A staged file of a local destination: linked under its final name where that is free."""
+
+    def __init__(self, path: Path, name: str, target: Path, prefix: str) -> None:
+        super().__init__(path, name)
+        self._target = target
+        self._prefix = prefix
+
+    def publish(self) -> ObjectInfo:
+        """Link the file under its final name and sync the folder.
+
+        Raises:
+            ObjectExistsError: The name is taken; nothing was changed.
+            DestinationError: The write failed; nothing is visible under the name.
+        """
+        with disk_errors("cannot publish", self._target):
+            self.prepare()
+            _make_folder(self._target.parent)
+            _move_without_overwrite(self.path, self._target)
+            self.is_published = True
+            _sync(self._target.parent)
+            size = self._target.stat().st_size
+        return ObjectInfo(name=self.name, uri=f"{self._prefix}/{self.name}", size_bytes=size)
+
+
 class LocalDestination:
     """The folder of one export; holds a staging folder of its own from first use to `close`."""
 
@@ -87,7 +114,7 @@ class LocalDestination:
         """`file://` and the absolute path, unescaped, as manifests have it."""
         return f"file://{self._root}"
 
-    def staging_dir(self) -> Path:
+    def _staging_dir(self) -> Path:
         """Return a folder inside the destination, its name hidden, made on first use."""
         while self._staging is None:
             folder = self._root / _staged_name()
@@ -101,20 +128,15 @@ class LocalDestination:
                     os.close(lock)
         return self._staging
 
-    def put(self, path: Path, name: str) -> ObjectInfo:
-        """Publish a staged file: fsync, link under the final name, fsync the folder.
+    def create(self, name: str) -> LocalSink:
+        """Begin a file in the staging folder.
 
         Raises:
-            ObjectExistsError: The name is taken; nothing was changed.
-            DestinationError: The write failed; nothing is visible under the name.
+            DestinationError: The name lies outside the folder, or the file cannot be created.
         """
         target = self._target(name)
-        with disk_errors("cannot publish", target):
-            _sync(path)
-            _make_folder(target.parent)
-            _move_without_overwrite(path, target)
-            _sync(target.parent)
-            return self._info(name, target.stat().st_size)
+        staged = self._staging_dir() / f".{target.name}.{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}"
+        return LocalSink(staged, name, target, self.uri)
 
     def put_bytes(self, data: bytes, name: str) -> ObjectInfo:
         """Store or replace a small file: staged, fsynced, renamed over the old one.
@@ -123,7 +145,7 @@ class LocalDestination:
             DestinationError: The write failed; the old file, if any, is untouched.
         """
         target = self._target(name)
-        staged = self.staging_dir() / f".{target.name}.{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}"
+        staged = self._staging_dir() / f".{target.name}.{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}"
         with disk_errors("cannot write", target):
             try:
                 _write_synced(staged, data)

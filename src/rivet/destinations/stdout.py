@@ -7,6 +7,7 @@ stream cannot be told apart. Plans refuse splitting before anything is read (rul
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from rivet.destinations.base import DestinationCapabilities, ObjectInfo
+from rivet.destinations.base import DestinationCapabilities
+from rivet.destinations.staged import StagedFile
 from rivet.errors import DestinationError, InternalError
 from rivet.model.diskerrors import disk_errors, translated
+from rivet.model.sink import ObjectInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,42 +45,31 @@ def open(options: Options, *, base_dir: Path | None = None) -> StdoutDestination
     return StdoutDestination()
 
 
-class StdoutDestination:
-    """Standard output for one file."""
+class StdoutSink(StagedFile):
+    """A staged file that is copied to standard output when it is published."""
 
-    def __init__(self) -> None:
-        self._staging: Path | None = None
-        self._is_used = False
+    def __init__(self, path: Path, name: str, destination: StdoutDestination) -> None:
+        super().__init__(path, name)
+        self._destination = destination
 
-    @property
-    def uri(self) -> str:
-        """Always `stdout:`."""
-        return "stdout:"
-
-    def staging_dir(self) -> Path:
-        """Return a private temporary folder, made on first use."""
-        if self._staging is None:
-            with disk_errors("cannot create a folder in", tempfile.gettempdir()):
-                self._staging = Path(tempfile.mkdtemp(prefix="rivet-stdout-"))
-        return self._staging
-
-    def put(self, path: Path, name: str) -> ObjectInfo:
-        """Copy the file's bytes to standard output and consume it.
+    def publish(self) -> ObjectInfo:
+        """Copy the file's bytes to standard output and delete it.
 
         Raises:
             DestinationError: The reader went away, or this is the second file.
         """
-        if self._is_used:
+        if self._destination.is_used:
             msg = "stdout takes one file, a second one came"
             raise DestinationError(
                 msg,
                 hint="write to a `local` destination, or export one table without splitting",
                 code="RIVET_DESTINATION_STDOUT_SPLIT",
             )
-        self._is_used = True
-        size = path.stat().st_size
+        self._destination.is_used = True
+        self.prepare()
+        size = self.path.stat().st_size
         try:
-            with path.open("rb") as file:
+            with self.path.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer, _COPY_BYTES)
             sys.stdout.buffer.flush()
         except BrokenPipeError as error:
@@ -90,8 +82,33 @@ class StdoutDestination:
             ) from error
         except OSError as error:
             raise translated(error, "cannot write to", "standard output") from error
-        path.unlink(missing_ok=True)
-        return ObjectInfo(name=name, uri=self.uri, size_bytes=size)
+        self.is_published = True
+        self.path.unlink(missing_ok=True)
+        return ObjectInfo(name=self.name, uri=self._destination.uri, size_bytes=size)
+
+
+class StdoutDestination:
+    """Standard output for one file."""
+
+    def __init__(self) -> None:
+        self._staging: Path | None = None
+        self.is_used = False
+
+    @property
+    def uri(self) -> str:
+        """Always `stdout:`."""
+        return "stdout:"
+
+    def create(self, name: str) -> StdoutSink:
+        """Begin a file in a private temporary folder, made on first use.
+
+        Raises:
+            DestinationError: It cannot be made.
+        """
+        if self._staging is None:
+            with disk_errors("cannot create a folder in", tempfile.gettempdir()):
+                self._staging = Path(tempfile.mkdtemp(prefix="rivet-stdout-"))
+        return StdoutSink(self._staging / secrets.token_hex(8), name, self)
 
     def put_bytes(self, data: bytes, name: str) -> ObjectInfo:  # noqa: ARG002 - the seam's shape
         """Refuse: standard output has no manifest.

@@ -1,28 +1,24 @@
 """The format seam: a format is one module with `CAPABILITIES`, `check` and `open`.
 
-`FileSink` is what every writer writes into: it hashes what it writes and speaks plain errors.
+`HashingStream` is what every writer writes into: it hashes what goes to the destination's sink.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import xxhash
 
-from rivet.model.diskerrors import disk_errors
-
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pyarrow as pa
 
     from rivet.model.output import WriterOptions
     from rivet.model.part import FileStats
+    from rivet.model.sink import Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ class Writer(Protocol):
         ...
 
     def close(self) -> FileStats:
-        """Finish the file: footer written, file closed.
+        """Finish the file: footer written, all bytes with the sink.
 
         Raises:
             DestinationError: The disk is full or the file cannot be written.
@@ -83,61 +79,56 @@ class Format(Protocol):
         """
         ...
 
-    def open(self, path: Path, schema: pa.Schema, options: WriterOptions) -> Writer:
-        """Create the file and return its writer.
+    def open(self, sink: Sink, schema: pa.Schema, options: WriterOptions) -> Writer:
+        """Return the writer of a file whose bytes go to a sink.
 
         Raises:
-            DestinationError: The file cannot be created.
+            DestinationError: The sink cannot take bytes.
         """
         ...
 
 
-class FileSink:
-    """A new local file that hashes its bytes on their way out; never read back.
+class HashingStream:
+    """The file object that writers write into: hashes bytes in blocks of 1 MiB on their way out.
 
-    It has the file methods pyarrow asks for. Bytes are gathered to blocks of 1 MiB, and write-back
-    to the disk is begun every 32 MiB, so that the fsync that publishes the file has little left.
+    It has the file methods pyarrow asks for.
 
     Raises:
-        DestinationError: The file cannot be created or written; a full disk has its own code.
+        DestinationError: The sink cannot take the bytes.
     """
 
     _BLOCK_BYTES: Final = 1024 * 1024
-    _WRITE_BACK_BYTES: Final = 32 * 1024 * 1024
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with disk_errors("cannot create", path):
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
         self._pending = bytearray()
-        self._flushed = 0
-        self._written_back = 0
+        self._is_over = False
+        self.bytes_flushed = 0
         self._xxh3 = xxhash.xxh3_64()
         self._md5 = hashlib.md5(usedforsecurity=False)
-        self._is_aborted = False
+
+    @property
+    def name(self) -> str:
+        """The name of what is written, for messages."""
+        return self._sink.name
 
     @property
     def closed(self) -> bool:
-        """Whether the file is closed or given up."""
-        return self._fd < 0
-
-    @property
-    def bytes_flushed(self) -> int:
-        """Bytes that have reached the file."""
-        return self._flushed
+        """Whether everything is handed over, or given up."""
+        return self._is_over
 
     def writable(self) -> bool:
-        """Return True: a sink is only ever written."""
+        """Return True: it is only ever written."""
         return True
 
     def tell(self) -> int:
         """Return the position the next byte goes to."""
-        return self._flushed + len(self._pending)
+        return self.bytes_flushed + len(self._pending)
 
     def write(self, data: bytes | memoryview) -> int:
         """Append bytes and return how many; after `abort` they are dropped."""
         view = memoryview(data)
-        if self._is_aborted:
+        if self._is_over:
             return view.nbytes
         self._pending += view
         if len(self._pending) >= self._BLOCK_BYTES:
@@ -145,46 +136,26 @@ class FileSink:
         return view.nbytes
 
     def flush(self) -> None:
-        """Hand everything gathered to the operating system."""
+        """Hand everything gathered to the sink."""
         block, self._pending = self._pending, bytearray()
-        if not block:
-            return
-        self._xxh3.update(block)
-        self._md5.update(block)
-        view = memoryview(block)
-        with disk_errors("cannot write", self.path):
-            while view:
-                done = os.write(self._fd, view)
-                self._flushed += done
-                view = view[done:]
-        self._begin_write_back()
-
-    def _begin_write_back(self) -> None:
-        length = self._flushed - self._written_back
-        if length >= self._WRITE_BACK_BYTES and hasattr(os, "posix_fadvise"):
-            with suppress(OSError):  # advice only: the fsync decides
-                os.posix_fadvise(self._fd, self._written_back, length, os.POSIX_FADV_DONTNEED)
-            self._written_back = self._flushed
+        if block:
+            self._xxh3.update(block)
+            self._md5.update(block)
+            self._sink.write(block)
+            self.bytes_flushed += len(block)
 
     def close(self) -> None:
-        """Flush and close the file; safe to call twice."""
-        if self._fd < 0:
-            return
-        self.flush()
-        fd, self._fd = self._fd, -1
-        with disk_errors("cannot close", self.path):
-            os.close(fd)
+        """Hand over what is left; safe to call twice."""
+        if not self._is_over:
+            self.flush()
+            self._is_over = True
 
     def abort(self) -> None:
-        """Close and delete the file; never raises."""
-        self._is_aborted = True
+        """Drop everything, what the sink has included; never raises."""
+        self._is_over = True
         self._pending = bytearray()
-        fd, self._fd = self._fd, -1
-        with suppress(OSError):
-            if fd >= 0:
-                os.close(fd)
-        with suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        with suppress(Exception):  # the error that led here is the one to tell
+            self._sink.abort()
 
     @property
     def content_hash(self) -> str:

@@ -18,15 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rivet.errors import FormatError
-from rivet.formats.base import FileSink, FormatCapabilities
+from rivet.formats.base import FormatCapabilities, HashingStream
 from rivet.model.arrowtext import is_renderable, text_array
 from rivet.model.output import Compression
 from rivet.model.part import ColumnStats, FileStats
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rivet.model.output import WriterOptions
+    from rivet.model.sink import Sink
 
 __all__ = ["CAPABILITIES", "CsvWriter", "check", "open"]
 
@@ -56,32 +55,32 @@ def check(schema: pa.Schema, options: WriterOptions) -> None:
         )
 
 
-def open(path: Path, schema: pa.Schema, options: WriterOptions) -> CsvWriter:  # noqa: A001
-    """Create the file with its header and return its writer.
+def open(sink: Sink, schema: pa.Schema, options: WriterOptions) -> CsvWriter:  # noqa: A001
+    """Write the header to the sink and return the writer.
 
     Raises:
         FormatError: The schema or the options do not fit the format.
-        DestinationError: The file cannot be created.
+        DestinationError: The sink cannot take bytes.
     """
     check(schema, options)
-    return CsvWriter(path, schema)
+    return CsvWriter(sink, schema)
 
 
 class CsvWriter:
     """One CSV file being written; holds the text of one batch at a time."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, sink: Sink, schema: pa.Schema) -> None:
         self._schema = schema
-        self._sink = FileSink(path)
+        self._stream = HashingStream(sink)
         self._rows = 0
         self._nulls = [0] * len(schema)
         header = quoted(pa.array(schema.names, pa.string())).to_pylist()
-        self._sink.write(f"{','.join(header)}\n".encode())
+        self._stream.write(f"{','.join(header)}\n".encode())
 
     @property
     def bytes_written(self) -> int:
         """Bytes written so far."""
-        return self._sink.tell()
+        return self._stream.tell()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch.
@@ -91,7 +90,7 @@ class CsvWriter:
             DestinationError: The disk is full or the file cannot be written.
         """
         if not batch.schema.equals(self._schema):
-            msg = f"a batch for {self._sink.path.name} does not have the schema of the file"
+            msg = f"a batch for {self._stream.name} does not have the schema of the file"
             raise FormatError(msg, hint="this is a bug of Rivet; please report it")
         if batch.num_rows > 1 and batch.nbytes > _MOST_BYTES:
             middle = batch.num_rows // 2
@@ -103,9 +102,9 @@ class CsvWriter:
         try:
             lines = _lines(batch)
         except pa.ArrowException as error:
-            msg = f"{self._sink.path.name}: a value cannot be written as CSV"
+            msg = f"{self._stream.name}: a value cannot be written as CSV"
             raise FormatError(msg, code="RIVET_FORMAT_VALUE") from error
-        self._sink.write(lines)
+        self._stream.write(lines)
         self._rows += batch.num_rows
         for place, column in enumerate(batch.columns):
             self._nulls[place] += column.null_count
@@ -119,12 +118,12 @@ class CsvWriter:
         Raises:
             DestinationError: The disk is full or the file cannot be written.
         """
-        self._sink.close()
+        self._stream.close()
         return FileStats(
             rows=self._rows,
-            size_bytes=self._sink.bytes_flushed,
-            content_hash=self._sink.content_hash,
-            content_md5=self._sink.content_md5,
+            size_bytes=self._stream.bytes_flushed,
+            content_hash=self._stream.content_hash,
+            content_md5=self._stream.content_md5,
             columns=tuple(
                 ColumnStats(name, null_count=nulls)
                 for name, nulls in zip(self._schema.names, self._nulls, strict=True)
@@ -133,7 +132,7 @@ class CsvWriter:
 
     def abort(self) -> None:
         """Give up and delete the file; safe to call after any error."""
-        self._sink.abort()
+        self._stream.abort()
 
 
 def quoted(text: pa.Array) -> pa.Array:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rivet.errors import FormatError
-from rivet.formats.base import FileSink, FormatCapabilities
+from rivet.formats.base import FormatCapabilities, HashingStream
 from rivet.model.output import Compression
 from rivet.model.part import ColumnStats, FileStats
 from rivet.model.version import __version__
@@ -25,9 +25,9 @@ from rivet.model.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from decimal import Decimal
-    from pathlib import Path
 
     from rivet.model.output import WriterOptions
+    from rivet.model.sink import Sink
 
 __all__ = ["CAPABILITIES", "ParquetWriter", "check", "open"]
 
@@ -102,15 +102,15 @@ def _codec(options: WriterOptions) -> tuple[str, int | None]:
     return name, options.level
 
 
-def open(path: Path, schema: pa.Schema, options: WriterOptions) -> ParquetWriter:  # noqa: A001
-    """Create the file and return its writer.
+def open(sink: Sink, schema: pa.Schema, options: WriterOptions) -> ParquetWriter:  # noqa: A001
+    """Return the writer of a file whose bytes go to a sink.
 
     Raises:
         FormatError: The schema or the options do not fit the format.
-        DestinationError: The file cannot be created.
+        DestinationError: The sink cannot take bytes.
     """
     check(schema, options)
-    return ParquetWriter(path, schema, options)
+    return ParquetWriter(sink, schema, options)
 
 
 class ParquetWriter:
@@ -127,11 +127,11 @@ class ParquetWriter:
     (DELTA_BINARY_PACKED) would save more, but not every warehouse reads them.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, options: WriterOptions) -> None:
+    def __init__(self, sink: Sink, schema: pa.Schema, options: WriterOptions) -> None:
         self._schema = schema
         self._options = options
         self._bounds = options.row_groups
-        self._sink = FileSink(path)
+        self._stream = HashingStream(sink)
         self._writer: pq.ParquetWriter | None = None
         self._gathered: list[pa.RecordBatch] = []
         self._gathered_rows = 0
@@ -142,7 +142,7 @@ class ParquetWriter:
     @property
     def bytes_written(self) -> int:
         """Bytes of closed row groups; a file grows only when a row group closes."""
-        return self._sink.tell()
+        return self._stream.tell()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch; a row group is encoded once enough is gathered.
@@ -152,7 +152,7 @@ class ParquetWriter:
             DestinationError: The disk is full or the file cannot be written.
         """
         if not batch.schema.equals(self._schema):
-            msg = f"a batch for {self._sink.path.name} does not have the schema of the file"
+            msg = f"a batch for {self._stream.name} does not have the schema of the file"
             raise FormatError(msg, hint="this is a bug of Rivet; please report it")
         room = self._bounds.max_rows - self._gathered_rows
         while batch.num_rows > room:
@@ -182,7 +182,7 @@ class ParquetWriter:
         try:
             self._opened(table).write_table(table, row_group_size=rows)
         except pa.ArrowException as error:
-            msg = f"{self._sink.path.name}: a value cannot be written as Parquet"
+            msg = f"{self._stream.name}: a value cannot be written as Parquet"
             raise FormatError(msg, code="RIVET_FORMAT_VALUE") from error
         self._rows += rows
 
@@ -191,7 +191,7 @@ class ParquetWriter:
         if self._writer is None:
             codec, level = _codec(self._options)
             self._writer = pq.ParquetWriter(
-                self._sink,
+                self._stream,
                 self._schema,
                 compression=codec,
                 compression_level=level,
@@ -223,19 +223,19 @@ class ParquetWriter:
         writer = self._opened(pa.Table.from_batches([], self._schema))
         writer.add_key_value_metadata({"rivet.writer": f"rivet {__version__}"})
         writer.close()
-        self._sink.close()
+        self._stream.close()
         return FileStats(
             rows=self._rows,
-            size_bytes=self._sink.bytes_flushed,
-            content_hash=self._sink.content_hash,
-            content_md5=self._sink.content_md5,
+            size_bytes=self._stream.bytes_flushed,
+            content_hash=self._stream.content_hash,
+            content_md5=self._stream.content_md5,
             columns=tuple(_column_stats(self._schema, self._footer[0])),
         )
 
     def abort(self) -> None:
         """Give up and delete the file; safe to call after any error."""
         self._gathered = []
-        self._sink.abort()
+        self._stream.abort()
         if self._writer is not None:
             # no footer for a file that is gone; what the library still writes, the sink drops
             self._writer.is_open = False

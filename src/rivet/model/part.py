@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from rivet.model.source import Position
 
@@ -43,22 +42,6 @@ class FileStats:
     content_hash: str
     content_md5: str
     columns: tuple[ColumnStats, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LocalPart:
-    """A whole file that nobody else can see yet.
-
-    Attributes:
-        path: Where the staged file is.
-        name: Its final name, relative to the destination's prefix.
-        ordinal: Its place among the parts of its claim, from 0.
-    """
-
-    path: Path
-    name: str
-    ordinal: int
-    stats: FileStats
 
 
 @dataclass(frozen=True, slots=True)

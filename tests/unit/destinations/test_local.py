@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from rivet.destinations import local
 from rivet.errors import DestinationAuthError, DestinationError, ObjectExistsError
 from rivet.model.diskerrors import translated
+from support.sinks import store
 
 AS_NOBODY = """
 import os, sys
@@ -68,12 +70,11 @@ def test_a_file_in_the_way_is_named(tmp_path) -> None:
 
 def test_staged_files_are_hidden_inside_the_destination(tmp_path) -> None:
     destination = opened(tmp_path)
-    staging = destination.staging_dir()
+    staging = destination.create("half").path.parent
     assert staging.parent == tmp_path
     assert staging.name.startswith(".")
     assert staging.name.endswith(".tmp")
     assert str(os.getpid()) in staging.name
-    (staging / "half").write_bytes(b"x")
     (tmp_path / ".other.parquet.123.tmp").write_bytes(b"x")
     (tmp_path / "data.parquet").write_bytes(b"x")
     assert [found.name for found in destination.walk()] == ["data.parquet"]
@@ -87,12 +88,12 @@ def test_a_staging_folder_of_a_dead_process_is_swept(tmp_path) -> None:
         "import os, sys\n"
         "from rivet.destinations import local\n"
         "d = local.open(local.Options(path=sys.argv[1]))\n"
-        "(d.staging_dir() / '.big.tmp').write_bytes(b'x')\n"
+        "d.create('big').write(b'x')\n"
         "os._exit(9)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     alive = opened(tmp_path)
-    mine = alive.staging_dir()
+    mine = alive.create("part").path.parent
     assert [entry.name for entry in tmp_path.iterdir()] == [mine.name]
     opened(tmp_path).close()
     assert mine.is_dir()
@@ -139,13 +140,9 @@ def test_a_file_system_without_links_still_never_overwrites(tmp_path, monkeypatc
     monkeypatch.setattr(os, "link", no_links)
     destination = opened(tmp_path)
     for name, body in (("a", b"1"), ("b", b"2")):
-        path = destination.staging_dir() / name
-        path.write_bytes(body)
-        destination.put(path, name)
-    path = destination.staging_dir() / "again"
-    path.write_bytes(b"3")
+        store(destination, name, body)
     with pytest.raises(ObjectExistsError):
-        destination.put(path, "a")
+        store(destination, "a", b"3")
     assert destination.get("a", max_bytes=9) == b"1"
 
 
@@ -158,11 +155,11 @@ def test_parts_folders_and_their_parents_are_synced(tmp_path, monkeypatch) -> No
         real(descriptor)
 
     destination = opened(tmp_path)
-    path = destination.staging_dir() / "part"
-    path.write_bytes(b"x")
+    sink = destination.create("day=1/part")
+    sink.write(b"x")
     monkeypatch.setattr(os, "fsync", watched)
-    destination.put(path, "day=1/part")
-    assert synced == [str(path), str(tmp_path), str(tmp_path / "day=1")]
+    sink.publish()
+    assert synced == [str(sink.path), str(tmp_path), str(tmp_path / "day=1")]
     synced.clear()
     destination.put_bytes(b"x", "_SUCCESS")
     assert synced[-1] == str(tmp_path)
@@ -171,9 +168,12 @@ def test_parts_folders_and_their_parents_are_synced(tmp_path, monkeypatch) -> No
 
 def test_a_vanished_folder_is_one_plain_error(tmp_path) -> None:
     destination = opened(tmp_path / "out")
-    path = tmp_path / "gone"
+    sink = destination.create("a")
+    shutil.rmtree(tmp_path / "out")
     with pytest.raises(DestinationError, match="not there"):
-        destination.put(path, "a")
+        sink.publish()
+    with pytest.raises(DestinationError, match="not there"):
+        destination.create("b")
 
 
 @pytest.mark.parametrize(

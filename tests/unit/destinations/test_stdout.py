@@ -13,10 +13,10 @@ destination = stdout.open(stdout.Options())
 size, parts = int(sys.argv[1]), int(sys.argv[2])
 try:
     for number in range(parts):
-        path = destination.staging_dir() / f"{number}"
-        path.write_bytes(b"x" * size)
-        destination.put(path, f"part{number}")
-        assert not path.exists()
+        sink = destination.create(f"part{number}")
+        sink.write(b"x" * size)
+        sink.publish()
+        assert not sink.path.exists()
 except RivetError as error:
     print(error.error_code, error.message, file=sys.stderr)
     sys.exit(error.exit_status)

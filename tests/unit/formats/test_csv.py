@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from rivet.errors import FormatError
 from rivet.formats import csv
 from rivet.model.output import Compression, WriterOptions
+from support.sinks import file_sink
 
 PLAIN = WriterOptions(compression=Compression.NONE)
 
 
 def write(path, *batches: pa.RecordBatch) -> bytes:
     path.unlink(missing_ok=True)
-    writer = csv.open(path, batches[0].schema, PLAIN)
+    writer = csv.open(file_sink(path), batches[0].schema, PLAIN)
     for batch in batches:
         writer.write(batch)
     writer.close()

@@ -13,12 +13,13 @@ import pytest
 from rivet.errors import FormatError
 from rivet.formats import parquet
 from rivet.model.output import Compression, RowGroups, WriterOptions
+from support.sinks import file_sink
 
 SCHEMA = pa.schema([pa.field("n", pa.int64())])
 
 
 def write(path, schema, batches, options=WriterOptions()):  # noqa: B008 - frozen
-    writer = parquet.open(path, schema, options)
+    writer = parquet.open(file_sink(path), schema, options)
     for batch in batches:
         writer.write(batch)
     return writer.close()
@@ -51,7 +52,7 @@ def test_a_row_group_closes_at_its_bytes(tmp_path) -> None:
 
 def test_bytes_written_counts_closed_row_groups_only(tmp_path) -> None:
     options = WriterOptions(row_groups=RowGroups(max_rows=1000))
-    writer = parquet.open(tmp_path / "part", SCHEMA, options)
+    writer = parquet.open(file_sink(tmp_path / "part"), SCHEMA, options)
     start = writer.bytes_written
     writer.write(numbers(999))
     assert writer.bytes_written == start

@@ -28,18 +28,23 @@ if TYPE_CHECKING:
     from rivet.execution.job import Job
     from rivet.execution.progress import RunProgress
     from rivet.execution.snapshot.holder import SnapshotHolder
-    from rivet.model.part import LocalPart
+    from rivet.model.sink import PreparedPart
     from rivet.model.span import Span
 
 
-def validate_parts(parts: Iterator[LocalPart], format_name: str) -> Iterator[LocalPart]:
+def validate_parts(parts: Iterator[PreparedPart], format_name: str) -> Iterator[PreparedPart]:
     """Count each part's rows again from the file, before it is published.
 
     Raises:
-        DataIntegrityError: A file holds another number of rows than were written to it.
+        DataIntegrityError: A file holds another number of rows than were written to it, or cannot
+            be read back before it is published.
     """
     for part in parts:
-        found = count_rows(part.path, format_name)
+        path = part.sink.local_path
+        if path is None:
+            msg = f"validation failed: {part.name} cannot be read back before it is published"
+            raise DataIntegrityError(msg, hint="run it without --validate; nothing was published")
+        found = count_rows(path, format_name)
         if found != part.stats.rows:
             msg = (
                 f"validation failed: {part.name}: expected {part.stats.rows} rows, "

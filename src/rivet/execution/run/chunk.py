@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from rivet.execution.snapshot.holder import SnapshotHolder
     from rivet.execution.worker.quality import QualityGate
     from rivet.model.chunk import Chunk, Claim
-    from rivet.model.part import LocalPart, StoredPart
+    from rivet.model.part import StoredPart
+    from rivet.model.sink import PreparedPart
     from rivet.sources.base import Session
 
 _PROGRESS_INTERVAL_S: Final = 0.12
@@ -105,7 +106,7 @@ class ChunkRunner:
                     # Closed before the session is: it may be in the middle of a statement.
                     with closing(self._read_parts(claim, session, gate)) as new:
                         for part in new:
-                            durable.append(store(part, self._destination, instant.position))
+                            durable.append(store(part, instant.position))
                             context.emit(stored_event(durable[-1], claim))
                     recorded = record(claim, tuple(durable), context.state, context.emit)
                 with ledger.lock:
@@ -120,7 +121,7 @@ class ChunkRunner:
 
     def _read_parts(
         self, claim: Claim, session: Session, gate: QualityGate | None
-    ) -> Generator[LocalPart]:
+    ) -> Generator[PreparedPart]:
         job, context, ledger = self._job, self.context, self.ledger
         plan = job.plan
         writer = PartWriter(
@@ -129,7 +130,7 @@ class ChunkRunner:
             output=plan.output,
             enricher=job.enricher,
             gate=gate,
-            staging=self._destination.staging_dir(),
+            destination=self._destination,
         )
         holds = context.options.reconcile or self._snapshots.is_held
         stream = session.read(job.request(claim.chunk.span, holds_snapshot=holds))
@@ -143,17 +144,20 @@ class ChunkRunner:
             self._check_age()
             self._progress(claim, flow, stream.counters.wire_bytes)
 
-        parts: Iterator[LocalPart] = writer.write(stream, plan.tuning, on_batch)
+        parts: Iterator[PreparedPart] = writer.write(stream, plan.tuning, on_batch)
         if self.splitter is not None:
             self.splitter.begin(claim, stream)
         if context.options.validate:
             parts = validate_parts(parts, plan.output.format)
-        if gate is None or job.is_chunked:
-            yield from parts
-        else:
-            held = list(parts)  # nothing may be published before the gate's verdict
-            judge(gate, context, ledger)
-            yield from held
+        try:
+            if gate is None or job.is_chunked:
+                yield from parts
+            else:
+                held = list(parts)  # nothing may be published before the gate's verdict
+                judge(gate, context, ledger)
+                yield from held
+        finally:
+            writer.drop_unpublished()
         with ledger.lock:
             ledger.take_counters(stream.counters)
         if not self._snapshots.is_held and not context.options.reconcile and job.is_chunked:

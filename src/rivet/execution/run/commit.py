@@ -36,7 +36,7 @@ from rivet.manifest import (
     run_manifest_name,
     success_marker,
 )
-from rivet.model.part import LocalPart, RecordedPart, StoredPart
+from rivet.model.part import RecordedPart, StoredPart
 from rivet.redact import redact, visible_line
 
 if TYPE_CHECKING:
@@ -48,24 +48,24 @@ if TYPE_CHECKING:
     from rivet.model.chunk import Claim
     from rivet.model.plan import ExportPlan
     from rivet.model.progress import Progress
+    from rivet.model.sink import PreparedPart
     from rivet.model.source import Position
     from rivet.model.window import Window
     from rivet.state.store import StateStore
 
 
-def store(part: LocalPart, destination: Destination, instant: Position | None = None) -> StoredPart:
+def store(part: PreparedPart, instant: Position | None = None) -> StoredPart:
     """Make a part durable under its final name.
 
     Args:
         part: A whole file.
-        destination: Where it goes.
         instant: The place in the source's history it was read from.
 
     Raises:
         ObjectExistsError: The name is taken; nothing was changed.
         DestinationError: The write failed; nothing is visible under the name.
     """
-    info = destination.put(part.path, part.name)
+    info = part.sink.publish()
     return StoredPart(part.name, info.uri, part.ordinal, part.stats, instant)
 
 

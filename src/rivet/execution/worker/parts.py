@@ -1,32 +1,33 @@
-"""Turn a stream of batches into whole local files.
+"""Turn a stream of batches into whole files, in the sinks of a destination.
 
-Nothing here publishes: a part leaves as a `LocalPart`, closed and hashed, under a staged name.
+Nothing here publishes: a part leaves as a `PreparedPart`, durable and hashed, and still invisible.
 """
 
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rivet.execution.worker.prefetch import Prefetch
-from rivet.model.part import LocalPart
+from rivet.model.sink import PreparedPart
 from rivet.plan.naming import part_name
 from rivet.sources.base import PausesBetweenStatements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import pyarrow as pa
 
+    from rivet.destinations.base import Destination
     from rivet.execution.worker.enrich import Enricher
     from rivet.execution.worker.quality import QualityGate
     from rivet.formats.base import Format, Writer
     from rivet.model.chunk import Claim
     from rivet.model.output import OutputPlan
     from rivet.model.plan import ReadTuning
+    from rivet.model.sink import Sink
     from rivet.sources.base import BatchStream
 
 
@@ -49,24 +50,26 @@ class PartWriter:
         output: OutputPlan,
         enricher: Enricher,
         gate: QualityGate | None,
-        staging: Path,
+        destination: Destination,
     ) -> None:
         self._claim = claim
         self._format = file_format
         self._output = output
         self._enricher = enricher
         self._gate = gate
-        self._staging = staging
+        self._destination = destination
+        self._sinks: list[Sink] = []
         self._ordinal = 0
-        self._open: tuple[Writer, Path, str] | None = None
+        self._open: tuple[Writer, Sink] | None = None
         self.flow = Flow()
 
     def write(
         self, stream: BatchStream, tuning: ReadTuning, on_batch: Callable[[Flow], None]
-    ) -> Iterator[LocalPart]:
+    ) -> Iterator[PreparedPart]:
         """Write a stream; each part is yielded once it is whole.
 
-        Closing the generator early, or an error, leaves no staged file behind.
+        Closing the generator early, or an error, drops the part that is open; those that were
+        yielded and never published are dropped by `drop_unpublished`.
 
         Args:
             stream: The batches; closed on every way out.
@@ -76,7 +79,7 @@ class PartWriter:
         Raises:
             SourceError: The read failed.
             FormatError: A value cannot be written.
-            DestinationError: The staged file cannot be written.
+            DestinationError: A sink cannot be opened or written.
         """
         depth = max(tuning.read_ahead_bytes // tuning.batch_bytes, 1)
         is_sliced = isinstance(stream, PausesBetweenStatements) and stream.is_sliced
@@ -115,9 +118,10 @@ class PartWriter:
             self._gate.observe(batch)
         if self._open is None:
             name = part_name(self._claim, self._ordinal, self._format.CAPABILITIES.extension)
-            path = self._staging / f".{name}.tmp"
-            writer = self._format.open(path, self._enricher.schema, self._output.writer)
-            self._open = (writer, path, name)
+            sink = self._destination.create(name)
+            self._sinks.append(sink)
+            writer = self._format.open(sink, self._enricher.schema, self._output.writer)
+            self._open = (writer, sink)
         writer = self._open[0]
         writer.write(self._enricher.apply(batch))
         self.flow.rows += batch.num_rows
@@ -127,16 +131,23 @@ class PartWriter:
         limit = self._output.max_file_bytes
         return limit is not None and writer.bytes_written >= limit
 
-    def _close(self) -> LocalPart:
+    def _close(self) -> PreparedPart:
         if self._open is None:
             msg = "no part is open"
             raise AssertionError(msg)
-        writer, path, name = self._open
+        writer, sink = self._open
         stats = writer.close()
+        sink.prepare()
         self._open = None
-        part = LocalPart(path=path, name=name, ordinal=self._ordinal, stats=stats)
+        part = PreparedPart(sink, self._ordinal, stats)
         self._ordinal += 1
         return part
+
+    def drop_unpublished(self) -> None:
+        """Drop every part that was begun and not published; never raises."""
+        for sink in self._sinks:
+            with suppress(Exception):  # what fails here is swept when the destination opens next
+                sink.abort()
 
     def _abort(self) -> None:
         if self._open is not None:
