@@ -1,4 +1,4 @@
-"""What every export of one invocation shares."""
+"""Run context: what every export of one invocation shares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One export, resolved and ready to run."""
+"""Job: one export, resolved and ready to run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one run of one export has done so far; becomes its report at the end."""
+"""Run progress: what one run of one export has done so far; becomes its report at the end."""
 
 from __future__ import annotations
 

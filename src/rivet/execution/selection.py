@@ -1,4 +1,4 @@
-"""Which exports an invocation runs, from whatever form its configuration came in, and of what."""
+"""Selection of exports of an invocation, from whatever form its configuration came in."""
 
 from __future__ import annotations
 

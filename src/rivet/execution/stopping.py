@@ -1,4 +1,4 @@
-"""One request to stop, heard by everyone: signals, a lost parent, a second Ctrl-C.
+"""Graceful shutdown: one request to stop, heard by all, by signal, lost parent or second Ctrl-C.
 
 Signal handlers here only take a note; whoever waits looks at it. Nothing is raised at a random
 place in the code.

@@ -1,4 +1,4 @@
-"""Tell of something that is not wrong and should be known: in the report and as an event.
+"""Warnings of a run: what is not wrong and should be known, in the report and as an event.
 
 What a run does not cover is more than a remark: it stands in report and manifest under a name of
 its own, and `strict: true` refuses it.

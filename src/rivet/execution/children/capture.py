@@ -1,4 +1,4 @@
-"""Keep what a child wrote on its standard error: the beginning, the end, and the count between.
+"""Bounded capture of a child process's stderr: its beginning, its end, and the count between.
 
 Takes bytes as fast as they come, because a child that writes much must never wait for its parent.
 Everything that costs (decoding, masking) is put off to the end and done for kept lines only.

@@ -1,4 +1,4 @@
-"""The command line and the environment of a child."""
+"""Command line and environment of a child process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a parent tells its child beside the command line: one JSON document on a descriptor.
+"""Context of a child process: one JSON document from its parent, on a file descriptor.
 
 It may hold secrets that the configuration holds, so it never touches argv, a file or a log.
 """

@@ -1,4 +1,4 @@
-"""Begin to load what children need before the command itself is loaded.
+"""Early preloading of modules, for child processes that are forked soon.
 
 The server's imports are the longest part of a short run, so they begin first. Imports as little as
 it can.

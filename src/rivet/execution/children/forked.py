@@ -1,4 +1,4 @@
-"""Children forked from a process that has imported everything already (Linux).
+"""Launcher of forked child processes: a preloaded fork server starts them (Linux).
 
 A plain start of the interpreter with its imports costs half a second of processor time, a fork of
 a process that has them milliseconds. The server is executed, not forked, so that no thread,

@@ -1,4 +1,4 @@
-"""Make a freshly forked process what a plain start of the same command would be.
+"""Child side of a fork: what makes a forked process equal to a plain start of the same command.
 
 It ends with the same working directory, environment, arguments, descriptors, standard streams,
 signal dispositions, session and name. What remains different: its parent is the fork server, and

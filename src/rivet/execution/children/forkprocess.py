@@ -1,4 +1,4 @@
-"""The launcher's end of a fork server: start it, ask it, and know how it ended."""
+"""Client of the fork server: start it, ask it, and know how it ended."""
 
 from __future__ import annotations
 

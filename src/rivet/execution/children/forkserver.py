@@ -1,4 +1,4 @@
-"""The loop of a fork server: takes orders, forks, and tells at once how each child ended.
+"""Fork server: takes orders, forks, and tells at once how each child process ended.
 
 It runs in a process of its own that has one thread, no connection and no open file but its end of
 the conversation. It sets no signal handler, so that its children have none to undo: it learns of

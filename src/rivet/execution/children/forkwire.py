@@ -1,4 +1,4 @@
-"""Messages between a fork server and its launcher: one JSON document each, with descriptors.
+"""Wire protocol of the fork server: one JSON message each, with file descriptors.
 
 They travel over a SOCK_SEQPACKET pair, where a message arrives whole or not at all and its
 descriptors come with it. A document too large for a packet (an environment may be) is put into a

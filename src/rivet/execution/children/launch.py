@@ -1,4 +1,4 @@
-"""The seam between the watcher of children and the ways to start one."""
+"""Launcher interface: the seam between the watcher of child processes and the ways to start one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pipe that tells a child that its parent is gone.
+"""Parent-death detection: a pipe that tells a child process that its parent is gone.
 
 The parent holds the only write end and never writes; when it dies, however, the read end reports
 the end of the file. The child then stops as if by SIGTERM, which cancels what runs on the server.

@@ -1,4 +1,4 @@
-"""Cut a stream of bytes into lines, in bounded memory whatever comes.
+"""Line splitting of a byte stream, in bounded memory whatever comes.
 
 Knows nothing of what the lines mean: events are read by `rivet.events.from_line`.
 """

@@ -1,4 +1,4 @@
-"""Ask the kernel whether it killed processes for want of memory.
+"""Out-of-memory kills: ask the kernel whether it killed processes for want of memory.
 
 A process that the kernel killed for memory ends by SIGKILL like any other; only the kernel's own
 counters tell the two apart. Reads them, and never guesses: what cannot be read is unknown, not 0.

@@ -1,4 +1,4 @@
-"""Start a child the plain way: the interpreter anew. Works on every POSIX system."""
+"""Launcher of child processes by `subprocess`: the interpreter anew, on every POSIX system."""
 
 from __future__ import annotations
 

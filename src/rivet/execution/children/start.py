@@ -1,4 +1,4 @@
-"""Choose how children are started: forked from a preloaded server, or the plain way."""
+"""Choice of launcher: child processes are forked from a preloaded server, or started plainly."""
 
 from __future__ import annotations
 

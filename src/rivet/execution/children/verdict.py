@@ -1,4 +1,4 @@
-"""Decide what became of one export's process: exactly one verdict, whatever was seen of it.
+"""Exit status of one export's child process: exactly one outcome, whatever was seen of it.
 
 Pure: what was seen goes in, a verdict comes out. How the process ended is the authority; what the
 child said of itself explains it.

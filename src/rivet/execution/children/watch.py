@@ -1,4 +1,4 @@
-"""Watch many children at once: one loop, no thread per child, no wait that blocks.
+"""Supervisor of child processes: one event loop, no thread per child, no wait that blocks.
 
 The loop drains every pipe all the time, so that no child ever waits for its parent; it reaps each
 child when it ends, whatever the order; and every child leaves it with exactly one verdict.

@@ -1,4 +1,4 @@
-"""One invocation: its exports one after another or side by side, each with exactly one verdict."""
+"""Invocation of many exports: sequential or parallel, each with exactly one outcome."""
 
 from __future__ import annotations
 

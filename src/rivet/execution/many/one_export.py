@@ -1,4 +1,4 @@
-"""One export to its one verdict, whatever happens on the way."""
+"""Run of one export to its one outcome, with its report, whatever happens on the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many exports run at once, in what, and in which order."""
+"""Parallelism of exports: how many run at once, in threads or processes, and in which order."""
 
 from __future__ import annotations
 

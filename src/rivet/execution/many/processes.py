@@ -1,4 +1,4 @@
-"""Exports in processes of their own: what each is told, and the report made of what it did."""
+"""Process pool of exports: what each child process is told, and the report made of what it did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports in threads of this process, each with sessions of its own."""
+"""Thread pool of exports, each with database sessions of its own."""
 
 from __future__ import annotations
 

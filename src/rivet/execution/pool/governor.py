@@ -1,4 +1,4 @@
-"""Give back room when the source is under pressure: fewer chunks at a time, one by one.
+"""Adaptive concurrency (backpressure): fewer chunks at a time while the source is under pressure.
 
 A session of its own is asked a small question now and then. It steps down when the server's own
 signs of pressure rise, when a replica falls behind, or when the answer itself takes long; it steps

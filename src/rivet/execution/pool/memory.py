@@ -1,4 +1,4 @@
-"""Keep an eye on the process's memory while a run goes on."""
+"""Memory monitor: the resident memory of the process while a run goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Split a chunk that runs long: whoever has nothing to do takes a part of what is not begun.
+"""Work stealing: an idle worker takes a part of a long chunk that is not begun.
 
 The new chunk is on record before its owner gives it up, in one step with what the owner keeps, so
 that a crash at any moment leaves chunks that share no row and lose none.

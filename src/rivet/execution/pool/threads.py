@@ -1,4 +1,4 @@
-"""Chunks side by side: one thread each, up to as many as were asked for.
+"""Thread pool of chunks: one thread each, up to as many as were asked for.
 
 The first failure ends the giving out of chunks; those at work end on their own, so that what they
 have done is recorded. A request to stop cancels what runs on the server.

@@ -1,4 +1,4 @@
-"""The beginning of a run: the record of it, what is told of it, and the checks before any row."""
+"""Begin of a run: its record in the state, its first events, and schema drift, before any row."""
 
 from __future__ import annotations
 

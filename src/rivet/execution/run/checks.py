@@ -1,4 +1,4 @@
-"""Checks of a run before its verdict: its own files, and the source it read."""
+"""Validation and reconciliation of a run: its own files, and the row count of its source."""
 
 from __future__ import annotations
 

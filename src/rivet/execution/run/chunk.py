@@ -1,4 +1,4 @@
-"""One chunk to its end: read, write, store, record; again where that may help and is safe."""
+"""Chunk task: read, write, store and record one chunk, with retries where they are safe."""
 
 from __future__ import annotations
 

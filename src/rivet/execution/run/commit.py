@@ -1,4 +1,4 @@
-"""The one commit seam: store a part, record it, publish the manifest.
+"""Commit of parts: store a part, record it in the state, publish the manifest.
 
 Only `store` makes a `StoredPart`; only `record` makes a `RecordedPart`; only recorded parts reach
 a manifest or move a watermark.

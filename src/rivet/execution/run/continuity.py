@@ -1,4 +1,4 @@
-"""Where an export goes on: a state that was lost or emptied never begins anew without a word.
+"""Lost state detection: an export goes on by what is recorded, and never begins anew silently.
 
 Files of earlier runs are the witnesses: the manifest under the prefix, and with a path that changes
 from day to day those under its other prefixes.

@@ -1,4 +1,4 @@
-"""Cut a relation into spans: ask the source where its keys lie, and let `plan/` do the arithmetic.
+"""Chunking: cut a relation into spans by asking the source for bounds of its keys.
 
 Only the sizes of chunks depend on when this is asked: the outermost spans are open, so that they
 hold every row of whatever instant they are read in. Bounds rise for the source itself, or they are

@@ -1,4 +1,4 @@
-"""An estimate that would take chunks away is proven first, or taken for unknown."""
+"""Row estimates: one that would take chunks away is proven first, or taken for unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manifests of an export, wherever the placeholders of its path may have put them.
+"""Manifest discovery: all of an export, wherever the placeholders of its path put them.
 
 Only a local destination can be looked through; links to folders are not followed below it.
 """

@@ -1,4 +1,4 @@
-"""The finish of a run: manifest, `_SUCCESS`, watermark and schema, from what was recorded."""
+"""Finish of a run: manifest, `_SUCCESS`, watermark and schema, from what was recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose the progress of an export is: a watermark, or chunks that are done, is never lent.
+"""Watermark ownership: to which source, table, cursor and place an export's progress belongs.
 
 Where an export goes on is worth nothing with another source, another table, another column or
 another place for its files: rows would be skipped without a word.

@@ -1,4 +1,4 @@
-"""Prepare one export: everything that can fail before a row is read."""
+"""Preparation of one export: everything that can fail before a row is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remove the files of old runs: planned first, from the record of runs alone.
+"""Retention: remove the files of old runs, planned from the record of runs alone.
 
 Never touched: the run that readers are given, a run that is running or may be taken up again, and
 anything the record does not name. Only exports that take everything each time have old runs; each

@@ -1,4 +1,4 @@
-"""Names that the record may be trusted with: files of its own runs, under the prefix they went to.
+"""Path safety of recorded names: only files of own runs, under the prefix they went to.
 
 A state or a manifest that somebody edited could name any file. What a run writes has names of one
 pattern, and nothing else is ever listed, moved or removed.

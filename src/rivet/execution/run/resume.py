@@ -1,4 +1,4 @@
-"""Take up a run that ended without success: which one, what of it still stands, what is set aside.
+"""Resume of a run that ended without success: which one, and which of its parts still stand.
 
 A part counts only while the destination still holds it as the state knows it. Nothing is deleted:
 what no record knows goes into a folder of its own.

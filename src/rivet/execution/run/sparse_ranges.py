@@ -1,4 +1,4 @@
-"""Find out whether ranges of a column would mostly be empty, and jump over those that are."""
+"""Sparse key ranges: find out whether chunks would mostly be empty, and skip those that are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read a relation whose rows may differ each time in one evaluation, or as the export insists."""
+"""Non-deterministic queries: read in one statement, or in chunks where the export insists."""
 
 from __future__ import annotations
 

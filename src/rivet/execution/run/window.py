@@ -1,4 +1,4 @@
-"""The window of one run: what it takes, up to where, and what that guarantees."""
+"""Incremental window of one run: its lower and upper bound, and what that guarantees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One instant for all exports of an invocation, in threads and in child processes.
+"""Shared snapshot: one instant for all exports of an invocation, across threads and processes.
 
 The invocation holds it on a session of its own from before the first export until after the last;
 exports enter it. Whoever cannot enter fails: another instant would not be what was asked for.

@@ -1,1 +1,1 @@
-"""What a run tells: journal, reports, report files; and fault injection at events."""
+"""Reporting of a run: event journal, reports, report files; and fault injection at events."""

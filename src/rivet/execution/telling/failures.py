@@ -1,4 +1,4 @@
-"""What an invocation with failures ends with."""
+"""Failure of an invocation: the error that it ends with."""
 
 from __future__ import annotations
 

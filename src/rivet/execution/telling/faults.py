@@ -1,4 +1,4 @@
-"""Fault hooks for the crash tests: end, stop or fail the process at a named event.
+"""Fault injection for the crash tests: end, stop or fail the process at a named event.
 
 `RIVET_FAULT=<verb>@<event type>[:<n>]` acts at the n-th event of that type (from 0). Verbs:
 `exit` (os._exit 137), `kill` (SIGKILL), `error` (raise a retryable source error) and `pause` (wait

@@ -1,4 +1,4 @@
-"""Pass every event on and keep those that tell a run's story in the state's journal."""
+"""Event journal: every event is passed on, and those of a run's story are kept in the state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report on its way from a child to its parent, and back into a report there.
+"""Report serialisation: from a child process to its parent, and back into a report there.
 
 What can be counted again comes from the state store, which is the record; the rest travels as plain
 JSON in the child's last event.

@@ -1,1 +1,1 @@
-"""What is done beside runs: prune, repair, backfill, commands on the state, the read API."""
+"""Maintenance beside runs: repair, backfill, commands on the state, the read API."""

@@ -1,4 +1,4 @@
-"""A backfill: a range of an export's cursor once more, beside the export itself.
+"""Backfill: a range of an export's cursor once more, beside the export itself.
 
 It has a name, a lock, a state and a prefix of its own, so that neither the live export's watermark
 nor its manifest is touched, and both may run at the same time.

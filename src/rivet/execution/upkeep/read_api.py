@@ -1,4 +1,4 @@
-"""Read a relation straight into Arrow, for the library: no files, no state."""
+"""Read API of the library: a relation straight into Arrow, without files or state."""
 
 from __future__ import annotations
 

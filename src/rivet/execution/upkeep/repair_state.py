@@ -1,4 +1,4 @@
-"""`rivet repair --state`: make the record again from the manifests at the destinations.
+"""Repair of a lost state (`rivet repair --state`): made again from manifests at the destinations.
 
 Nothing is taken for granted: names must be ours, seals must fit, and files of a run must be there
 for the run to be on record. What the state still knows stays.

@@ -1,4 +1,4 @@
-"""What the state says of earlier runs: current files, and another program's state."""
+"""State commands: the files of earlier runs, and the import of another program's state."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The worker: read, encode, store and record one chunk."""
+"""Worker: read ahead, encode, add columns, check quality and retry, for one chunk."""

@@ -1,4 +1,4 @@
-"""The columns Rivet can add: when a row was exported, and a hash of what it says.
+"""Metadata columns: when a row was exported, and a hash of what it says.
 
 They come after the columns of the source, and count neither for drift nor for quality rules.
 """

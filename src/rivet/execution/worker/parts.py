@@ -1,4 +1,4 @@
-"""Turn a stream of batches into whole files, in the sinks of a destination.
+"""Part files: turn a stream of batches into whole files, in the sinks of a destination.
 
 Nothing here publishes: a part leaves as a `PreparedPart`, durable and hashed, and still invisible.
 """

@@ -1,4 +1,4 @@
-"""Read ahead on a thread of its own, so that decoding and encoding overlap.
+"""Prefetch: read ahead on a thread of its own, so that decoding and encoding overlap.
 
 Reading, encoding and uploading are three stages joined by bounded queues: memory is bounded by the
 batches in flight, whatever the size of the relation.

@@ -1,4 +1,4 @@
-"""Judge the rows of a run by its `quality:` rules while they pass, before anything is published."""
+"""Data quality gate: check rows by the `quality:` rules before anything is published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Try a chunk again when its failure may pass; the classes of `errors` say which do.
+"""Retry with exponential backoff: a chunk is tried again when its failure may pass.
 
 A chunk is only tried again while none of its parts is durable: a second copy under another name
 would double what a reader of the folder sees.
