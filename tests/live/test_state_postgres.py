@@ -16,6 +16,7 @@ from rivet.redact import redact
 from rivet.state import schema
 from rivet.state.locks import export_lock
 from rivet.state.postgres import PostgresDatabase
+from rivet.state.shape import SHAPE, WHOLE
 from rivet.state.store import StateStore, open_store
 from unit.state.behaviour import StoreBehaviour, a_run, start
 
@@ -250,3 +251,15 @@ def test_a_store_is_reached_over_tls(
     with open_store(tmp_path, url=secure) as store, store.database.read() as db:
         row = db.one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
         assert row == {"ssl": True}
+
+
+def test_the_migrations_make_the_shape_that_is_asked_for(
+    store: StateStore, shared_any_postgres: databases.PostgresDatabase
+) -> None:
+    ((told,),) = shared_any_postgres.execute(SHAPE)
+    assert sorted(set(told.split()) - WHOLE) == [
+        "audits_sequence_seq",
+        "journal_sequence_seq",
+        "runs_sequence_seq",
+    ]
+    assert set(told.split()) > WHOLE

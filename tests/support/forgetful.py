@@ -31,8 +31,11 @@ MODES = {
 class Export:
     """A table of two rows that was exported, and a third row that came later."""
 
-    def __init__(self, folder: Path, mode: str = "incremental", path: str = "out") -> None:
+    def __init__(
+        self, folder: Path, mode: str = "incremental", path: str = "out", *, state_url: str = ""
+    ) -> None:
         self.folder = folder
+        self.env = {"RIVET_STATE_URL": state_url} if state_url else {}
         with closing(sqlite3.connect(folder / "a.db")) as connection, connection:
             connection.execute("CREATE TABLE t (id integer PRIMARY KEY)")
         (folder / "rivet.yaml").write_text(CONFIG % (MODES.get(mode, mode), path))
@@ -52,7 +55,8 @@ class Export:
 
     def run(self, **options: Any) -> Any:
         config = load_config(self.config.path)
-        (self.report,) = run_exports(config, options=RunOptions(**options), env={}).report.exports
+        done = run_exports(config, options=RunOptions(**options), env=self.env)
+        (self.report,) = done.report.exports
         return self.report.failure
 
     def rows(self) -> list[int]:

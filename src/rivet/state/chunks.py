@@ -8,7 +8,7 @@ from rivet.errors import InternalError, RefusedError
 from rivet.model.chunk import Chunk, Claim
 from rivet.model.span import WHOLE, Span
 from rivet.redact import redact
-from rivet.state.decoding import decoding, number, optional_text
+from rivet.state.decoding import decoding, number, optional_text, written
 from rivet.state.runs import assert_running
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def plan(db: Statements, run_id: str, chunks: Sequence[Chunk], now: datetime) ->
                 raise InternalError(msg)
             continue
         planned[chunk.index] = chunk
-        db.change(
+        inserted = db.change(
             "INSERT INTO pyrivet.chunks (run_id, chunk_index, kind, lower_bound, upper_bound,"
             " span_json, status, claim_number, updated_at)"
             " VALUES (:run_id, :chunk_index, :kind, :lower_bound, :upper_bound, :span_json,"
@@ -49,6 +49,7 @@ def plan(db: Statements, run_id: str, chunks: Sequence[Chunk], now: datetime) ->
             span_json=chunk.span.to_json(),
             now=now,
         )
+        written(inserted, "chunks")
 
 
 def listed(db: Statements, run_id: str, *, is_incomplete: bool = False) -> tuple[Chunk, ...]:
@@ -143,6 +144,8 @@ def claim(db: Statements, run_id: str, export_name: str, chunk: Chunk, now: date
         run_id=run_id,
         chunk_index=chunk.index,
     )
+    if row is not None and row["status"] != "completed":
+        written(changed, "chunks")
     if changed != 1 or row is None:
         found = "not planned" if row is None else "complete already"
         msg = f"chunk {chunk.index} of run '{run_id}' cannot be claimed: it is {found}"

@@ -29,11 +29,17 @@ _WRONG = (
 
 
 class UnreadableRowError(Exception):
-    """A row cannot be what Rivet wrote; a database turns it into `StateDamagedError`."""
+    """A row cannot be what Rivet wrote; a database turns it into `StateDamagedError`.
 
-    def __init__(self, table: str) -> None:
+    Attributes:
+        table: Its table.
+        problem: What is wrong with it.
+    """
+
+    def __init__(self, table: str, problem: str = "cannot be read") -> None:
         super().__init__(table)
         self.table = table
+        self.problem = problem
 
 
 @contextmanager
@@ -49,16 +55,35 @@ def decoding(table: str) -> Iterator[None]:
         raise UnreadableRowError(table) from error
 
 
-def damaged(location: str, what: str) -> StateDamagedError:
-    """Return the error for a store that is there and cannot be what Rivet wrote."""
+def written(count: int, table: str) -> None:
+    """Make sure that a statement wrote its one row: a rule, a trigger or a view may swallow it.
+
+    Raises:
+        UnreadableRowError: It wrote another number of rows.
+    """
+    if count != 1:
+        raise UnreadableRowError(table, "could not be written")
+
+
+def damaged(location: str, what: str, *, otherwise: str = "") -> StateDamagedError:
+    """Return the error for a store that is there and cannot be what Rivet wrote.
+
+    Args:
+        location: Of the store.
+        what: Is wrong.
+        otherwise: What helps where a repair is refused.
+    """
     msg = f"the state {location} is damaged: {what}"
     hint = "restore it from a backup, or rebuild it from manifests with `rivet repair --state`"
-    return StateDamagedError(msg, hint=hint)
+    return StateDamagedError(msg, hint=hint + otherwise)
 
 
-def unreadable(location: str, error: UnreadableRowError) -> StateDamagedError:
-    """Return the error for a row that cannot be read."""
-    return damaged(location, f"a row of its table '{error.table}' cannot be read")
+def unreadable(
+    location: str, error: UnreadableRowError, *, otherwise: str = ""
+) -> StateDamagedError:
+    """Return the error for a row that cannot be read, or was not written."""
+    what = f"a row of its table '{error.table}' {error.problem}"
+    return damaged(location, what, otherwise=otherwise)
 
 
 def text(row: Row, name: str) -> str:

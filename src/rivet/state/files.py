@@ -10,7 +10,7 @@ from rivet.model.part import ColumnStats, FileStats, RecordedPart
 from rivet.model.source import Position
 from rivet.state.chunks import assert_claim_current
 from rivet.state.database import read_time
-from rivet.state.decoding import decoding, json_list, number, optional_text, text
+from rivet.state.decoding import decoding, json_list, number, optional_text, text, written
 from rivet.state.runs import assert_running
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def record(
 
 def insert(db: Statements, part: RecordedPart) -> None:
     """Write the row of a part."""
-    db.change(
+    inserted = db.change(
         "INSERT INTO pyrivet.parts (run_id, part_id, export_name, chunk_index, claim_number,"
         " ordinal, name, uri, row_count, size_bytes, content_hash, content_md5, columns_json,"
         " recorded_at, instant_json) VALUES (:run_id, :part_id, :export_name, :chunk_index,"
@@ -78,6 +78,7 @@ def insert(db: Statements, part: RecordedPart) -> None:
         recorded_at=part.recorded_at,
         instant_json=_instant_text(part.instant),
     )
+    written(inserted, "parts")
 
 
 def forget(db: Statements, run_id: str) -> None:

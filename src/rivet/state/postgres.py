@@ -24,6 +24,8 @@ from rivet.errors import (
 from rivet.redact import redact, register_secret, visible
 from rivet.state.database import SCHEMA, as_utc
 from rivet.state.decoding import UnreadableRowError, damaged, unreadable
+from rivet.state.fresh import REVISION
+from rivet.state.shape import SHAPE, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 
     from rivet.state.database import Row, Value
 
+_ANEW: Final = (
+    f"; where that is refused too, move the tables away (ALTER SCHEMA {SCHEMA} RENAME TO "
+    f"{SCHEMA}_damaged) and repair with each configuration that shares them"
+)
 _CONNECT_TIMEOUT_S: Final = 10
 _LOCK_TIMEOUT_S: Final = 30
 _STATEMENT_TIMEOUT_S: Final = 60
@@ -86,22 +92,28 @@ class PostgresDatabase:
             yield PostgresStatements(connection, self._texts)
 
     def revision(self) -> str | None:
-        """Return the schema revision; None where the schema is not there or empty."""
+        """Return the schema revision; None where the schema is not there or empty.
+
+        Raises:
+            StateDamagedError: Its tables are not those of that revision.
+            StateVersionError: They are not Rivet's.
+        """
+        version: str | None = None
         with self.read() as statements:
-            row = statements.one(
-                "SELECT to_regclass('pyrivet.alembic_version') IS NOT NULL AS has_version,"
-                " (SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
-                " ON n.oid = c.relnamespace WHERE n.nspname = 'pyrivet') AS relations"
-            )
-            if row is not None and row["has_version"]:
-                version = statements.one("SELECT version_num FROM pyrivet.alembic_version")
-                if version is None:
-                    raise damaged(self.location, "its table 'alembic_version' is empty")
-                return str(version["version_num"])
-        if row is not None and row["relations"]:
+            row = statements.one(f"SELECT ({SHAPE}) AS shape")
+            shape = frozenset(str(row["shape"] or "").split() if row else ())
+            if any(told.startswith("alembic_version.version_num:") for told in shape):
+                found = statements.one("SELECT version_num FROM pyrivet.alembic_version")
+                version = None if found is None else str(found["version_num"])
+        missing = sorted(WHOLE - shape)
+        if (version == REVISION and missing) or (version is None and WHOLE & shape):
+            names = ", ".join(told.partition(":")[0] for told in missing[:3]) or "no revision"
+            what = f"its tables are not those that it was made with ({names})"
+            raise damaged(self.location, what, otherwise=_ANEW)
+        if version is None and shape:
             msg = f"schema {SCHEMA} of {self.location} holds the tables of another program"
             raise StateVersionError(msg, hint="point RIVET_STATE_URL at another database")
-        return None
+        return version
 
     def create(self) -> None:
         """Do nothing: a shared store is made by its migrations."""
@@ -287,11 +299,10 @@ def _location(parameters: Mapping[str, str]) -> str:
 
 _LOCKED: Final = frozenset({"55P03", "40001", "40P01", "57014"})
 _NOT_WRITABLE: Final = frozenset({"42501", "25006"})
-# A table, column or schema that is missing, or there already; a row that must not be; damage.
-_DAMAGED: Final = frozenset(
-    {"42P01", "42703", "3F000", "42P07", "42701", "42804", "42883", "23502", "23503", "23505"}
-    | {"23514", "XX001", "XX002"}
-)
+# Rivet's own statements never fail so on its own tables: values, rows, tables, columns, schemas,
+# rules and triggers that are not as it made them; pages that cannot be read.
+_DAMAGED: Final = frozenset({"21", "22", "23", "27", "2F", "38", "39", "3F", "42", "44", "P0"})
+_DAMAGED_TOO: Final = frozenset({"0A000", "55000", "XX001", "XX002"})
 
 
 @contextmanager
@@ -301,7 +312,7 @@ def translated(location: str) -> Iterator[None]:
     Source:
         PostgreSQL manual, appendix A, "PostgreSQL Error Codes".
     """
-    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+    from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
     try:
         yield
@@ -319,8 +330,10 @@ def translated(location: str) -> Iterator[None]:
                 f"schema {SCHEMA}, on a primary server"
             )
             raise StateError(msg, code="RIVET_STATE_NOT_WRITABLE", hint=hint) from error
-        if state in _DAMAGED:
-            raise damaged(location, reason) from error
+        # Without a code it is the driver that cannot take a value, such as a time at infinity.
+        is_value = not state and isinstance(error, DataError)
+        if is_value or state[:2] in _DAMAGED or state in _DAMAGED_TOO:
+            raise damaged(location, reason, otherwise=_ANEW) from error
         if not state or state[:2] in {"08", "28", "3D", "57", "53"}:
             msg = f"the state store {location} cannot be reached: {reason}"
             hint = "check RIVET_STATE_URL and that the server runs"
@@ -328,7 +341,7 @@ def translated(location: str) -> Iterator[None]:
         msg = f"the state store {location} failed: {reason}"
         raise StateError(msg, hint="check the server's log for the same moment") from error
     except UnreadableRowError as error:
-        raise unreadable(location, error) from error
+        raise unreadable(location, error, otherwise=_ANEW) from error
     except SQLAlchemyError as error:
         msg = f"the state store {location} failed: {redact(str(error).partition(chr(10))[0])}"
         raise StateError(msg, hint="check RIVET_STATE_URL and that the server runs") from error

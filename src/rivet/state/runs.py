@@ -9,7 +9,16 @@ from rivet.model.owner import Owner
 from rivet.model.run import RunOutcome, RunRecord, RunRow, RunStatus
 from rivet.redact import redact, redact_json
 from rivet.state.database import flag, optional_flag, optional_time, read_time
-from rivet.state.decoding import decoding, json_object, number, optional_text, real, text
+from rivet.state.decoding import (
+    UnreadableRowError,
+    decoding,
+    json_object,
+    number,
+    optional_text,
+    real,
+    text,
+    written,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,7 +48,7 @@ def begin(db: Statements, record: RunRecord) -> tuple[str, ...]:
         export_name=record.export_name,
         run_id=record.run_id,
     )
-    db.change(
+    inserted = db.change(
         "INSERT INTO pyrivet.runs (run_id, export_name, status, started_at, mode, engine,"
         " destination_type, destination_uri, format, compression, fingerprint, tuning_profile,"
         " batch_size, rivet_version, host, pid, plan_json)"
@@ -63,6 +72,7 @@ def begin(db: Statements, record: RunRecord) -> tuple[str, ...]:
         pid=record.pid,
         plan_json=record.plan_json,
     )
+    written(inserted, "runs")
     return tuple(row["run_id"] for row in dead)
 
 
@@ -105,7 +115,8 @@ def assert_running(db: Statements, run_id: str, *, new_parts: int = 0) -> int:
 
     Raises:
         RefusedError: A newer run of the export superseded it.
-        InternalError: There is no such run, or it is over.
+        UnreadableRowError: There is no such run.
+        InternalError: It is over.
     """
     held = db.change(
         "UPDATE pyrivet.runs SET recorded_parts = recorded_parts + :new_parts"
@@ -122,9 +133,11 @@ def assert_running(db: Statements, run_id: str, *, new_parts: int = 0) -> int:
     raise _not_running(run_id, row)
 
 
-def _not_running(run_id: str, row: Row | None) -> RefusedError | InternalError:
+def _not_running(run_id: str, row: Row | None) -> RefusedError | InternalError | UnreadableRowError:
+    if row is not None and row["status"] == RunStatus.RUNNING:
+        return UnreadableRowError("runs", "could not be written")
     if row is None:
-        return InternalError(f"run '{run_id}' is not in the state store")
+        return UnreadableRowError("runs", "is gone")
     if row["status"] == RunStatus.SUPERSEDED:
         return RefusedError.with_code(
             "RIVET_REFUSED_SUPERSEDED",
@@ -139,7 +152,8 @@ def check_running(db: Statements, run_id: str) -> None:
 
     Raises:
         RefusedError: A newer run of the export superseded it.
-        InternalError: There is no such run, or it is over.
+        UnreadableRowError: There is no such run.
+        InternalError: It is over.
     """
     row = db.one("SELECT status, superseded_by FROM pyrivet.runs WHERE run_id = :id", id=run_id)
     if row is None or row["status"] != RunStatus.RUNNING:

@@ -12,7 +12,7 @@ from rivet.model.owner import Owner
 from rivet.model.seal import seal_of
 from rivet.model.source import Position
 from rivet.model.version import __version__
-from rivet.state.decoding import UnreadableRowError, decoding, json_list, text
+from rivet.state.decoding import UnreadableRowError, decoding, json_list, text, written
 from rivet.state.runs import assert_running
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def put(
         "part_id": None if recorded is None else recorded.part_id,
         "owner_json": None if owner is None else owner.to_json(),
     }
-    db.change(
+    changed = db.change(
         "INSERT INTO pyrivet.watermarks (export_name, engine, kind, position_text,"
         " is_approximate, run_id, part_id, owner_json, seal, updated_at)"
         " VALUES (:export_name, :engine, :kind, :position_text, :is_approximate, :run_id,"
@@ -119,6 +119,7 @@ def put(
         seal=seal_of(*values.values()),
         now=now,
     )
+    written(changed, "watermarks")
 
 
 def _sealed(db: Statements, export_name: str) -> Row | None:
@@ -158,13 +159,14 @@ def give(db: Statements, export_name: str, owner: Owner, action: str, now: datet
     row = _sealed(db, export_name)
     if row is not None:
         row["owner_json"] = owner.to_json()
-        db.change(
+        changed = db.change(
             "UPDATE pyrivet.watermarks SET owner_json = :owner_json, seal = :seal"
             " WHERE export_name = :export_name",
             export_name=export_name,
             owner_json=row["owner_json"],
             seal=seal_of(*row.values()),
         )
+        written(changed, "watermarks")
     audit(db, export_name, action, before, owner, now)
 
 
@@ -177,7 +179,7 @@ def audit(
     now: datetime,
 ) -> None:
     """Note what was decided about the progress of an export, and how it was before."""
-    db.change(
+    inserted = db.change(
         "INSERT INTO pyrivet.audits (export_name, action, before_json, after_json, rivet_version,"
         " host, recorded_at) VALUES (:export_name, :action, :before_json, :after_json, :version,"
         " :host, :now)",
@@ -189,6 +191,7 @@ def audit(
         host=socket.gethostname(),
         now=now,
     )
+    written(inserted, "audits")
 
 
 def find(db: Statements, export_name: str) -> Position | None:
@@ -218,7 +221,7 @@ def save_schema(
     db: Statements, export_name: str, columns: Sequence[tuple[str, str]], now: datetime
 ) -> None:
     """Remember the columns of an export, as name and Arrow type, in file order."""
-    db.change(
+    changed = db.change(
         "INSERT INTO pyrivet.schemas (export_name, columns_json, updated_at)"
         " VALUES (:export_name, :columns_json, :now) ON CONFLICT (export_name) DO UPDATE"
         " SET columns_json = excluded.columns_json, updated_at = excluded.updated_at",
@@ -226,6 +229,7 @@ def save_schema(
         columns_json=json.dumps([list(column) for column in columns], separators=(",", ":")),
         now=now,
     )
+    written(changed, "schemas")
 
 
 def schema_of(db: Statements, export_name: str) -> tuple[tuple[str, str], ...] | None:
