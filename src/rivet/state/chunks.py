@@ -8,7 +8,7 @@ from rivet.errors import InternalError, RefusedError
 from rivet.model.chunk import Chunk, Claim
 from rivet.model.span import WHOLE, Span
 from rivet.redact import redact
-from rivet.state.decoding import decoding, number, optional_text, written
+from rivet.state.decoding import all_there, decoding, number, optional_text, written
 from rivet.state.runs import assert_running
 
 if TYPE_CHECKING:
@@ -27,15 +27,14 @@ def plan(db: Statements, run_id: str, chunks: Sequence[Chunk], now: datetime) ->
         RefusedError: The run was superseded.
         InternalError: The run is not running, or an index is planned with other bounds.
     """
-    assert_running(db, run_id)
     planned = {chunk.index: chunk for chunk in listed(db, run_id)}
+    new = [chunk for chunk in chunks if chunk.index not in planned]
+    assert_running(db, run_id, new_chunks=len(new))
     for chunk in chunks:
-        if chunk.index in planned:
-            if planned[chunk.index] != chunk:
-                msg = f"chunk {chunk.index} of run '{run_id}' is planned with other bounds already"
-                raise InternalError(msg)
-            continue
-        planned[chunk.index] = chunk
+        if chunk != planned.setdefault(chunk.index, chunk):
+            msg = f"chunk {chunk.index} of run '{run_id}' is planned with other bounds already"
+            raise InternalError(msg)
+    for chunk in new:
         inserted = db.change(
             "INSERT INTO pyrivet.chunks (run_id, chunk_index, kind, lower_bound, upper_bound,"
             " span_json, status, claim_number, updated_at)"
@@ -55,20 +54,23 @@ def plan(db: Statements, run_id: str, chunks: Sequence[Chunk], now: datetime) ->
 def listed(db: Statements, run_id: str, *, is_incomplete: bool = False) -> tuple[Chunk, ...]:
     """Return the planned chunks of a run by index; all, or only those not complete."""
     rows = db.all(
-        "SELECT chunk_index, kind, lower_bound, upper_bound, span_json, status FROM pyrivet.chunks"
-        " WHERE run_id = :run_id ORDER BY chunk_index",
+        "SELECT chunk_index, kind, lower_bound, upper_bound, span_json, c.status, claim_number,"
+        " recorded_chunks FROM pyrivet.runs AS r"
+        " LEFT JOIN pyrivet.chunks AS c ON c.run_id = r.run_id"
+        " WHERE r.run_id = :run_id ORDER BY chunk_index",
         run_id=run_id,
     )
     with decoding("chunks"):
-        found = [(_chunk(row), row["status"]) for row in rows]
-        # One that is missing would be rows that are missing.
-        if [chunk.index for chunk, _ in found] != list(range(len(found))):
-            raise ValueError
+        expected = number(rows[0], "recorded_chunks") if rows else 0
+        found = [(_chunk(row), row["status"]) for row in rows if row["chunk_index"] is not None]
+    # One that is missing would be rows that are missing.
+    all_there([chunk.index for chunk, _ in found], range(expected), "chunks")
     return tuple(chunk for chunk, status in found if not is_incomplete or status != "completed")
 
 
 def _chunk(row: Row) -> Chunk:
-    if row["status"] not in _STATUSES:
+    is_unclaimed = number(row, "claim_number") == 0
+    if row["status"] not in _STATUSES or (is_unclaimed and row["status"] == "completed"):
         raise ValueError
     told = optional_text(row, "span_json")
     # Before revision 3 every chunk was the whole relation.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rivet.errors import StateDamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rivet.state.database import Row
 
@@ -63,6 +63,16 @@ def written(count: int, table: str) -> None:
     """
     if count != 1:
         raise UnreadableRowError(table, "could not be written")
+
+
+def all_there(found: Sequence[int], expected: range, table: str) -> None:
+    """Make sure that every row that was recorded is there, by their numbers in order.
+
+    Raises:
+        UnreadableRowError: They are not.
+    """
+    if list(found) != list(expected):
+        raise UnreadableRowError(table, "is missing")
 
 
 def damaged(location: str, what: str, *, otherwise: str = "") -> StateDamagedError:

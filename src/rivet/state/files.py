@@ -10,7 +10,15 @@ from rivet.model.part import ColumnStats, FileStats, RecordedPart
 from rivet.model.source import Position
 from rivet.state.chunks import assert_claim_current
 from rivet.state.database import read_time
-from rivet.state.decoding import decoding, json_list, number, optional_text, text, written
+from rivet.state.decoding import (
+    all_there,
+    decoding,
+    json_list,
+    number,
+    optional_text,
+    text,
+    written,
+)
 from rivet.state.runs import assert_running
 
 if TYPE_CHECKING:
@@ -107,6 +115,38 @@ def of_run(db: Statements, run_id: str, *, is_void: bool = False) -> tuple[Recor
     )
     with decoding("parts"):
         return tuple(_part(row) for row in rows)
+
+
+def whole_of_run(db: Statements, run_id: str) -> tuple[RecordedPart, ...]:
+    """Return the parts of a run as `of_run`, once none of its rows is missing.
+
+    A part that a newer claim made void, or that its chunk is made of, must say so itself: what is
+    left out here would be rows that are missing, what is too much rows that are there twice.
+    """
+    rows = db.all(
+        "SELECT p.part_id, p.is_void, p.claim_number, c.claim_number AS newest, c.status,"
+        " r.recorded_parts FROM pyrivet.runs AS r LEFT JOIN pyrivet.parts AS p"
+        " ON p.run_id = r.run_id LEFT JOIN pyrivet.chunks AS c"
+        " ON c.run_id = p.run_id AND c.chunk_index = p.chunk_index"
+        " WHERE r.run_id = :run_id ORDER BY p.part_id",
+        run_id=run_id,
+    )
+    with decoding("parts"):
+        expected = number(rows[0], "recorded_parts") if rows else 0
+        there = [row for row in rows if row["part_id"] is not None]
+        known = [number(row, "part_id") for row in there]
+        if not all(map(_is_of_its_chunk, there)):
+            raise ValueError
+    all_there(known, range(1, expected + 1), "parts")
+    return of_run(db, run_id)
+
+
+def _is_of_its_chunk(row: Row) -> bool:
+    """Whether the part is void or not as its chunk tells; restored runs have no chunks."""
+    if row["newest"] is None:
+        return True
+    is_newest = row["claim_number"] == row["newest"]
+    return is_newest if not row["is_void"] else not (is_newest and row["status"] == "completed")
 
 
 def _part(row: Row) -> RecordedPart:

@@ -102,13 +102,14 @@ def resume(db: Statements, run_id: str, *, host: str, pid: int) -> None:
     )
 
 
-def assert_running(db: Statements, run_id: str, *, new_parts: int = 0) -> int:
+def assert_running(db: Statements, run_id: str, *, new_parts: int = 0, new_chunks: int = 0) -> int:
     """Make sure a run still is running, and keep it so until the transaction ends.
 
     Args:
         db: A write transaction.
         run_id: The run.
         new_parts: How many parts the transaction will add.
+        new_chunks: The same of chunks.
 
     Returns:
         How many parts the run had before.
@@ -119,10 +120,12 @@ def assert_running(db: Statements, run_id: str, *, new_parts: int = 0) -> int:
         InternalError: It is over.
     """
     held = db.change(
-        "UPDATE pyrivet.runs SET recorded_parts = recorded_parts + :new_parts"
+        "UPDATE pyrivet.runs SET recorded_parts = recorded_parts + :new_parts,"
+        " recorded_chunks = recorded_chunks + :new_chunks"
         " WHERE run_id = :run_id AND status = 'running'",
         run_id=run_id,
         new_parts=new_parts,
+        new_chunks=new_chunks,
     )
     row = db.one(
         "SELECT status, recorded_parts, superseded_by FROM pyrivet.runs WHERE run_id = :run_id",

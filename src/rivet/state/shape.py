@@ -55,8 +55,8 @@ _TABLES: Final = {
         "finished_at:timestamp_with_time_zone format:text host:text is_validated:bigint "
         "longest_statement_s:double_precision manifest_at:timestamp_with_time_zone "
         "mode:text peak_rss_mb:bigint pid:bigint plan_json:text quality_passed:bigint "
-        "recorded_parts:bigint retries:bigint rivet_version:text run_id:text "
-        "schema_changed:bigint sequence:bigint skip_reason:text "
+        "recorded_chunks:bigint recorded_parts:bigint retries:bigint "
+        "rivet_version:text run_id:text schema_changed:bigint sequence:bigint skip_reason:text "
         "started_at:timestamp_with_time_zone status:text superseded_by:text "
         "total_files:bigint total_rows:bigint tuning_profile:text"
     ),

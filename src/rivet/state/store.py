@@ -295,6 +295,15 @@ class StateStore:
         with self.database.read() as db:
             return files.of_run(db, run_id)
 
+    def whole_parts(self, run_id: str) -> tuple[RecordedPart, ...]:
+        """Return the parts of a run that was not pruned.
+
+        Raises:
+            StateDamagedError: Not all that were recorded are there.
+        """
+        with self.database.read() as db:
+            return files.whole_of_run(db, run_id)
+
     def void_parts(self, run_id: str) -> tuple[RecordedPart, ...]:
         """Return parts that were recorded by claims that later ones superseded: not data."""
         with self.database.read() as db:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rivet.errors import InternalError, RefusedError, StateError, StateLockedError
+from rivet.errors import (
+    InternalError,
+    RefusedError,
+    StateDamagedError,
+    StateError,
+    StateLockedError,
+)
 from rivet.model.chunk import Chunk
 from rivet.model.part import ColumnStats, FileStats, StoredPart
 from rivet.model.run import AggregateRecord, RunOutcome, RunRecord, RunStatus
@@ -31,6 +37,11 @@ WHOLE = Chunk(0)
 def ranged(index, lower, upper):
     bounds = [None if bound is None else (bound,) for bound in (lower, upper)]
     return Chunk(index, Span(SpanKind.KEY, ("id",), *bounds))
+
+
+def in_two():
+    kept, given = (ranged(0, *bounds) for bounds in (("5", "6"), ("6", "7")))
+    return kept.span, Chunk(2, given.span)
 
 
 def a_run(run_id: str, export_name: str = "orders", **changes: Any) -> RunRecord:
@@ -209,6 +220,22 @@ class StoreBehaviour:
         assert len(store.chunks("r1")) == 2
         with pytest.raises(InternalError, match="other bounds"):
             store.plan_chunks("r1", [ranged(0, "1", "6")])
+
+    @pytest.mark.parametrize("table", ["chunks", "parts"])
+    def test_a_row_that_is_missing_is_missed(self, table: str, store: StateStore) -> None:
+        start(store, "r1", ranged(0, None, "5"), ranged(1, "5", "7"))
+        store.split_chunk(store.claim("r1", "orders", ranged(1, "5", "7")), *in_two())
+        claim = store.claim("r1", "orders", ranged(0, None, "5"))
+        store.record(claim, [a_part("a"), a_part("b", 1)], chunk_done=True)
+        assert len(store.chunks("r1")) == 3
+        assert len(store.whole_parts("r1")) == 2
+        for left in (1, 0):
+            key = "chunk_index" if table == "chunks" else "part_id - 1"
+            with store.database.write() as db:
+                sql = f"DELETE FROM pyrivet.{table} WHERE {key} >= :left"
+                db.change(sql, left=left)
+            with pytest.raises(StateDamagedError, match=f"table '{table}' is missing"):
+                store.chunks("r1") if table == "chunks" else store.whole_parts("r1")
 
     def test_one_of_many_threads_completes_a_chunk(self, store: StateStore) -> None:
         start(store, "r1")

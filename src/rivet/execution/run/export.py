@@ -24,7 +24,12 @@ from rivet.execution.run.finish import finish_run
 from rivet.execution.run.ownership import owned, refuse_other_source
 from rivet.execution.run.prepare import open_export_destination, prepare
 from rivet.execution.run.prune import prune_after_run
-from rivet.execution.run.resume import refuse_other_plan, run_to_take_up, verified_parts
+from rivet.execution.run.resume import (
+    known_chunks,
+    refuse_other_plan,
+    run_to_take_up,
+    verified_parts,
+)
 from rivet.execution.run.unstable_queries import less_certain
 from rivet.execution.run.window import window_of
 from rivet.execution.snapshot.holder import SnapshotHolder
@@ -220,7 +225,7 @@ def _planned(
 ) -> tuple[Chunk, ...]:
     """Return all chunks of the run; one that is taken up keeps the bounds it began with."""
     if row is not None:
-        return context.state.chunks(row.run_id)
+        return known_chunks(row, context)
     if job.window is not None:
         return tuple(chunks(job.window.spans))
     plan = job.plan

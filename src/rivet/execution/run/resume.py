@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rivet.execution.context import RunContext
     from rivet.execution.job import Job
     from rivet.execution.progress import RunProgress
+    from rivet.model.chunk import Chunk
     from rivet.model.part import RecordedPart
     from rivet.model.run import RunRow
 
@@ -83,6 +84,22 @@ def run_id_for(export: ExportConfig, context: RunContext, now: datetime, random_
     except (PlanError, StateDamagedError):
         row = None  # told of when the export begins
     return row.run_id if row is not None else new_run_id(export.name, now, random_hex)
+
+
+def known_chunks(row: RunRow, context: RunContext) -> tuple[Chunk, ...]:
+    """Return all chunks of a run that is taken up, once its record is known to be whole.
+
+    Raises:
+        StateDamagedError: Rows of the record are missing; rows of the table would be, too.
+    """
+    name = row.record.export_name
+    try:
+        refuse_foreign_parts(row, context.state.whole_parts(row.run_id))
+        return context.state.chunks(row.run_id)
+    except StateDamagedError as error:
+        msg = f"export '{name}': run {row.run_id} cannot be resumed: {error.message}"
+        hint = f"run it without --resume to start over: rivet run -e {name}"
+        raise StateDamagedError(msg, hint=hint, export=name) from error
 
 
 def refuse_other_plan(row: RunRow, job: Job) -> None:

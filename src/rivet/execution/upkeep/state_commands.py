@@ -61,7 +61,7 @@ def current_files(
     with open_store(config.base_dir, url=environment.get("RIVET_STATE_URL")) as state:
         for export in select_exports(config, names):
             run = state.current_run(export.name)
-            parts = state.parts(run.run_id) if run else ()
+            parts = state.whole_parts(run.run_id) if run else ()
             if run:
                 refuse_foreign_parts(run, parts)
             listed.append(CurrentFiles(export.name, run.run_id if run else None, parts))
