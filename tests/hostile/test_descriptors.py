@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from contextlib import closing
 
 import pytest
 
-RIVET = [sys.executable, "-m", "rivet"]
+from support import warm
+from support.warm import BROKEN, CLOSED, FULL, READ_ONLY
+
 CONFIG = """
 source: {type: sqlite, path: a.db}
 exports:
@@ -18,9 +21,12 @@ exports:
 - {name: gated, table: t, format: csv, destination: {type: local, path: gated},
    quality: {row_count_min: 9}}
 - {name: missing, table: nowhere, format: csv, destination: {type: local, path: missing}}
+- {name: gone-on, table: t, mode: incremental, cursor_column: id, format: csv,
+   destination: {type: local, path: gone-on}}
 """
-CLOSED, FULL, BROKEN, READ_ONLY = "closed", "full", "broken", "read-only"
 every_way = pytest.mark.parametrize("way", [CLOSED, FULL, BROKEN])
+STREAMS = ("stdout", "stderr")
+OF_RIVET = ("-c", "rivet.yaml")
 
 
 @pytest.fixture
@@ -32,24 +38,26 @@ def folder(tmp_path):
     return tmp_path
 
 
+def ending(folder, *arguments, **streams):
+    environment = {**warm.plain_environment(), "HOME": str(folder)}
+    return warm.server().run(arguments, folder, environment, 60, streams=streams)
+
+
 def run(folder, *arguments, stream, way):
     """Run a command with a stream as it should not be; return its code and the other's text."""
-    spoilt = 1 if stream == "stdout" else 2
-    reader, writer = os.pipe()
-    os.close(reader)
+    ended = ending(folder, *arguments, **{stream: way})
+    return ended.code, ended.stdout + ended.stderr
 
-    def spoil():
-        if way == CLOSED:
-            os.close(spoilt)
-        elif way == READ_ONLY:
-            os.dup2(os.open(os.devnull, os.O_RDONLY), spoilt)
-        elif way == FULL:
-            os.dup2(os.open("/dev/full", os.O_WRONLY), spoilt)
-        else:
-            os.dup2(writer, spoilt)
 
-    done = subprocess.run(
-        [*RIVET, *arguments],
+def rows_of(folder, name="out"):
+    (part,) = json.loads((folder / name / "manifest.json").read_text())["parts"]
+    return (folder / name / part["path"]).read_text().split()
+
+
+def plainly(folder, spoil):
+    """Run the command as a process of its own, which nothing is imported for."""
+    return subprocess.run(
+        [sys.executable, "-m", "rivet", "run", *OF_RIVET, "-e", "good"],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -58,31 +66,30 @@ def run(folder, *arguments, stream, way):
         preexec_fn=spoil,
         timeout=120,
     )
-    os.close(writer)
-    return done.returncode, done.stderr if spoilt == 1 else done.stdout
-
-
-def rows_of(folder):
-    (part,) = json.loads((folder / "out/manifest.json").read_text())["parts"]
-    return (folder / "out" / part["path"]).read_text().split()
 
 
 @every_way
-@pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_run_is_what_it_is(way, stream, folder):
-    code, said = run(folder, "run", "-c", "rivet.yaml", "-e", "good", stream=stream, way=way)
-    assert code == 0
-    assert "Traceback" not in said
+def test_a_run_is_what_it_is(way, folder):
+    for stream in STREAMS:
+        code, said = run(folder, "run", *OF_RIVET, "-e", "good", stream=stream, way=way)
+        assert code == 0
+        assert "Traceback" not in said
+        assert rows_of(folder) == ["id", "1", "2"]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_process_that_starts_without_a_stream(number, folder):
+    done = plainly(folder, lambda: os.close(number))
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
     assert rows_of(folder) == ["id", "1", "2"]
 
 
 @every_way
 @pytest.mark.parametrize(("export", "expected"), [("gated", 3), ("missing", 1)])
 def test_a_failure_keeps_its_code(way, export, expected, folder):
-    for stream in ("stdout", "stderr"):
-        code, said = run(
-            folder, "run", "-c", "rivet.yaml", "-e", export, "--json", stream=stream, way=way
-        )
+    for stream in STREAMS:
+        code, said = run(folder, "run", *OF_RIVET, "-e", export, "--json", stream=stream, way=way)
         assert code == expected
         assert "Traceback" not in said
 
@@ -91,7 +98,7 @@ def test_a_failure_keeps_its_code(way, export, expected, folder):
 def test_a_result_that_cannot_be_printed_is_an_error_after_everything_else(way, folder):
     code, said = run(
         folder,
-        *("run", "-c", "rivet.yaml", "-e", "good", "--json", "--summary-output", "summary.json"),
+        *("run", *OF_RIVET, "-e", "good", "--json", "--summary-output", "summary.json"),
         stream="stdout",
         way=way,
     )
@@ -106,7 +113,7 @@ def test_a_result_that_cannot_be_printed_is_an_error_after_everything_else(way, 
 
 @every_way
 def test_rows_for_standard_output_that_are_lost_are_a_failure(way, folder):
-    code, said = run(folder, "run", "-c", "rivet.yaml", "-e", "streamed", stream="stdout", way=way)
+    code, said = run(folder, "run", *OF_RIVET, "-e", "streamed", stream="stdout", way=way)
     assert code in {1, 141}
     assert "Traceback" not in said
     assert "bug" not in said
@@ -114,17 +121,8 @@ def test_rows_for_standard_output_that_are_lost_are_a_failure(way, folder):
 
 @every_way
 def test_rows_for_standard_output_come_whatever_becomes_of_words(way, folder):
-    code, rows = run(folder, "run", "-c", "rivet.yaml", "-e", "streamed", stream="stderr", way=way)
+    code, rows = run(folder, "run", *OF_RIVET, "-e", "streamed", stream="stderr", way=way)
     assert (code, rows.split()) == (0, ["id", "1", "2"])
-
-
-@every_way
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["schema", "config"]])
-def test_text_that_cannot_be_printed_is_no_bug(way, arguments, folder):
-    code, said = run(folder, *arguments, stream="stdout", way=way)
-    assert code == (141 if way == BROKEN else 1)
-    assert "Traceback" not in said
-    assert "bug" not in said
 
 
 @every_way
@@ -135,12 +133,7 @@ def test_a_usage_error_keeps_its_code(way, folder):
 
 def test_a_file_that_takes_the_place_of_a_closed_stream_is_not_written_into(folder):
     """The state would be the next file opened: what is said must not go into it."""
-    done = subprocess.run(
-        [*RIVET, "run", "-c", "rivet.yaml", "-e", "good"],
-        cwd=folder,
-        check=False,
-        preexec_fn=lambda: [os.close(number) for number in (0, 1, 2)],
-    )
+    done = plainly(folder, lambda: [os.close(number) for number in (0, 1, 2)])
     assert done.returncode == 0
     assert rows_of(folder) == ["id", "1", "2"]
     with closing(sqlite3.connect(folder / ".rivet/state.db")) as connection:
@@ -150,7 +143,7 @@ def test_a_file_that_takes_the_place_of_a_closed_stream_is_not_written_into(fold
 def test_a_summary_that_cannot_be_written_is_told_after_the_verdict(folder):
     code, said = run(
         folder,
-        *("run", "-c", "rivet.yaml", "-e", "gated", "--summary-output", "/dev/full/x"),
+        *("run", *OF_RIVET, "-e", "gated", "--summary-output", "/dev/full/x"),
         stream="stdout",
         way=CLOSED,
     )
@@ -158,27 +151,46 @@ def test_a_summary_that_cannot_be_written_is_told_after_the_verdict(folder):
     assert "RIVET_DATA_QUALITY" in said
 
 
+WAYS = [("stdout", CLOSED), ("stdout", FULL), ("stdout", BROKEN), ("stderr", READ_ONLY)]
+COMMANDS = (
+    ("--version",),
+    ("--help",),
+    ("schema", "config"),
+    ("files", *OF_RIVET),
+    ("files", *OF_RIVET, "-e", "good", "--json"),
+    ("files", *OF_RIVET, "-e", "nobody"),
+    ("prune", *OF_RIVET, "--execute"),
+    ("prune", *OF_RIVET, "-e", "gone-on"),
+    ("repair", *OF_RIVET),
+    ("repair", *OF_RIVET, "--state"),
+    ("backfill", *OF_RIVET, "-e", "gone-on", "--from", "1", "--to", "2"),
+    ("backfill", *OF_RIVET, "-e", "gone-on", "--from", "1", "--to", "2", "--json"),
+    ("state", "import", *OF_RIVET),
+    ("state", "accept", *OF_RIVET, "-e", "gone-on"),
+    ("state", "reset", *OF_RIVET, "-e", "gone-on"),
+    ("demo", "--engine", "no-such-engine"),
+)
+
+
 def test_every_command_has_its_code_whatever_its_streams_are(folder):
     """The code is that of good streams, unless what was to be printed is lost."""
-    run(folder, "run", "-c", "rivet.yaml", "-e", "good", stream="stderr", way=CLOSED)
-    commands = [("files", "-c", "rivet.yaml", "-e", "good"), ("prune", "-c", "rivet.yaml")]
-    for arguments in commands:
-        usual = subprocess.run([*RIVET, *arguments], cwd=folder, capture_output=True, check=False)
-        for stream, way in (("stdout", READ_ONLY), ("stderr", READ_ONLY)):
+    assert ending(folder, "run", *OF_RIVET, "-e", "good", "-e", "gone-on").code == 0
+    kept = folder / "kept"
+    shutil.copytree(folder / ".rivet", kept)
+    for arguments in COMMANDS:
+        usual = ending(folder, *arguments)
+        for stream, way in WAYS:
+            shutil.rmtree(folder / ".rivet")
+            shutil.copytree(kept, folder / ".rivet")
             code, said = run(folder, *arguments, stream=stream, way=way)
-            is_lost = stream == "stdout" and usual.stdout and not usual.returncode
-            assert code == (1 if is_lost else usual.returncode), (arguments, stream, way, said)
-            assert "Traceback" not in said
-            assert "bug" not in said
+            told = (arguments, stream, way, code, usual, said)
+            is_lost = stream == "stdout" and usual.stdout and not usual.code
+            assert code == ((141 if way == BROKEN else 1) if is_lost else usual.code), told
+            assert "Traceback" not in said, told
+            assert "bug" not in said, told
 
 
 def test_a_run_needs_no_standard_input(folder):
-    done = subprocess.run(
-        [*RIVET, "run", "-c", "rivet.yaml", "-e", "good"],
-        cwd=folder,
-        capture_output=True,
-        check=False,
-        preexec_fn=lambda: os.close(0),
-    )
+    done = plainly(folder, lambda: os.close(0))
     assert done.returncode == 0, done.stderr
     assert rows_of(folder) == ["id", "1", "2"]

@@ -5,17 +5,15 @@ else. Names that only a library call reads are in tests/unit/test_openfile.py.
 """
 
 import os
-import resource
 import shutil
 import socket
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
 
-RIVET = [sys.executable, "-m", "rivet"]
+from support import warm
+
 CONFIG = """
 source: {type: sqlite, path: a.db}
 exports:
@@ -23,6 +21,7 @@ exports:
 """
 NOBODY = 65534
 LIMIT = 3 * 1024**3
+MOST_MB = 300
 
 
 def fifo(path):
@@ -91,17 +90,15 @@ def template(tmp_path_factory):
 
 
 def run(base, *arguments):
-    done = subprocess.run(
-        [*RIVET, "run", "-c", "rivet.yaml", "--summary-output", "summary.json", *arguments],
-        cwd=base,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT)),
+    ended = warm.server().run(
+        ["run", "-c", "rivet.yaml", "--summary-output", "summary.json", *arguments],
+        base,
+        {**warm.plain_environment(), "HOME": str(base)},
+        60,
+        address_space=LIMIT,
     )
-    return done.returncode, done.stderr
+    assert ended.peak_mb < MOST_MB
+    return ended.code, ended.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)

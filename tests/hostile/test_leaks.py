@@ -7,19 +7,20 @@ is found is compared with spellings that this file knows by itself.
 import base64
 import json
 import re
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 
-from support import leaks, tree
+from support import leaks, warm
 from support.children import wait_until
 from support.clusters import PASSWORD
 
 # Of what is longer than twelve characters, no such piece may be shown; of what is shorter, nothing.
 PIECE = 12
+AT_ONCE = 3
 NASTY = [
     *("a", "7", "é", "%", "x1", "€$", "q'z", "%41", "#9$", "№7"),
     *("hunter2", "nul1", "~/.x", "1e999", "00123", "p@ss", "p:q:r", "p/q/r"),
@@ -208,6 +209,18 @@ def servers(any_postgres_server, mariadb_server):
         )
 
 
+@dataclass(frozen=True)
+class Order:
+    """One run with a secret; `files` are those that hold it on purpose."""
+
+    secret: str
+    folder: Path
+    files: frozenset[str]
+    entry: str
+    arguments: list[str]
+    environment: dict[str, str]
+
+
 def orders_of(servers, folder, share):
     (postgres, good_postgres), (mysql, good_mysql) = servers
     for number, secret in enumerate(NASTY):
@@ -227,44 +240,45 @@ def orders_of(servers, folder, share):
                 (here / file).chmod(0o600)
             if not (here / "a.db").exists():
                 (here / "a.db").touch()
-            way = leaks.LIBRARY if number % 3 == 0 else leaks.COMMAND
+            entry = leaks.PROGRAM if number % 3 == 0 else warm.RIVET
             arguments = ["run", "-c", "rivet.yaml", "--summary-output", "summary.json"]
             arguments += [["--json", "--json-errors"], []][number % 2]
-            usual = {"HOME": str(here), "LC_ALL": "C.UTF-8", "RIVET_TRACEBACK": "1"}
-            order = {"folder": str(here), "way": way, "arguments": arguments}
-            yield secret, files, {**order, "environment": {**usual, **env}}
+            usual = {**warm.plain_environment(), "HOME": str(here), "RIVET_TRACEBACK": "1"}
+            yield Order(secret, here, frozenset(files), entry, arguments, {**usual, **env})
 
 
-def leaks_of(orders, tmp_path):
+def leaks_of(orders):
     """Return (folder, file, secret, what is shown of it) of every leak."""
-    plan = tmp_path / "orders.json"
-    plan.write_text(json.dumps([order for _, _, order in orders]))
-    subprocess.run(
-        [sys.executable, "-m", "support.leaks", plan], cwd=tree.ROOT / "tests", check=True
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [leak for found in pool.map(_leaks_of_one, orders) for leak in found]
+
+
+def _leaks_of_one(order):
+    ended = warm.server().run(
+        order.arguments, order.folder, order.environment, 60, entry=order.entry
     )
-    found = []
-    for secret, files, order in orders:
-        folder = Path(order["folder"])
-        written = [path for path in folder.rglob("*") if path.is_file() and path.name not in files]
-        assert (folder / "stderr").stat().st_size or (folder / "stdout").stat().st_size, folder
-        for path in written:
-            data = path.read_bytes()
-            found += [
-                (folder.name, path.name, one, shown)
-                for one in (secret, PASSWORD)
-                if (shown := shown_of(one, data))
-            ]
-    return found
+    assert ended.stdout or ended.stderr, order.folder
+    streams = {"stdout": ended.stdout, "stderr": ended.stderr}
+    told = {name: text.encode(errors="surrogateescape") for name, text in streams.items()}
+    for path in order.folder.rglob("*"):
+        if path.is_file() and path.name not in order.files:
+            told[path.name] = path.read_bytes()
+    return [
+        (order.folder.name, name, one, shown)
+        for name, data in told.items()
+        for one in (order.secret, PASSWORD)
+        if (shown := shown_of(one, data))
+    ]
 
 
 def test_no_secret_is_shown_or_kept(servers, tmp_path):
     """Each secret through some channels, and some secrets through each channel."""
-    assert leaks_of(list(orders_of(servers, tmp_path, share=11)), tmp_path) == []
+    assert leaks_of(orders_of(servers, tmp_path, share=11)) == []
 
 
 @pytest.mark.soak
 def test_no_secret_is_shown_or_kept_by_any_channel(servers, tmp_path):
-    assert leaks_of(list(orders_of(servers, tmp_path, share=1)), tmp_path) == []
+    assert leaks_of(orders_of(servers, tmp_path, share=1)) == []
 
 
 def descendants(pid):

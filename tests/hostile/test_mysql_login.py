@@ -220,7 +220,7 @@ exports:
 @pytest.fixture(scope="module")
 def met(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
-    with all_met(request, folder, CASES, config, "rivet.sources.mysql") as found:
+    with all_met(request, folder, CASES, config) as found:
         yield found
 
 

@@ -170,7 +170,7 @@ def measured(shared_mariadb):
         f"INSERT INTO victim SELECT seq FROM seq_1_to_{ROWS};"
         "CREATE TABLE wide (a int PRIMARY KEY, b longtext, c longblob, d longtext)"
     )
-    with Measured("rivet.sources.mysql") as found:
+    with Measured() as found:
         yield found
 
 

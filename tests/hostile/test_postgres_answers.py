@@ -34,7 +34,7 @@ def shop(shared_any_postgres):
 
 @pytest.fixture(scope="module")
 def measured():
-    with Measured("rivet.sources.postgres") as runs:
+    with Measured() as runs:
         yield runs
 
 

@@ -164,7 +164,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def measured():
-    with Measured("rivet.sources.postgres", "rivet.state.postgres", "sqlalchemy") as runs:
+    with Measured() as runs:
         yield runs
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -56,12 +55,7 @@ class Rivet:
         """What the process sees: nothing of the developer's own settings but PATH."""
         home = self.directory / ".home"
         home.mkdir(exist_ok=True)
-        return {**self._plain(), "HOME": str(home), **self.variables}
-
-    @staticmethod
-    def _plain() -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-        return {**kept, "LC_ALL": "C.UTF-8", "COLUMNS": "100", "NO_COLOR": "1"}
+        return {**warm.plain_environment(), "HOME": str(home), **self.variables}
 
     def start(self, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
         """Start the command and return at once, for tests that kill it; wait for it yourself."""
@@ -85,11 +79,10 @@ class Rivet:
     ) -> Outcome:
         """Run the command to its end; `env` adds variables to this run only."""
         environment = {**self.environment, **(env or {})}
-        plain = self._plain()
-        if self.command == _PLAINLY and warm.is_fit(environment, plain):
+        if self.command == _PLAINLY and warm.is_fit(environment):
             texts = [str(argument) for argument in arguments]
-            started = warm.server(tuple(plain.items()))
-            return Outcome(*started.run(texts, self.directory, environment, timeout_s))
+            ended = warm.server().run(texts, self.directory, environment, timeout_s)
+            return Outcome(ended.code, ended.stdout, ended.stderr)
         with self.start(*arguments, env=environment) as process:
             try:
                 stdout, stderr = process.communicate(timeout=timeout_s)

@@ -73,7 +73,6 @@ def all_met(
     folder: Path,
     cases: Sequence[Case],
     config: Callable[[int, Case], str],
-    *modules: str,
 ) -> Iterator[dict[str, Future[Met]]]:
     """Begin to meet those of the cases that are to be tested; yields what comes of each by name.
 
@@ -82,14 +81,13 @@ def all_met(
         folder: For the runs.
         cases: All of them.
         config: Makes the configuration, given the server's port.
-        modules: What the command loads for the engine.
     """
     chosen = {
         item.callspec.params["case"].name
         for item in request.session.items
         if item.path == request.path and hasattr(item, "callspec")
     }
-    with Measured(*modules) as measured, ThreadPoolExecutor(_AT_ONCE) as pool:
+    with Measured() as measured, ThreadPoolExecutor(_AT_ONCE) as pool:
         found: dict[str, Future[Met]] = {
             case.name: pool.submit(_meet, case, measured, folder / f"run-{number}", config)
             for number, case in enumerate(cases)
