@@ -23,7 +23,8 @@ class Bench:
     def __init__(self, folder):
         self.export = Export(folder)
         self.out = folder / "out"
-        self.whole = self.export.state.read_bytes()
+        self.whole = body = self.export.state.read_bytes()
+        self.spots = [n for n in range(len(body)) if 32 < body[n] < 127 and 32 < body[n - 1] < 127]
         self.files = {path: path.read_bytes() for path in self.out.iterdir()}
         with closing(sqlite3.connect(self.export.state)) as connection:
             self.columns = [
@@ -62,9 +63,8 @@ def flip(bench, rng):
 def flip_in_rows(bench, rng):
     """Flip bits of the texts of rows, where nothing of the database itself is hurt."""
     body = bytearray(bench.whole)
-    spots = [n for n in range(len(body)) if 32 < body[n] < 127 and 32 < body[n - 1] < 127]
     for _ in range(rng.choice([1, 2])):
-        body[rng.choice(spots)] ^= 1 << rng.randrange(4)
+        body[rng.choice(bench.spots)] ^= 1 << rng.randrange(4)
     bench.export.state.write_bytes(body)
 
 
@@ -126,7 +126,7 @@ def test_no_variant_begins_anew_or_skips_a_row(bench):
         bench.restore()
         way(bench, rng)
         try:
-            code, exit_code, hint = verdict(bench.export)
+            code, exit_code, hint = verdict(bench.export, bench.export.config)
         except Exception as error:  # noqa: BLE001 - whatever is not told is a failure
             code, exit_code, hint = f"RAISED {error!r}", 6, None
         rows = bench.export.rows()

@@ -16,6 +16,8 @@ from rivet.execution.many.invocation import run_exports
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rivet.config.models import Config
+
 CONFIG = """
 source: {type: sqlite, path: a.db}
 exports:
@@ -53,8 +55,8 @@ class Export:
         with closing(sqlite3.connect(self.folder / "a.db")) as connection, connection:
             connection.executemany("INSERT INTO t VALUES (?)", [(n,) for n in ids])
 
-    def run(self, **options: Any) -> Any:
-        config = load_config(self.config.path)
+    def run(self, config: Config | None = None, **options: Any) -> Any:
+        config = config or load_config(self.config.path)
         done = run_exports(config, options=RunOptions(**options), env=self.env)
         (self.report,) = done.report.exports
         return self.report.failure
@@ -93,9 +95,9 @@ def another_name(export: Export) -> None:
     export.sql("UPDATE watermarks SET export_name = 'u' || random()")
 
 
-def verdict(export: Export) -> tuple[str, int, str | None]:
+def verdict(export: Export, config: Config | None = None) -> tuple[str, int, str | None]:
     try:
-        failure = export.run()
+        failure = export.run(config)
     except RivetError as error:
         return error.error_code, error.exit_status, error.hint
     return (failure.code, failure.exit_code, failure.hint) if failure else ("", 0, "")
