@@ -10,20 +10,27 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "SHARED_HINT",
     "FileTooLargeError",
     "NotPrivateError",
     "NotRegularFileError",
+    "SharedFileError",
+    "is_shared",
     "make_private_folder",
     "open_regular",
     "read_regular",
     "refuse_other_than_file",
 ]
+
+
+SHARED_HINT: Final = "run chmod o-w on it, or move it to where permissions hold"
+"""The way out of a `SharedFileError`."""
 
 
 class NotRegularFileError(OSError):
@@ -34,23 +41,31 @@ class NotPrivateError(OSError):
     """A folder that should be this user's alone is somebody else's, or others can write to it."""
 
 
+class SharedFileError(OSError):
+    """Every user of the machine can write to a file that is to be trusted."""
+
+
 class FileTooLargeError(OSError):
     """More bytes can be read than the limit allows."""
 
 
-def open_regular(path: Path, *, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+def open_regular(
+    path: Path, *, flags: int = os.O_RDONLY, mode: int = 0o600, is_trusted: bool = False
+) -> int:
     """Open a regular file without ever waiting for another process; the caller closes it.
 
     Args:
         path: Links are followed, unless `flags` hold `O_NOFOLLOW`.
         flags: As of open(2); the file is closed in programs that this one starts.
         mode: Permissions of a file that `O_CREAT` makes.
+        is_trusted: Refuse one that every user of the machine can write to.
 
     Returns:
         The descriptor.
 
     Raises:
         NotRegularFileError: It is something else.
+        SharedFileError: It cannot be trusted.
         OSError: It cannot be opened.
 
     Source:
@@ -65,22 +80,38 @@ def open_regular(path: Path, *, flags: int = os.O_RDONLY, mode: int = 0o600) -> 
             raise
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     try:
-        refuse_other_than_file(os.fstat(descriptor), path)
+        found = os.fstat(descriptor)
+        refuse_other_than_file(found, path)
+        if is_trusted:
+            _refuse_shared(found, path)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def read_regular(path: Path, *, max_bytes: int, flags: int = os.O_RDONLY) -> bytes:
-    """Return the bytes of a regular file; `flags` as of `open_regular`.
+def _refuse_shared(found: os.stat_result, path: Path) -> None:
+    if is_shared(found):
+        raise SharedFileError(0, "every user of this machine can write to it", str(path))
+
+
+def is_shared(found: os.stat_result) -> bool:
+    """Whether every user of the machine can write to a file; not known, so False, on Windows."""
+    return os.name == "posix" and bool(found.st_mode & stat.S_IWOTH)
+
+
+def read_regular(
+    path: Path, *, max_bytes: int, flags: int = os.O_RDONLY, is_trusted: bool = False
+) -> bytes:
+    """Return the bytes of a regular file; `flags` and `is_trusted` as of `open_regular`.
 
     Raises:
         NotRegularFileError: It is something else.
+        SharedFileError: It cannot be trusted.
         FileTooLargeError: It holds more than `max_bytes`.
         OSError: It cannot be read.
     """
-    with open(open_regular(path, flags=flags), "rb") as file:
+    with open(open_regular(path, flags=flags, is_trusted=is_trusted), "rb") as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         whole, rest = divmod(max_bytes, 1024 * 1024)

@@ -142,3 +142,18 @@ def test_folders_of_others_are_not_trusted_with_state(template, tmp_path):
             assert "RIVET_STATE_FOLDER_UNSAFE" in said
             assert not (base / "out/manifest.json").exists()
             shutil.rmtree(base)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user, so it needs root")
+def test_what_belongs_to_others_is_read_and_written_to(template, tmp_path):
+    base = tmp_path / "x"
+    shutil.copytree(template, base)
+    (base / "out").mkdir()
+    for name in ("rivet.yaml", "a.db", "out"):
+        os.chown(base / name, NOBODY, NOBODY)
+    for name in ("a.db", "out"):
+        (base / name).chmod(0o777)
+    code, said = run(base)
+    assert code == 0, said
+    assert "warning" not in said
+    assert (base / "out/manifest.json").exists()

@@ -277,6 +277,7 @@ def test_no_secret_is_shown_or_kept(servers, tmp_path):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_no_secret_is_shown_or_kept_by_any_channel(servers, tmp_path):
     assert leaks_of(orders_of(servers, tmp_path, share=1)) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,8 +19,8 @@ from rivet.config.secretlines import register_given, register_written
 from rivet.config.substitute import References, unused_params
 from rivet.config.wording import first_problem
 from rivet.errors import ConfigError, ConfigSyntaxError
-from rivet.openfile import FileTooLargeError, NotRegularFileError, read_regular
-from rivet.redact import foreign
+from rivet.openfile import FileTooLargeError, NotRegularFileError, is_shared, read_regular
+from rivet.redact import foreign, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +99,7 @@ def config_from_text(
     return config.originating(
         path,
         digest=_digest(text),
-        warnings=unused + _warnings(config),
+        warnings=unused + _warnings(config) + _shared(path, *_queries(config, path.parent)),
         params=params,
     )
 
@@ -115,7 +116,8 @@ def config_from_dict(data: Mapping[str, Any], base_dir: Path | str = ".") -> Con
     """
     folder = Path(base_dir).expanduser().absolute()
     config = _from_data(data, folder)
-    return config.originating(folder / "rivet.yaml", warnings=_warnings(config))
+    warnings = _warnings(config) + _shared(*_queries(config, folder))
+    return config.originating(folder / "rivet.yaml", warnings=warnings)
 
 
 def config_from_document(
@@ -228,6 +230,24 @@ def _inherit(data: dict[str, Any]) -> dict[str, Any]:
         for export in exports
     ]
     return {**data, "exports": handed}
+
+
+def _queries(config: Config, folder: Path) -> list[Path]:
+    named = (export.query_file for export in config.exports)
+    return [folder / name for name in named if name is not None]
+
+
+def _shared(*paths: Path) -> tuple[str, ...]:
+    """Return a warning for each file that everybody can write to; it may be so by intent."""
+    warnings = []
+    for path in paths:
+        with suppress(OSError, ValueError):
+            if is_shared(path.stat()):
+                warnings.append(
+                    f"every user of this machine can write to {visible_line(str(path))} and so "
+                    "decide what is read and where passwords go; run chmod o-w on it"
+                )
+    return tuple(warnings)
 
 
 def _warnings(config: Config) -> tuple[str, ...]:

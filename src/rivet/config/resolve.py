@@ -21,7 +21,7 @@ from rivet.errors import ConfigError, SecretNotFoundError, UnknownEngineError
 from rivet.model.quality import DEFAULT_UNIQUE_ENTRIES, QualityRules
 from rivet.model.shape import ChunkRules
 from rivet.model.source import SourceAddress, TlsOptions
-from rivet.openfile import read_regular
+from rivet.openfile import SHARED_HINT, SharedFileError, read_regular
 from rivet.redact import Secret, register_secret
 
 if TYPE_CHECKING:
@@ -136,11 +136,12 @@ def _variable(name: str, key: str, env: Mapping[str, str]) -> str:
 def _secret_file(name: str, base_dir: Path) -> str:
     path = base_dir / Path(name).expanduser()
     try:
-        text = read_regular(path, max_bytes=_MAX_FILE_BYTES).decode().strip()
+        text = read_regular(path, max_bytes=_MAX_FILE_BYTES, is_trusted=True).decode().strip()
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         msg = f"source.url_file '{name}' cannot be read: {reason}"
-        hint = "give the path of a file that holds the URL"
+        is_shared = isinstance(error, SharedFileError)
+        hint = SHARED_HINT if is_shared else "give the path of a file that holds the URL"
         raise SecretNotFoundError(msg, hint=hint, code=SECRET_UNSET, file=name) from error
     if not text or "\x00" in text:
         msg = f"source.url_file '{name}' is empty or holds no URL"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from rivet.dial.gate import Protection, Target
 from rivet.errors import ConfigError
-from rivet.openfile import read_regular
+from rivet.openfile import SHARED_HINT, SharedFileError, read_regular
 from rivet.redact import register_secret, visible
 
 if TYPE_CHECKING:
@@ -108,12 +108,15 @@ def _service_parameters(name: str) -> dict[str, str]:
     candidates.append(Path("/etc/postgresql-common/pg_service.conf"))
     for path in candidates:
         try:
-            text = read_regular(path, max_bytes=_MOST_SERVICE_BYTES).decode()
+            text = read_regular(path, max_bytes=_MOST_SERVICE_BYTES, is_trusted=True).decode()
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError) as error:
-            msg = f"the service file {path} cannot be read: {type(error).__name__}"
-            raise ConfigError(msg) from error
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            msg = f"the service file {visible(str(path))} cannot be read: {reason}"
+            is_shared = isinstance(error, SharedFileError)
+            hint = SHARED_HINT if is_shared else "make it a readable file, or unset PGSERVICEFILE"
+            raise ConfigError(msg, hint=hint) from error
         if (found := _section(text, name)) is not None:
             register_secret(found.get("password", ""))
             return found

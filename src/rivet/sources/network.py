@@ -5,12 +5,14 @@ Nothing here connects, and nothing here knows a driver.
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rivet.dial.gate import Protection, Target, exposed
 from rivet.errors import ConfigError
+from rivet.openfile import SHARED_HINT, SharedFileError, open_regular
 from rivet.redact import visible
 
 if TYPE_CHECKING:
@@ -87,9 +89,16 @@ def authority_file(path: Path, base_dir: Path) -> Path:
         ConfigError: There is none.
     """
     found = resolved(path, base_dir)
-    if not found.is_file():
+    hint = "give the path of the authority's certificate (PEM)"
+    try:
+        os.close(open_regular(found, is_trusted=True))
+    except FileNotFoundError as error:
         msg = f"tls.ca_file: there is no file {found}"
-        raise ConfigError(msg, hint="give the path of the authority's certificate (PEM)")
+        raise ConfigError(msg, hint=hint) from error
+    except OSError as error:
+        msg = f"tls.ca_file: {found} cannot be used: {error.strerror}"
+        is_shared = isinstance(error, SharedFileError)
+        raise ConfigError(msg, hint=SHARED_HINT if is_shared else hint) from error
     return found
 
 

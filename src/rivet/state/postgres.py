@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from rivet.dial.gate import Protection, exposed
 from rivet.dial.parameters import completed, protection, targets
 from rivet.dial.passwords import know_passwords
+from rivet.dial.tlsfiles import check_tls_files
 from rivet.errors import (
     ConfigError,
     RefusedError,
@@ -262,6 +263,7 @@ def _parameters(engine: Engine, url: str) -> dict[str, str]:
         raise StateError(msg, hint=hint) from error
     try:
         whole = completed({key: str(value) for key, value in parameters.items()})
+        check_tls_files(whole)
     except ConfigError as error:
         msg = f"RIVET_STATE_URL: {error}"
         raise StateError(msg, hint=error.hint) from error

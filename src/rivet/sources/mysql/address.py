@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from rivet.errors import ConfigError
 from rivet.model.source import TlsMode, TlsOptions
-from rivet.openfile import read_regular
+from rivet.openfile import SHARED_HINT, SharedFileError, read_regular
 from rivet.redact import Secret, visible
 from rivet.sources.network import (
     ENCODE_HINT,
@@ -169,10 +169,11 @@ def public_key(address: SourceAddress) -> bytes | None:
     path = resolved(address.server_public_key, address.base_dir)
     hint = "give the server's public key (PEM), such as public_key.pem of its data folder"
     try:
-        data = read_regular(path, max_bytes=_KEY_BYTES)
+        data = read_regular(path, max_bytes=_KEY_BYTES, is_trusted=True)
     except OSError as error:
-        msg = f"source.server_public_key: {visible(str(path))} cannot be read: {error.strerror}"
-        raise ConfigError(msg, hint=hint) from error
+        msg = f"source.server_public_key: {visible(str(path))} cannot be used: {error.strerror}"
+        is_shared = isinstance(error, SharedFileError)
+        raise ConfigError(msg, hint=SHARED_HINT if is_shared else hint) from error
     if b"-----BEGIN PUBLIC KEY-----" not in data:
         msg = f"source.server_public_key: {visible(str(path))} holds no public key"
         raise ConfigError(msg, hint=hint)

@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rivet.dial.gate import Protection
 from rivet.dial.parameters import completed, protection, targets
 from rivet.dial.passwords import know_passwords
+from rivet.dial.tlsfiles import check_tls_files
 from rivet.errors import ConfigError
 from rivet.model.source import TlsMode, TlsOptions
 from rivet.redact import redact, visible
@@ -61,7 +62,9 @@ def connection_parameters(address: SourceAddress, settings: SessionSettings) -> 
         "application_name": settings.application_name,
         "connect_timeout": str(max(1, round(settings.connect_timeout_s))),
     }
-    return {**defaults, **given, **chosen, "client_encoding": "UTF8"}
+    whole = {**defaults, **given, **chosen, "client_encoding": "UTF8"}
+    check_tls_files(whole)
+    return whole
 
 
 def plaintext_is_accepted(address: SourceAddress) -> bool:
