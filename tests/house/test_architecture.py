@@ -23,6 +23,7 @@ TERMS = (
     "chunking",
     "commit of parts",
     "connection limits",
+    "connection budget",
     "connection pool",
     "context",
     "coordinator",

@@ -42,6 +42,7 @@ class StubEngine:
     """
 
     rejoins: bool = True
+    cancels: bool = False
     shares: bool = True
     takes: int = 100
     enters: bool = True
@@ -54,7 +55,8 @@ class StubEngine:
     @property
     def CAPABILITIES(self) -> Capabilities:  # noqa: N802 - the seam's name
         """What it says of itself."""
-        return Capabilities("stub", "Stub", True, None, (), False, self.shares, self.rejoins)
+        flags = (self.shares, self.rejoins, self.cancels)
+        return Capabilities("stub", "Stub", True, None, (), False, *flags)
 
     @property
     def open(self) -> list[StubSession]:

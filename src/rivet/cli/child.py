@@ -78,8 +78,13 @@ def run_as_child(request: Request) -> None:
         context = told.read(int(descriptor))
         loaded = told.config_of(context, request.config.expanduser().absolute())
         snapshot = SharedSnapshot.from_json(context.snapshot) if context.snapshot else None
-        began_at, memory = context.started_at, context.max_memory_mb
-        assignment = Assignment(context.run_id, began_at, memory, snapshot)
+        assignment = Assignment(
+            context.run_id,
+            context.started_at,
+            max_memory_mb=context.max_memory_mb,
+            max_connections=context.max_connections,
+            snapshot=snapshot,
+        )
     else:
         loaded = load_config(request.config, params=request.params)
     _refuse_stream(loaded, request.names)

@@ -81,7 +81,8 @@ class Config(Section):
     )
     max_connections: Positive | None = Field(
         default=None,
-        description="The most connections to the source that all exports of a run hold together.",
+        description="The most connections to the source that a run holds at a time, whatever they "
+        "are for; divided evenly among the exports that run side by side.",
     )
     max_memory_mb: Annotated[Positive, Field(ge=MIN_MEMORY_MB)] | None = Field(
         default=None,

@@ -18,6 +18,7 @@ from psycopg.waiting import Ready, Wait
 from typing_extensions import override
 
 from rivet.dial.counted import refuse_other_count
+from rivet.dial.ending import awaited_end
 from rivet.wire.fuse import Fuse
 from rivet.wire.received import received_bytes
 
@@ -158,6 +159,7 @@ class Connection(psycopg.Connection[Any]):
         answer_bytes: The most bytes of an answer.
         answer_rows: The most rows of an answer.
         fuse: Looks after the socket while libpq reads; None where bytes cannot be counted.
+        end_wait_s: How long the server's own end of the session is waited for when it is closed.
     """
 
     patience_s: float = 0.0
@@ -165,6 +167,7 @@ class Connection(psycopg.Connection[Any]):
     answer_rows: int = _MOST_ROWS
     is_stopped: Callable[[], bool] | None = None
     fuse: Fuse | None = None
+    end_wait_s: float = 0.0
 
     @classmethod
     def over(cls, opened: pq.abc.PGconn, *, autocommit: bool = True) -> Self:
@@ -193,7 +196,8 @@ class Connection(psycopg.Connection[Any]):
         """Close; nobody has to look after the socket any more."""
         if self.fuse is not None:
             self.fuse.end()
-        super().close()
+        with awaited_end(-1 if self.closed else self.pgconn.socket, self.end_wait_s):
+            super().close()
 
     @override
     def wait(

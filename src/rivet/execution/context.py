@@ -60,6 +60,7 @@ class RunContext:
         max_memory_mb: One export's share of the memory budget; None without one.
         is_state_checked: The parent process has just proven that the state can be written.
         snapshot: An instant that all exports which ask for it read in; None without one.
+        max_connections: The most connections to the source that one export holds at a time.
         stop: For exports that no signal reaches, as in threads; None in the main thread.
     """
 
@@ -75,3 +76,4 @@ class RunContext:
     max_memory_mb: int | None = None
     is_state_checked: bool = False
     snapshot: SharedSnapshot | None = None
+    max_connections: int | None = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from rivet.redact import Secret
 
@@ -71,6 +72,10 @@ class SessionSettings:
         application_name: What the server's activity views show.
         variables: Server settings that the user chose by name, such as `TimeZone`; they hold in
             every statement that reads, and the engine has not set them otherwise.
+        end_wait_s: The most seconds to wait, when a session is closed, until the server has ended
+            it; 0 is not at all.
+        may_connect: Entered around a connection beside the session, such as one that cancels; gives
+            whether there may be one. None is always.
         is_stopped: Asked now and then while a connection is waited for: whoever wanted it is gone.
         on_wait: Told in plain words what is waited for, once that takes long; from any thread.
     """
@@ -81,6 +86,10 @@ class SessionSettings:
     read_timeout_s: float = 3600.0
     application_name: str = "rivet"
     variables: Mapping[str, str] = field(default_factory=dict)
+    end_wait_s: float = 0.0
+    may_connect: Callable[[], AbstractContextManager[bool]] | None = field(
+        default=None, compare=False
+    )
     is_stopped: Callable[[], bool] | None = field(default=None, compare=False)
     on_wait: Callable[[str], None] | None = field(default=None, compare=False)
 

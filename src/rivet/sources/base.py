@@ -35,6 +35,7 @@ class Capabilities:
         has_kernel: Rows are decoded by the compiled kernel.
         shares_snapshot: Several sessions can read one instant.
         rejoins_snapshot: A session can enter an instant that another one has been in for a while.
+        cancels_by_connection: What runs in a session is cancelled over a connection of its own.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Capabilities:
     has_kernel: bool
     shares_snapshot: bool
     rejoins_snapshot: bool = False
+    cancels_by_connection: bool = False
 
 
 @dataclass(slots=True)

@@ -44,7 +44,7 @@ def test_a_dedicated_session_is_closed_at_its_end():
 def test_it_gathers_as_many_as_the_server_takes(takes, workers, room):
     engine = StubEngine(takes=takes)
     pool = SessionPool(engine, ADDRESS, SETTINGS)
-    assert pool.gather(workers) == room
+    assert pool.gather(workers, spare=1) == room
     assert (pool.refusal is None) == (takes > workers)
     assert len(engine.open) == min(takes, workers + 1)
 

@@ -18,7 +18,7 @@ def held(engine, *, workers=3, clock=None, imported=None, may_renew=True, **keys
     pool = SessionPool(engine, ADDRESS, SessionSettings())
     clock = clock or FakeClock()
     holder = SnapshotHolder(pool, imported, clock=clock, wall_clock=clock, **keys)
-    pool.gather(workers)
+    holder.gather(workers)
     holder.begin(TABLE, workers, may_renew=may_renew)
     return holder
 

@@ -39,7 +39,7 @@ class ChildContext:
         config: The configuration with this export alone, substituted; may hold secrets.
         params: The `--param` values, for query files.
         snapshot: An instant shared by all exports, as text; None without one.
-        max_connections: How many connections to the source this child may hold.
+        max_connections: How many connections to the source it may hold; None for no limit.
         max_memory_mb: Its share of the memory budget; None for no budget.
     """
 
@@ -50,7 +50,7 @@ class ChildContext:
     config: dict[str, Any] = field(repr=False)
     params: dict[str, str] = field(repr=False)
     snapshot: str | None = None
-    max_connections: int = 1
+    max_connections: int | None = None
     max_memory_mb: int | None = None
     version: int = _VERSION
 

@@ -13,10 +13,16 @@ from rivet.errors import RivetError
 from rivet.events import Warned
 from rivet.execution.children.start import ready_launcher, start_launcher
 from rivet.execution.context import RunContext, RunOptions, random_hex, utc_now
-from rivet.execution.many.parallel import Parallelism, ParallelMode, launching
+from rivet.execution.many.parallel import (
+    Parallelism,
+    ParallelMode,
+    held_connections,
+    launching,
+)
 from rivet.execution.many.processes import Processes
 from rivet.execution.many.threads import run_threads
 from rivet.execution.selection import refuse_shared_stream, select_exports
+from rivet.execution.snapshot.budget import share_of
 from rivet.execution.stopping import StopRequest, signals_ask
 from rivet.execution.telling.reports import NOT_STARTED, finished_event, interrupted_report
 from rivet.model.report import RunReport
@@ -43,12 +49,14 @@ class Assignment:
         run_id: Name of the one run.
         run_started_at: Start of the whole invocation.
         max_memory_mb: The child's share of the memory budget; None without one.
+        max_connections: The child's share of the connections; None for no limit.
         snapshot: An instant shared by all exports; None without one.
     """
 
     run_id: str
     run_started_at: datetime
     max_memory_mb: int | None = None
+    max_connections: int | None = None
     snapshot: SharedSnapshot | None = None
 
 
@@ -155,6 +163,7 @@ class _Invocation:
                 max_memory_mb=self.parallel.memory_each_mb or told,
                 is_state_checked=self.assignment is not None,
                 snapshot=self._snapshot(stack),
+                max_connections=self._connections_each(self.max_concurrent),
             )
             if mode is ParallelMode.SEQUENTIAL:
                 interrupt = self._one_after_another(shared)
@@ -172,11 +181,22 @@ class _Invocation:
             return self.assignment.snapshot
         from rivet.execution.snapshot.shared import shared_snapshot
 
-        is_side_by_side = self.parallel.mode is not ParallelMode.SEQUENTIAL
-        max_concurrent = self.parallel.max_concurrent if is_side_by_side else 1
         return stack.enter_context(
-            shared_snapshot(self.config, self.selected, max_concurrent, self.env)
+            shared_snapshot(self.config, self.selected, self.max_concurrent, self.env)
         )
+
+    @property
+    def max_concurrent(self) -> int:
+        """The most exports that run at the same time."""
+        is_side_by_side = self.parallel.mode is not ParallelMode.SEQUENTIAL
+        return min(self.parallel.max_concurrent, len(self.selected)) if is_side_by_side else 1
+
+    def _connections_each(self, max_concurrent: int) -> int | None:
+        """Return one export's share of the connections; a child's is decided already."""
+        if self.assignment is not None:
+            return self.assignment.max_connections
+        held = held_connections(self.selected)
+        return share_of(self.config.max_connections, concurrent=max_concurrent, held=held)
 
     def _one_after_another(self, shared: RunContext) -> BaseException | None:
         from rivet.execution.many.one_export import run_single
@@ -191,7 +211,7 @@ class _Invocation:
 
     def _side_by_side(self, shared: RunContext, launcher: Launcher | None) -> BaseException | None:
         told = launching(self.config, self.selected, self.env)
-        exports, max_concurrent = told.exports, self.parallel.max_concurrent
+        exports, max_concurrent = told.exports, self.max_concurrent
         if told.fitting is not None and told.fitting < max_concurrent:
             message = (
                 f"{told.fitting} exports at once instead of {max_concurrent}: "
@@ -200,6 +220,7 @@ class _Invocation:
             )
             max_concurrent = told.fitting
             self.emit(Warned(exports[0].name, rule="connections", message=message))
+            shared = replace(shared, max_connections=self._connections_each(max_concurrent))
         with StopRequest() as stop:
             with signals_ask(stop):
                 if self.parallel.mode is ParallelMode.THREADS or launcher is None:

@@ -90,13 +90,23 @@ def parallelism(
             None if asked is True else int(asked),
             exports=len(selected),
             cpu_count=cpu_count(),
-            max_connections=config.max_connections,
+            max_connections=_to_read_with(config, selected),
             max_memory_mb=config.max_memory_mb,
             memory_each_mb=each_mb,
             memory_base_mb=_PROCESS_BASE_MB if is_process else _THREAD_BASE_MB,
         ),
         each_mb if config.max_memory_mb else None,
     )
+
+
+def held_connections(selected: Sequence[ExportConfig]) -> int:
+    """Return how many connections the invocation itself holds while its exports run."""
+    return int(any(export.consistency == "run" for export in selected))
+
+
+def _to_read_with(config: Config, selected: Sequence[ExportConfig]) -> int | None:
+    limit = config.max_connections
+    return None if limit is None else max(limit - held_connections(selected), 1)
 
 
 def _refuse_impossible(config: Config, selected: Sequence[ExportConfig]) -> None:
@@ -151,7 +161,8 @@ def launching(
     }
     try:
         tuning = resolve_tuning(config, selected[0])
-        with open_sessions(config, tuning, env) as pool, pool.acquire() as session:
+        pool = open_sessions(config, tuning, env, max_connections=config.max_connections and 1)
+        with pool, pool.acquire() as session:
             fitting = exports_that_fit(session)
             sizes: dict[str, int | None] = {}
             if tables and isinstance(session, EstimatesSizes):

@@ -95,6 +95,7 @@ class Processes:
                 config=self._shared.config.to_document(only=(export.name,)),
                 params=dict(self._shared.config.params),
                 snapshot=lent.to_json() if (lent := self._shared.snapshot) else None,
+                max_connections=self._shared.max_connections,
                 max_memory_mb=self._shared.max_memory_mb,
             )
             document = offer(to_bytes(context))

@@ -94,6 +94,7 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
             context.env,
             context.stop,
             on_wait=lambda text: warn(context, ledger, "waiting", text),
+            max_connections=context.max_connections,
         )
         snapshots = SnapshotHolder(sessions, lent)
         destination = stack.enter_context(_destination(export, context, ledger))
@@ -261,8 +262,12 @@ def _read(
     context, ledger, splitter = runner.context, runner.ledger, runner.splitter
     with ExitStack() as stack:
         if job.is_adaptive and permits.allowed > 1:
-            least = job.least_workers
-            stack.enter_context(Governor(permits, least, snapshots.sessions, context, ledger))
+            if snapshots.sessions.has_room:
+                least = job.least_workers
+                stack.enter_context(Governor(permits, least, snapshots.sessions, context, ledger))
+            else:
+                text = "the load of the source is not watched: `max_connections` leaves no room"
+                warn(context, ledger, "governor", text)
         if splitter is None:
             run_chunks(left, permits, runner.run, snapshots)
         else:
@@ -324,9 +329,9 @@ def _gather(
         warn(context, ledger, "parallel", f"{title} is read by one session: `parallel` has no use")
         workers = 1
     sessions = snapshots.sessions
-    room = sessions.gather(workers)
+    room = snapshots.gather(workers, dedicated=int(job.is_adaptive))
     if room < workers:
-        text = f"the server has connections for {room} of {workers} chunks at a time"
+        text = f"there are connections for {room} of {workers} chunks at a time"
         text += f": {sessions.refusal}" if sessions.refusal else ""
         warn(context, ledger, "connections", text)
         workers = room

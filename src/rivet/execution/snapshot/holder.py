@@ -99,6 +99,12 @@ class SnapshotHolder:
             began = [self._began_at[number] for number in held]
         return self._clock() - min(began) if began else 0.0
 
+    def gather(self, workers: int, *, dedicated: int = 0) -> int:
+        """Make sure of sessions, see `SessionPool.gather`; with one that may only hold."""
+        can_rejoin = self.sessions.engine.CAPABILITIES.rejoins_snapshot
+        spare = int(can_rejoin and not self.is_imported)
+        return self.sessions.gather(workers, spare=spare, dedicated=dedicated)
+
     def begin(self, relation: Relation, workers: int, *, may_renew: bool) -> Snapshot:
         """Bring enough sessions for `workers` threads into one snapshot, and keep them there.
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from rivet.config.resolve import resolve_source
 from rivet.errors import RivetError, SourceUnavailableError
+from rivet.execution.snapshot.budget import END_WAIT_S, ConnectionBudget
 from rivet.execution.snapshot.connection_limits import CONNECTIONS_LEFT, wait_for_slot
 from rivet.sources import load_engine
 from rivet.sources.base import TakesTurns
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.sources.base import Engine, Session
 
+_SIDE_BY_SIDE: Final = 2
+
 
 def open_sessions(
     config: Config,
@@ -34,8 +37,17 @@ def open_sessions(
     env: Mapping[str, str],
     stop: StopRequest | None = None,
     on_wait: Callable[[str], None] | None = None,
+    max_connections: int | None = None,
 ) -> SessionPool:
     """Resolve the source and return its sessions; nothing is contacted yet.
+
+    Args:
+        config: Its source.
+        tuning: Time limits of the sessions.
+        env: For secrets.
+        stop: Cancels what they run.
+        on_wait: Told what is waited for, once that takes long.
+        max_connections: The most that the pool may hold at a time; None without a limit.
 
     Raises:
         ConfigError: The address cannot be resolved.
@@ -43,7 +55,8 @@ def open_sessions(
     address = resolve_source(config, env)
     # A whole relation is one statement in this version, so only a limit the user chose holds.
     settings = replace(tuning.session_settings(is_query=True), on_wait=on_wait)
-    return SessionPool(load_engine(address.engine), address, settings, stop)
+    budget = ConnectionBudget(max_connections)
+    return SessionPool(load_engine(address.engine), address, settings, stop, budget)
 
 
 class SessionPool:
@@ -65,10 +78,15 @@ class SessionPool:
         address: SourceAddress,
         settings: SessionSettings,
         stop: StopRequest | None = None,
+        budget: ConnectionBudget | None = None,
     ) -> None:
         self.engine = engine
         self._address = address
-        self._settings = replace(settings, is_stopped=self._is_stopped)
+        self._budget = budget or ConnectionBudget()
+        settings = replace(settings, is_stopped=self._is_stopped)
+        if self._budget.limit is not None:
+            settings = replace(settings, end_wait_s=END_WAIT_S, may_connect=self._budget.beside)
+        self._settings = settings
         self._stop = stop
         self._lock = threading.RLock()
         self._idle: list[Session] = []
@@ -79,11 +97,21 @@ class SessionPool:
         self.refusal: str | None = None
         self.on_close: Callable[[Session], None] | None = None
 
-    def gather(self, workers: int) -> int:
+    @property
+    def has_room(self) -> bool:
+        """Whether the budget leaves one connection more."""
+        return self._budget.left is None or self._budget.left > 0
+
+    def gather(self, workers: int, *, spare: int = 0, dedicated: int = 0) -> int:
         """Make sure of a session for each of `workers` threads, as far as the source has any.
 
         Each is held until it reads, so that none waits for what another one has: a pooler would
         let it wait for ever. What refused the next one is in `refusal`.
+
+        Args:
+            workers: How many threads.
+            spare: Sessions to open besides, where there are enough.
+            dedicated: How many others will be opened meanwhile.
 
         Returns:
             For how many threads there are sessions; at least 1.
@@ -95,7 +123,7 @@ class SessionPool:
         with self.acquire() as session:
             if workers == 1:
                 return 1
-            wanted = workers + self.engine.CAPABILITIES.rejoins_snapshot
+            wanted = self._affordable(workers, spare, dedicated)
             if isinstance(session, CountsConnections):
                 # One is open already.
                 free = session.free_connections() - CONNECTIONS_LEFT
@@ -106,6 +134,20 @@ class SessionPool:
             while len(self._idle) < wanted:
                 self._idle.append(self._occupying())
         return min(len(self._idle), workers)
+
+    def _affordable(self, workers: int, spare: int, dedicated: int) -> int:
+        """Return how many sessions the budget has room for, one of which is open already."""
+        limit = self._budget.limit
+        if limit is None:
+            return workers + spare
+        room = limit
+        for kept in (self.engine.CAPABILITIES.cancels_by_connection, dedicated):
+            if room - kept >= _SIDE_BY_SIDE:  # with fewer there would be nothing side by side
+                room -= kept
+        if room < workers:
+            some = "one connection" if limit == 1 else f"{limit} connections"
+            self.refusal = f"`max_connections` leaves this export {some}"
+        return max(min(workers + spare, room), 1)
 
     def _occupying(self) -> Session:
         try:
@@ -150,8 +192,11 @@ class SessionPool:
             for kept in (self._idle, self._set_aside):
                 if session in kept:
                     kept.remove(session)
-        with suppress(RivetError):
-            session.__exit__(None, None, None)
+        try:
+            with suppress(RivetError):
+                session.__exit__(None, None, None)
+        finally:
+            self._budget.release()
 
     @contextmanager
     def acquire(self) -> Iterator[Session]:
@@ -213,8 +258,13 @@ class SessionPool:
         )
 
     def _connect(self) -> Session:
-        session = self.engine.connect(self._address, self._settings)
-        session.__enter__()
+        self._budget.acquire(END_WAIT_S, self._is_stopped)
+        try:
+            session = self.engine.connect(self._address, self._settings)
+            session.__enter__()
+        except BaseException:
+            self._budget.release()
+            raise
         with self._lock:
             self.opened += 1
         return session

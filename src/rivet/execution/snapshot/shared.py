@@ -10,11 +10,12 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rivet.config.resolve import resolve_tuning
 from rivet.errors import SourceError, UnsupportedPlanError
 from rivet.execution.selection import relation_of
+from rivet.execution.snapshot.budget import share_of
 from rivet.execution.snapshot.holder import PING_S
 from rivet.execution.snapshot.sessions import open_sessions
 from rivet.sources import load_engine
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from rivet.config.models import Config, ExportConfig
     from rivet.model.source import SharedSnapshot
     from rivet.sources.base import Session
+
+_LEAST: Final = 2
 
 
 @contextmanager
@@ -49,23 +52,32 @@ def shared_snapshot(
     if not wanted:
         yield None
         return
-    sessions = open_sessions(config, resolve_tuning(config), env)
+    limit = config.max_connections
+    if limit is not None and limit < _LEAST:
+        msg = "`consistency: run` holds a connection of its own, which `max_connections: 1` leaves"
+        msg += " none to read with"
+        raise UnsupportedPlanError(msg, hint=f"set `max_connections` to {_LEAST} or more")
+    sessions = open_sessions(config, resolve_tuning(config), env, max_connections=limit and 1)
     with sessions, sessions.dedicated() as session:
         if not isinstance(session, ExportsSnapshots):
             title = load_engine(config.source.type).CAPABILITIES.title
             msg = f"`consistency: run`: sessions of {title} cannot enter the instant of another one"
             raise UnsupportedPlanError(msg, hint="use `consistency: export`, the default")
-        _refuse_too_many(session, wanted, max_concurrent)
+        share = share_of(limit, concurrent=max_concurrent, held=1)
+        _refuse_too_many(session, wanted, max_concurrent, share)
         began_at_s = time.time()  # before it began, so that nobody thinks it younger
         lent = session.lend([relation_of(config, one) for one in wanted])
         with _kept_alive(session):
             yield replace(lent, began_at_s=began_at_s)
 
 
-def _refuse_too_many(session: Session, wanted: Sequence[ExportConfig], max_concurrent: int) -> None:
+def _refuse_too_many(
+    session: Session, wanted: Sequence[ExportConfig], max_concurrent: int, share: int | None
+) -> None:
     if not isinstance(session, CountsConnections):
         return
-    largest = sorted((one.parallel for one in wanted), reverse=True)[: max(max_concurrent, 1)]
+    each = [one.parallel if share is None else min(one.parallel, share) for one in wanted]
+    largest = sorted(each, reverse=True)[: max(max_concurrent, 1)]
     needed, free = sum(largest), session.free_connections()
     if needed > free:
         msg = f"`consistency: run` needs {needed} connections at a time, the server has {free} left"

@@ -22,4 +22,5 @@ CAPABILITIES: Final = Capabilities(
     url_schemes=SCHEMES,
     has_kernel=True,
     shares_snapshot=True,
+    cancels_by_connection=True,
 )

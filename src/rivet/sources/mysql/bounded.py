@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from rivet.dial.ending import awaited_end
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -62,6 +64,7 @@ class Way:
         path: Of a local socket, which then is used instead.
         connect_timeout_s: The most seconds until the server has let us in.
         is_stopped: Asked now and then until then; nobody wants the connection any more.
+        end_wait_s: How long the server's end is waited for once the socket is closed.
     """
 
     host: str
@@ -69,6 +72,7 @@ class Way:
     path: str | None
     connect_timeout_s: float
     is_stopped: Callable[[], bool] | None = None
+    end_wait_s: float = 0.0
 
 
 class BoundedSocket:
@@ -87,6 +91,7 @@ class BoundedSocket:
         self._cut_at = math.inf
         self._buffer = bytearray(_BLOCK_BYTES)
         self._start = self._stop = 0
+        self.end_wait_s = 0.0
 
     def fix(self, seconds: float) -> None:
         """Have everything from now on be over after so many seconds."""
@@ -198,10 +203,10 @@ class BoundedSocket:
 
     def close(self) -> None:
         """Close the socket. Safe to call twice."""
-        if self._socket is not None:
-            with suppress(OSError):
-                self._socket.close()
-            self._socket = None
+        closed, self._socket = self._socket, None
+        if closed is not None:
+            with suppress(OSError), awaited_end(closed.fileno(), self.end_wait_s):
+                closed.close()
 
     def _connected(self) -> socket.socket:
         if self._socket is None:
@@ -255,6 +260,7 @@ def reach(way: Way) -> BoundedSocket:
     """
     expires_at = time.monotonic() + way.connect_timeout_s
     found = BoundedSocket(way.connect_timeout_s, way.is_stopped)
+    found.end_wait_s = way.end_wait_s
     if way.path is not None:
         addresses: list[_Address] = [(socket.AF_UNIX, way.path)]
     else:

@@ -7,7 +7,7 @@ user's SQL its meaning stays the server's, see `settings.py`.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -128,6 +128,7 @@ def _connect(
         parameters.socket,
         settings.connect_timeout_s,
         settings.is_stopped,
+        settings.end_wait_s,
     )
     try:
         connection = GuardedConnection(
@@ -246,12 +247,23 @@ def ask_texts(connection: Connection[Any], sql: str) -> list[tuple[Any, ...]]:
 def cancel_query(link: Link, address: SourceAddress, settings: SessionSettings) -> None:
     """Cancel what a connection runs, from any thread; what does not end by that is cut off.
 
-    A server that is cut off stops with the next rows it sends.
+    A server that is cut off stops with the next rows it sends. Where there may be no connection
+    more, cutting off is all that is done.
     """
     line = link.connection.line
     if line.is_cut:
         return
     line.cut(_CANCEL_TIMEOUT_S)
+    with (
+        settings.may_connect()
+        if settings.may_connect
+        else nullcontext(enter_result=True) as is_allowed
+    ):
+        if is_allowed:
+            _kill_query(link, address, settings)
+
+
+def _kill_query(link: Link, address: SourceAddress, settings: SessionSettings) -> None:
     limit_s = min(settings.connect_timeout_s, _CANCEL_TIMEOUT_S)
     brief = replace(settings, connect_timeout_s=limit_s, is_stopped=None)
     try:

@@ -97,6 +97,7 @@ class PostgresSession(TellsOfServer):
         self._given_up = threading.Event()
         connection.patience_s = settings.read_timeout_s
         connection.is_stopped = self._is_stopped
+        connection.end_wait_s = settings.end_wait_s
         self._version = connection.info.server_version
         self._checks_client = self._version >= _HAS_CLIENT_CHECK
 

@@ -1,0 +1,100 @@
+"""The budget of connections: how it is divided, and that nobody takes one more."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from rivet.errors import ConnectionLimitError, SourceInterruptedError
+from rivet.execution.snapshot.budget import ConnectionBudget, share_of
+from rivet.execution.snapshot.holder import SnapshotHolder
+from rivet.execution.snapshot.sessions import SessionPool
+from rivet.model.relation import Relation
+from rivet.model.source import SessionSettings
+from support.stubengine import ADDRESS, StubEngine
+
+TABLE = Relation(schema=None, table="t")
+
+
+@pytest.mark.parametrize(
+    ("limit", "concurrent", "held", "share"),
+    [(None, 4, 1, None), (5, 1, 0, 5), (5, 2, 1, 2), (5, 8, 0, 1), (5, 3, 0, 1), (9, 2, 0, 4)],
+)
+def test_a_limit_is_divided(limit, concurrent, held, share):
+    assert share_of(limit, concurrent=concurrent, held=held) == share
+
+
+def test_a_place_is_waited_for_until_somebody_gives_one_up():
+    budget = ConnectionBudget(1)
+    budget.acquire()
+    with pytest.raises(ConnectionLimitError, match="the one of the connections"):
+        budget.acquire()
+    with pytest.raises(ConnectionLimitError):
+        budget.acquire(60, lambda: True)
+    threading.Timer(0.05, budget.release).start()
+    budget.acquire(5)
+    with budget.beside() as is_allowed:
+        assert not is_allowed
+    budget.release()
+    with budget.beside() as is_allowed:
+        assert is_allowed
+        assert budget.left == 0
+    assert (budget.left, budget.most) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("limit", "workers", "dedicated", "cancels", "room", "is_watched"),
+    [
+        (5, 8, 1, False, 4, True),
+        (5, 8, 1, True, 3, True),
+        (5, 8, 0, False, 5, False),
+        (3, 8, 1, True, 2, False),
+        (2, 8, 1, True, 2, False),
+        (1, 8, 1, True, 1, False),
+        (9, 3, 1, False, 3, True),
+    ],
+)
+def test_workers_leave_room_for_the_others(limit, workers, dedicated, cancels, room, is_watched):
+    engine = StubEngine(cancels=cancels)
+    budget = ConnectionBudget(limit)
+    pool = SessionPool(engine, ADDRESS, SessionSettings(), budget=budget)
+    holder = SnapshotHolder(pool)
+    assert holder.gather(workers, dedicated=dedicated) == room
+    if room < workers:
+        assert "`max_connections` leaves this export" in (pool.refusal or "")
+    holder.begin(TABLE, room, may_renew=True)
+    assert pool.has_room or not is_watched
+    if is_watched:
+        with pool.dedicated():
+            assert engine.most <= limit
+    pool.close()
+    assert (engine.open, budget.left) == ([], limit)
+
+
+def test_whatever_fails_gives_its_place_up():
+    engine = StubEngine(takes=1)
+    budget = ConnectionBudget(2)
+    pool = SessionPool(engine, ADDRESS, SessionSettings(connect_timeout_s=0.1), budget=budget)
+    with pool.acquire(), pytest.raises(ConnectionLimitError), pool.dedicated():
+        pass
+    with pytest.raises(SourceInterruptedError), pool.acquire():
+        raise SourceInterruptedError("cut")
+    assert budget.left == 2
+
+
+def test_many_threads_never_hold_one_more():
+    engine = StubEngine()
+    pool = SessionPool(engine, ADDRESS, SessionSettings(), budget=ConnectionBudget(3))
+
+    def work(number):
+        for turn in range(20):
+            with suppress(SourceInterruptedError), pool.acquire() as session:
+                session.is_lost = (number + turn) % 5 == 0
+                session.position()
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(work, range(3)))
+    assert engine.most <= 3
