@@ -16,6 +16,7 @@ from rivet.errors import InternalError
 from rivet.model.relation import Key
 from rivet.sources.postgres import types
 from rivet.sources.postgres.catalog import resolve_types
+from rivet.sources.postgres.keytexts import UNICODE, Encoding
 from rivet.sources.postgres.moments import key_text
 from rivet.sources.postgres.nullness import NEVER_NULL, WEAK
 from rivet.sources.postgres.read import DIALECT
@@ -54,6 +55,7 @@ _SENT: Final = {
 }
 # An offset stands behind the date, whose day looks like one; words are zones, or no date at all.
 ZONED: Final = re.compile(r"\A\d+-\d\d-\d\d(?!\d).*?[+-]\d\d|[Zz]\Z|[A-Za-z/_]{3}")
+_TEXTS: Final = frozenset({types.TEXT, types.VARCHAR, types.BPCHAR})
 _MOMENTS: Final = frozenset({types.DATE, types.TIMESTAMP, types.TIMESTAMPTZ})
 _HAS_INFINITE_NUMBERS: Final = 140000
 _WHOLE: Final = frozenset({types.INT2, types.INT4, types.INT8})
@@ -75,17 +77,20 @@ _KEYS: Final = f"""
     GROUP BY i.indexrelid, i.indisprimary, i.indisunique
     ORDER BY i.indisprimary DESC, count(*), i.indexrelid"""  # noqa: S608
 _STATISTICS: Final = """
-    SELECT attname::text, correlation, CASE WHEN attname = ANY (%s) THEN (ARRAY[
+    SELECT attname, correlation, CASE WHEN attname = ANY (%s) AND bounds IS NOT NULL THEN ARRAY(
+        SELECT pg_catalog.encode(pg_catalog.convert_to(value, %s), 'hex')
+        FROM unnest(bounds) WITH ORDINALITY AS u (value, place) ORDER BY place) ELSE bounds END
+    FROM (SELECT attname::text, correlation, inherited, CASE WHEN attname = ANY (%s) THEN (ARRAY[
         pg_catalog.set_config('TimeZone', 'UTC', true),
         pg_catalog.set_config('DateStyle', 'ISO', true),
         pg_catalog.set_config('bytea_output', 'hex', true), histogram_bounds::text,
         pg_catalog.set_config('TimeZone', was.zone, true),
         pg_catalog.set_config('DateStyle', was.dates, true),
-        pg_catalog.set_config('bytea_output', was.bytes, true)])[4]::text[] END
+        pg_catalog.set_config('bytea_output', was.bytes, true)])[4]::text[] END AS bounds
     FROM pg_catalog.pg_stats, (
         SELECT current_setting('TimeZone') AS zone, current_setting('DateStyle') AS dates,
                current_setting('bytea_output') AS bytes OFFSET 0) AS was
-    WHERE schemaname = %s AND tablename = %s AND correlation IS NOT NULL
+    WHERE schemaname = %s AND tablename = %s AND correlation IS NOT NULL OFFSET 0) AS found
     ORDER BY inherited"""
 _BLOCKS: Final = """
     SELECT max(pg_catalog.pg_relation_size(c.oid)) FILTER (WHERE c.relkind <> 'f')
@@ -102,11 +107,17 @@ def with_keys(
 ) -> TableFacts:
     """Return the facts with the table's keys, how their values spread, and what is indexed."""
     rows = connection.execute(_KEYS, {"oid": table.oid}).fetchall()
-    single = [row[0][0] for row in rows if row[2] and len(row[0]) == 1]
-    found = connection.execute(_STATISTICS, (single, table.schema, table.name)).fetchall()
+    known = _known(connection, {code for row in rows for code in row[3]})
+    encoding = Encoding.of(connection)
+    single = {row[0][0]: known[row[3][0]] for row in rows if row[2] and len(row[0]) == 1}
+    texts = [name for name, native in single.items() if encoding and _is_text(native)]
+    name = encoding.name if encoding else UNICODE
+    wanted = (texts, name, list(single), table.schema, table.name)
+    found = connection.execute(_STATISTICS, wanted).fetchall()
     correlations: dict[str, float] = {row[0]: row[1] for row in found}
     quantiles = {row[0]: tuple(row[2]) for row in found if row[2]}
-    known = _known(connection, {code for row in rows for code in row[3]})
+    if encoding:
+        quantiles |= {one: tuple(map(encoding.key_text, quantiles.get(one, ()))) for one in texts}
     unique = [
         (is_never_null, tuple(columns), [known[code] for code in codes])
         for columns, is_never_null, is_unique, codes in rows
@@ -141,6 +152,11 @@ def _cast(native: NativeType) -> str | None:
         return native.written
     cast = _CASTS.get(native.code)
     return None if cast is None else f"pg_catalog.{cast}"
+
+
+def _is_text(native: NativeType) -> bool:
+    """Whether its values are texts, of the database's encoding."""
+    return native.code in _TEXTS or native.name == _CITEXT
 
 
 def blocks_of(connection: psycopg.Connection[Any], table: FoundTable) -> int | None:
@@ -195,6 +211,8 @@ class KeySpelling:
 
     def text(self, name: str, expression: str) -> str:
         """Return the value as text; of moments and bytes their bytes, which follow no setting."""
+        if encoding := self._encoding(name):
+            return encoding.sent(expression)
         if send := _SENT.get(self.types[name].code):
             return f"pg_catalog.encode(pg_catalog.{send}({expression}), 'hex')"
         return f"{expression}::text"
@@ -202,7 +220,9 @@ class KeySpelling:
     def texts(self, names: Sequence[str], row: Sequence[Any]) -> tuple[str, ...]:
         """Return the key texts of a row of `text`."""
         return tuple(
-            key_text(self.types[name].code, str(value))
+            encoding.key_text(value)
+            if (encoding := self._encoding(name))
+            else key_text(self.types[name].code, str(value))
             for name, value in zip(names, row, strict=True)
         )
 
@@ -217,7 +237,9 @@ class KeySpelling:
             text = f"{text.removesuffix(' BC')}+00{' BC' if text.endswith(' BC') else ''}"
         if self.types[name].code == types.OID and text.startswith("-"):
             text = "0"  # PostgreSQL takes a negative one for a large one
-        literal = sql.Literal(text).as_string(self.connection)
+        encoding = self._encoding(name)
+        literal = encoding.value(text) if encoding else None
+        literal = literal or sql.Literal(text).as_string(self.connection)
         return f"{literal}::{cast}"
 
     def narrowed(self, name: str, lower: str | None, upper: str | None) -> str:  # noqa: ARG002
@@ -258,6 +280,10 @@ class KeySpelling:
             f"ctid OPERATOR(pg_catalog.{sign}) '({int(block)},0)'::pg_catalog.tid"
             for sign, block in bounds
         )
+
+    def _encoding(self, name: str) -> Encoding | None:
+        """Return the encoding of a column's texts; None where they need none."""
+        return Encoding.of(self.connection) if _is_text(self.types[name]) else None
 
     def _cast(self, name: str) -> str:
         native = self.types.get(name)

@@ -34,7 +34,7 @@ _SUPPORTED: Final[tuple[tuple[frozenset[int], frozenset[Kind]], ...]] = (
     (frozenset({types.NUMERIC, types.MONEY}), frozenset({Kind.DECIMAL})),
     (_TEXTS | {types.JSON, types.JSONB}, frozenset({Kind.JSON})),
     (frozenset({types.BOOL}), frozenset({Kind.BOOL})),
-    (_TEXTS - {types.BPCHAR} | {types.BYTEA}, frozenset({Kind.BINARY})),
+    (_TEXTS | {types.BYTEA}, frozenset({Kind.BINARY})),
     (frozenset({types.UUID}), frozenset({Kind.UUID})),
     (frozenset({types.DATE}), frozenset({Kind.DATE})),
     (frozenset({types.TIME}), frozenset({Kind.TIME})),

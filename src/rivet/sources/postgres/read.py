@@ -143,8 +143,7 @@ def _selected(column: Column, name: str, printing: Printing) -> str:
             chosen = printing.wkbs(name)
         case "bytea":
             # A cast to bytea reads backslashes as escapes; this gives the stored bytes.
-            encoding = "pg_catalog.getdatabaseencoding()"
-            chosen = f"pg_catalog.convert_to({name}::text, {encoding})"
+            chosen = _bytes_of(column, name)
         case "timestamptz":
             chosen = f"({name}::timestamp AT TIME ZONE 'UTC')"
         case "timestamp" if column.native_code == types.TIMESTAMPTZ:
@@ -152,6 +151,16 @@ def _selected(column: Column, name: str, printing: Printing) -> str:
         case cast:
             chosen = f"{name}::{cast}"
     return chosen
+
+
+def _bytes_of(column: Column, name: str) -> str:
+    """Return the bytes of a text in the database's encoding; of character(n) with its spaces."""
+    encoding = "pg_catalog.getdatabaseencoding()"
+    if column.native_code != types.BPCHAR:
+        return f"pg_catalog.convert_to({name}::text, {encoding})"
+    # A cast to text would cut the spaces off, and `concat` makes an empty text of NULL.
+    data = f"pg_catalog.convert_to(pg_catalog.concat({name}), {encoding})"
+    return f"CASE WHEN {name} IS NOT NULL THEN {data} END"
 
 
 def _text_of(column: Column, name: str, printing: Printing) -> str:

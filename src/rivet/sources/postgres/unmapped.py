@@ -20,6 +20,7 @@ from psycopg import errors, sql
 from rivet.errors import FormatError, SourceError
 from rivet.redact import visible
 from rivet.sources.postgres import types
+from rivet.sources.postgres.keytexts import RAW, UNICODE
 from rivet.sources.postgres.overrides import wire_form
 from rivet.sources.sql import select
 
@@ -59,7 +60,7 @@ class Texts:
     @property
     def is_raw(self) -> bool:
         """Whether the database's texts have no encoding, and are to be received as they are."""
-        return self._encoding == "SQL_ASCII"
+        return self._encoding == RAW
 
     @contextmanager
     def named(self, rows_before: Callable[[], int], max_concurrent: int = 1) -> Iterator[None]:
@@ -75,7 +76,7 @@ class Texts:
         try:
             yield
         except (errors.UntranslatableCharacter, errors.CharacterNotInRepertoire) as error:
-            if self._encoding in {"UTF8", "SQL_ASCII"}:
+            if self._encoding in {UNICODE, RAW}:
                 raise
             row = rows_before() + 1
             raise self._refusal(error, row, row + max_concurrent - 1) from None
