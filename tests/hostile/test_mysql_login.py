@@ -126,6 +126,11 @@ def switching(plugin, *, said="", salt=SALT + b"\0"):
     return Case(f"switch: {plugin}", script, DISABLED, said=said)
 
 
+def stopped(step, script, source=""):
+    """Wait at a step for as long as nobody wants it to end."""
+    return Case(f"SIGTERM: {step}", script, source, codes=frozenset({143}), signal_after_s=1.0)
+
+
 def rows_of(count, make_row):
     def answer():
         yield packet(bytes([count]), 1)
@@ -197,11 +202,19 @@ CASES = [
         packet(b"\1", 1), column(2), end(3), end(4), after=asked), said="not the form"),
     Case("catalog: an OK", saying(ok(1), after=asked), said="RIVET_SOURCE"),
     Case("catalog: the wrong number", saying(packet(b"\1", 9), after=asked)),
-    Case("handshake: SIGTERM", saying(), codes=frozenset({143}), signal_after_s=0.5),
+    stopped("handshake", saying()),
+    stopped("handshake drip", dripping(greeting())),
+    stopped("TLS", saying(after=asked_for_tls), TLS),
+    stopped("login", saying(after=greeted)),
+    stopped("settings", saying(after=logged_in)),
+    stopped("settings drip", dripping(ok(1) * 9, logged_in)),
+    stopped("catalog", saying(after=asked)),
+    stopped("catalog drip", dripping(packet(b"\x01", 1) + column(2) * 9, asked)),
 ]  # fmt: skip
 
 
 def config(port, case):
+    wait_s = 1 if case.signal_after_s is None else 60
     return f"""
 source:
   type: mysql
@@ -211,7 +224,7 @@ source:
   password: '{PASSWORD}'
   database: d
   {case.source or DISABLED}
-  tuning: {{connect_timeout_s: 1, read_timeout_s: 1, max_retries: 0}}
+  tuning: {{connect_timeout_s: {wait_s}, read_timeout_s: {wait_s}, max_retries: 0}}
 exports:
 - {{name: t, table: t, format: csv, destination: {{type: local, path: out}}}}
 """

@@ -154,12 +154,21 @@ CASES = {
     "a row lost in secret": (is_rows, hiding_one, {"codes": LOST, "said": "600 rows"}),
     "256 rows lost": (is_rows, dropping_a_round, {"codes": LOST, "said": "344 arrived"}),
     "an early end": (is_rows, ending_early, {"codes": LOST, "said": "10 arrived"}),
-    "SIGTERM in silence": (is_rows, then(), {"codes": STOPPED, "signal_after_s": 2.0}),
-    "SIGTERM amid rows": (
-        is_rows,
-        flood(lambda: endless(lambda number: packet(b"\x011", number), 14)),
-        {"codes": STOPPED, "signal_after_s": 2.0},
-    ),
+    **{
+        f"SIGTERM: {name}": (is_meant, answer, {"codes": STOPPED, "signal_after_s": 2.0})
+        for name, is_meant, answer in (
+            ("a question", is_catalog, lambda peer, _: peer.wait()),
+            ("before the columns", is_rows, lambda peer, _: peer.wait()),
+            ("silence amid the rows", is_rows, then()),
+            ("silence amid a row", is_rows, then(packet(counted(b"7" * 200), 14)[:90])),
+            ("a slow drip", is_rows, drip),
+            (
+                "rows without end",
+                is_rows,
+                flood(lambda: endless(lambda number: packet(b"\x011", number), 14)),
+            ),
+        )
+    },
 }
 
 
