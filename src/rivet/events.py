@@ -34,6 +34,7 @@ __all__ = [
     "ProgressInit",
     "Reconciled",
     "RetryAttempted",
+    "RunRecorded",
     "SchemaChanged",
     "SuccessWritten",
     "Warned",
@@ -238,6 +239,16 @@ class SuccessWritten(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunRecorded(Event):
+    """The good end of a run is on record; nothing that follows takes it back."""
+
+    type: ClassVar[str] = "run_recorded"
+
+    run_id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExportFinished(Event):
     """The verdict of one run of one export; comes exactly once, last.
 
@@ -279,8 +290,9 @@ EVENT_TYPES: Final[dict[str, type[Event]]] = {
 
 def to_line(event: Event) -> str:
     """Return the event as one line of JSON without the line feed, `type` first."""
-    body = {"type": event.type, **dataclasses.asdict(event)}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(
+        {"type": event.type, **dataclasses.asdict(event)}, ensure_ascii=False, separators=(",", ":")
+    )
 
 
 def from_line(line: str) -> Event | None:
@@ -292,9 +304,7 @@ def from_line(line: str) -> Event | None:
     """
     try:
         body = _DECODER.decode(line)
-        if not isinstance(body, dict):
-            return None
-        kind = body.get("type")
+        kind = body.get("type") if isinstance(body, dict) else None
         if not isinstance(kind, str) or kind not in EVENT_TYPES:
             return None
         readers = _readers(kind)
@@ -305,17 +315,15 @@ def from_line(line: str) -> Event | None:
         return None
 
 
-_Reader = Callable[[Any], Any]
 _MAX_DEPTH: Final = 32
+_Reader = Callable[[Any], Any]
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        msg = "a number is out of range"
-        raise ValueError(msg)
-    return value
+    if math.isfinite(value := float(text)):
+        return value
+    raise ValueError(text)
 
 
 _DECODER: Final = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
@@ -355,9 +363,9 @@ def _number(value: Any) -> float:  # noqa: ANN401
 
 
 def _boolean(value: Any) -> bool:  # noqa: ANN401
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
+    if isinstance(value, bool):
+        return value
+    raise TypeError
 
 
 def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401
@@ -373,10 +381,8 @@ def _mapping(value: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def _any(value: Any, depth: int) -> Any:  # noqa: ANN401
-    if isinstance(value, str):
-        return _text(value)
     if not isinstance(value, dict | list):
-        return value
+        return _text(value) if isinstance(value, str) else value
     if not depth:
         raise ValueError
     if isinstance(value, list):

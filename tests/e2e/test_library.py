@@ -72,6 +72,7 @@ def test_events_can_be_watched(shop):
         "manifest_written",
         "manifest_written",
         "success_written",
+        "run_recorded",
         "finished",
     ]
 

@@ -19,6 +19,7 @@ from rivet.state.postgres import PostgresDatabase
 from rivet.state.shape import SHAPE, WHOLE
 from rivet.state.store import StateStore, open_store
 from unit.state.behaviour import StoreBehaviour, a_run, start
+from unit.state.finishes import FinishBehaviour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-class TestPostgresStore(StoreBehaviour):
+class TestPostgresStore(StoreBehaviour, FinishBehaviour):
     """The common behaviour in the schema `pyrivet`."""
 
 

@@ -14,13 +14,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from rivet.errors import InternalError, RefusedError
 from rivet.model.chunk import Chunk, Claim
+from rivet.model.finish import Finish
 from rivet.model.run import RunOutcome, RunStatus
 from rivet.model.source import Position
 from rivet.model.span import Span, SpanKind
+from rivet.state import watermarks
 from rivet.state.locks import lock_file_name
 from rivet.state.sqlite import SqliteDatabase
 from rivet.state.store import StateStore, open_store
-from unit.state.behaviour import a_part, a_run
+from unit.state.behaviour import NOON, a_part, a_run
 
 if TYPE_CHECKING:
     from rivet.model.part import RecordedPart
@@ -98,9 +100,9 @@ class ClaimsMachine(RuleBasedStateMachine):
         outcome = RunOutcome(RunStatus.SUCCESS, datetime(2026, 1, 1, tzinfo=UTC))
         if self.is_over() or len(self.done) < len(CHUNKS):
             with pytest.raises(InternalError):
-                self.store.finish_run(self.run_id, outcome)
+                self.store.finish(self.run_id, Finish(outcome))
             return
-        self.store.finish_run(self.run_id, outcome)
+        self.store.finish(self.run_id, Finish(outcome))
         assert self.store.current_parts("orders") == self.store.parts(self.run_id)
 
     @invariant()
@@ -139,8 +141,9 @@ def test_any_text_survives(
         store.plan_chunks(run_id, [Chunk(0, Span(SpanKind.KEY, (kind,), (position,)))])
     claim = store.claim(run_id, export_name, store.chunks(run_id)[0])
     (part,) = store.record(claim, [a_part("a")], chunk_done=False)
-    store.set_watermark(export_name, Position("e", kind, position), part)
-    store.save_schema(export_name, columns)
+    with store.database.write() as db:
+        watermarks.advance(db, export_name, run_id, Position("e", kind, position), NOON)
+        watermarks.save_schema(db, export_name, columns, NOON)
     assert store.watermark(export_name) == Position("e", kind, position)
     assert store.schema_of(export_name) == tuple(columns)
     assert store.parts(run_id) == (part,)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from rivet.errors import InternalError, RivetError
 from rivet.model.report import ExportReport, Failure, PlanSummary
+from rivet.model.run import RunOutcome, RunStatus
 from rivet.redact import redact, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from rivet.execution.job import Job
@@ -29,6 +31,9 @@ class RunProgress:
         resumed_at: When a run that was taken up went on; None for a fresh one.
         instant_doubt: Why what was read together may not be of one instant; None where it is.
         not_covered: What the run cannot promise of the rows, in plain words.
+        day: That of the invocation that began it, as `{date}` has it.
+        peak_mb: Gives the most memory the process has held so far, in mebibytes.
+        finished_as: The good end of the run, once it is on record: nothing takes it back.
         in_flight: Rows, bytes read and bytes written of the chunks at work, by index.
         lock: Held while several threads change it.
         reconciled: Rows in recorded parts and rows the source holds in the same instant.
@@ -62,6 +67,9 @@ class RunProgress:
     snapshot_age_s: float = 0.0
     earlier_instants: int = 0
     resumed_at: datetime | None = None
+    day: str = ""
+    peak_mb: Callable[[], int] = int
+    finished_as: str | None = None
     in_flight: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -163,4 +171,26 @@ def failure_of(error: BaseException) -> Failure:
         hint="this is a bug: please report it with the command and the version",
         exit_code=InternalError.exit_code,
         retryable=False,
+    )
+
+
+def outcome_of(report: ExportReport, finished_at: datetime) -> RunOutcome:
+    """Return the verdict as the state keeps it."""
+    return RunOutcome(
+        status=RunStatus(report.status),
+        finished_at=finished_at,
+        error_code=report.failure.code if report.failure else None,
+        error_message=report.failure.message if report.failure else None,
+        skip_reason=report.skip_reason,
+        rows=report.rows,
+        files=len(report.files),
+        bytes_read=report.bytes_read,
+        bytes_written=report.bytes_written,
+        duration_ms=report.duration_ms,
+        peak_rss_mb=report.peak_rss_mb,
+        retries=report.retries,
+        longest_statement_s=report.longest_statement_s,
+        is_validated=report.is_validated,
+        schema_changed=report.schema_changed,
+        quality_passed=report.quality_passed,
     )

@@ -137,7 +137,7 @@ def import_reference(
                 cursor.native_type or REFERENCE_KIND,
                 cursor.text,
             )
-            watermarks.put(db, cursor.export_name, position, store.now(), recorded=None)
+            watermarks.put(db, cursor.export_name, position, store.now(), covered_by=None)
             taken.append(cursor.export_name)
         for export_name, columns in reference.schemas:
             mapped = [(name, arrow_name(kind)) for name, kind in columns]

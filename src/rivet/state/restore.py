@@ -60,7 +60,7 @@ def restore(
             runs.mark_manifest(db, run_id, now)
             runs.finish(db, run_id, run.outcome)
         if kept is not None:
-            watermarks.put(db, export_name, kept.position, now, recorded=None, owner=kept.owner)
+            watermarks.put(db, export_name, kept.position, now, covered_by=None, owner=kept.owner)
             watermarks.settle(db, export_name)
             watermarks.audit(db, export_name, "repair", None, kept.owner, now)
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from rivet.model.run import AggregateRecord
     from rivet.state.database import Row, Statements
 
+UNFINISHED: Final = frozenset({RunStatus.RUNNING, RunStatus.FAILED, RunStatus.INTERRUPTED})
+"""What a run may be that is taken up again, or brought to its end."""
+
 _FINAL: Final = frozenset(
     {RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.SKIPPED, RunStatus.INTERRUPTED}
 )
@@ -84,7 +87,7 @@ def resume(db: Statements, run_id: str, *, host: str, pid: int) -> None:
     """
     row = db.one("SELECT * FROM pyrivet.runs WHERE run_id = :run_id", run_id=run_id)
     status = None if row is None else row["status"]
-    if row is None or status not in {"running", "failed", "interrupted"}:
+    if row is None or status not in UNFINISHED:
         raise _not_running(run_id, row)
     db.serialise(f"begin {row['export_name']}")
     db.change(
@@ -95,7 +98,8 @@ def resume(db: Statements, run_id: str, *, host: str, pid: int) -> None:
     )
     db.change(
         "UPDATE pyrivet.runs SET status = 'running', finished_at = NULL, error_code = NULL,"
-        " error_message = NULL, host = :host, pid = :pid WHERE run_id = :run_id",
+        " error_message = NULL, finish_json = NULL, host = :host, pid = :pid"
+        " WHERE run_id = :run_id",
         run_id=run_id,
         host=host,
         pid=pid,
@@ -148,19 +152,6 @@ def _not_running(run_id: str, row: Row | None) -> RefusedError | InternalError |
             hint="nothing to do: the newer run stands",
         )
     return InternalError(f"run '{run_id}' is over already, with status {row['status']}")
-
-
-def check_running(db: Statements, run_id: str) -> None:
-    """Make sure a run still is running, at this instant.
-
-    Raises:
-        RefusedError: A newer run of the export superseded it.
-        UnreadableRowError: There is no such run.
-        InternalError: It is over.
-    """
-    row = db.one("SELECT status, superseded_by FROM pyrivet.runs WHERE run_id = :id", id=run_id)
-    if row is None or row["status"] != RunStatus.RUNNING:
-        raise _not_running(run_id, row)
 
 
 def finish(db: Statements, run_id: str, outcome: RunOutcome) -> None:
@@ -217,10 +208,12 @@ def incomplete_chunks(db: Statements, run_id: str) -> int:
 
 
 def mark_manifest(db: Statements, run_id: str, now: datetime) -> None:
-    """Note that the manifest of a running run is durable."""
+    """Note that the manifest of a running run is durable; nothing is left of it to publish."""
     assert_running(db, run_id)
     db.change(
-        "UPDATE pyrivet.runs SET manifest_at = :now WHERE run_id = :run_id", run_id=run_id, now=now
+        "UPDATE pyrivet.runs SET manifest_at = :now, finish_json = NULL WHERE run_id = :run_id",
+        run_id=run_id,
+        now=now,
     )
 
 

@@ -48,11 +48,16 @@ _TABLES: Final = {
         "ordinal:bigint part_id:bigint recorded_at:timestamp_with_time_zone "
         "row_count:bigint run_id:text size_bytes:bigint uri:text"
     ),
+    "observations": "body_json:text chunk_index:bigint run_id:text",
+    "publications": (
+        "digest:text place:text published_at:timestamp_with_time_zone publisher:text run_id:text"
+    ),
     "runs": (
         "batch_size:bigint bytes_read:bigint bytes_written:bigint compression:text "
         "destination_type:text destination_uri:text duration_ms:bigint engine:text "
         "error_code:text error_message:text export_name:text fingerprint:text "
-        "finished_at:timestamp_with_time_zone format:text host:text is_validated:bigint "
+        "finish_json:text finished_at:timestamp_with_time_zone format:text host:text "
+        "is_validated:bigint "
         "longest_statement_s:double_precision manifest_at:timestamp_with_time_zone "
         "mode:text peak_rss_mb:bigint pid:bigint plan_json:text quality_passed:bigint "
         "recorded_chunks:bigint recorded_parts:bigint retries:bigint "
@@ -69,8 +74,9 @@ _TABLES: Final = {
 }
 _INDEXES: Final = (
     "aggregates_pkey alembic_version_pkc audits_pkey chunks_pkey journal_by_run "
-    "journal_pkey parts_pkey parts_run_id_chunk_index_claim_number_ordinal_key "
-    "runs_by_export runs_one_running runs_pkey runs_run_id_key schemas_pkey watermarks_pkey"
+    "journal_pkey observations_pkey parts_pkey parts_run_id_chunk_index_claim_number_ordinal_key "
+    "publications_pkey runs_by_export runs_one_running runs_pkey runs_run_id_key schemas_pkey "
+    "watermarks_pkey"
 )
 WHOLE: Final = frozenset(
     [f"{table}.{told}" for table, columns in _TABLES.items() for told in columns.split()]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
 from rivet.errors import StateError
-from rivet.state import chunks, files, journal, runs, watermarks
+from rivet.state import chunks, files, finishing, journal, runs, watermarks
 from rivet.state.schema import ensure_current
 from rivet.state.sqlite import SqliteDatabase
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rivet.model.chunk import Chunk, Claim
+    from rivet.model.finish import Finish, Receipt
     from rivet.model.owner import Owner
     from rivet.model.part import RecordedPart, StoredPart
-    from rivet.model.run import AggregateRecord, RunOutcome, RunRecord, RunRow
+    from rivet.model.run import AggregateRecord, RunRecord, RunRow
     from rivet.model.source import Position
     from rivet.model.span import Span
     from rivet.state.database import Database
@@ -158,33 +159,37 @@ class StateStore:
         with self.database.write() as db:
             runs.resume(db, run_id, host=host, pid=pid)
 
-    def finish_run(self, run_id: str, outcome: RunOutcome) -> None:
-        """Close a run, once: compare-and-set from running to a final status.
+    def intend(self, run_id: str, finish: Finish) -> None:
+        """Note how a run will finish, before anything of it is published.
+
+        From here on it is finished by whoever comes next, where it got so far as to publish.
+
+        Raises:
+            RefusedError: A newer run superseded it; nothing may be replaced at the destination.
+        """
+        with self.database.write() as db:
+            finishing.intend(db, run_id, finish)
+
+    def finish(self, run_id: str, finish: Finish, receipts: Sequence[Receipt] = ()) -> None:
+        """Put verdict, receipts, watermark, owner and columns on record, all or none of them.
 
         Raises:
             RefusedError: A newer run superseded it.
             InternalError: It is over already, or it is a success with incomplete chunks.
         """
         with self.database.write() as db:
-            runs.finish(db, run_id, outcome)
+            finishing.finish(db, run_id, finish, receipts, self._clock())
 
-    def check_running(self, run_id: str) -> None:
-        """Make sure that no newer run took over, before something is replaced at the destination.
-
-        Raises:
-            RefusedError: A newer run superseded it.
-        """
+    def unfinished(self, export_name: str) -> tuple[RunRow, Finish] | None:
+        """Return the newest run where it was about to be published, and how it was to finish."""
         with self.database.read() as db:
-            runs.check_running(db, run_id)
+            return finishing.unfinished(db, export_name)
 
-    def manifest_written(self, run_id: str) -> None:
-        """Note that the run's manifest is durable at the destination.
-
-        Raises:
-            RefusedError: A newer run superseded it.
-        """
+    def finish_dead(self, row: RunRow, finish: Finish, receipts: Sequence[Receipt]) -> None:
+        """Finish a run that died once it was published; the caller holds the export's lock."""
         with self.database.write() as db:
-            runs.mark_manifest(db, run_id, self._clock())
+            runs.resume(db, row.run_id, host=row.record.host, pid=row.record.pid)
+            finishing.finish(db, row.run_id, finish, receipts, self._clock())
 
     def run(self, run_id: str) -> RunRow | None:
         """Return one run; None where the store has none of that name."""
@@ -326,23 +331,6 @@ class StateStore:
 
     # What an export remembers
 
-    def set_watermark(
-        self,
-        export_name: str,
-        position: Position,
-        recorded: RecordedPart,
-        owner: Owner | None = None,
-    ) -> None:
-        """Move an export's watermark to a position its recorded part covers, and say whose it is.
-
-        Raises:
-            RefusedError: The run was superseded.
-            InternalError: The part is not recorded, or its run is over.
-        """
-        with self.database.write() as db:
-            now = self._clock()
-            watermarks.advance(db, export_name, position, recorded, now, owner=owner)
-
     def watermark(self, export_name: str) -> Position | None:
         """Return an export's watermark; None where it has none."""
         with self.database.read() as db:
@@ -368,11 +356,6 @@ class StateStore:
         """Remove an export's watermark: its next run begins anew on purpose; False without one."""
         with self.database.write() as db:
             return watermarks.forget(db, export_name, self._clock())
-
-    def save_schema(self, export_name: str, columns: Sequence[tuple[str, str]]) -> None:
-        """Remember an export's columns as (name, Arrow type), in file order."""
-        with self.database.write() as db:
-            watermarks.save_schema(db, export_name, columns, self._clock())
 
     def schema_of(self, export_name: str) -> tuple[tuple[str, str], ...] | None:
         """Return an export's remembered columns; None before the first run."""

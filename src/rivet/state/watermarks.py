@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from rivet.model.part import RecordedPart
     from rivet.state.database import Row, Statements
 
 RESET: Final = "reset"
@@ -37,40 +36,39 @@ def accepted_run(run_id: str) -> str:
 def advance(
     db: Statements,
     export_name: str,
+    run_id: str,
     position: Position,
-    recorded: RecordedPart,
     now: datetime,
     *,
     owner: Owner | None = None,
 ) -> None:
-    """Move the watermark of an export to a position that a recorded part of its run covers.
+    """Move the watermark of an export to a position that the recorded parts of a run cover.
 
     Whether the position lies ahead of the last one is the engine's to say, not asked here.
 
     Args:
         db: A transaction that writes.
         export_name: The export.
+        run_id: The run.
         position: Where its next run goes on.
-        recorded: A part of the run.
         now: The time.
         owner: What the position belongs to.
 
     Raises:
         RefusedError: The run was superseded.
-        InternalError: The part is not recorded for this export, or its run is over.
+        InternalError: No part of it is recorded for this export, or it is over.
     """
-    assert_running(db, recorded.run_id)
-    known = db.one(
-        "SELECT part_id FROM pyrivet.parts WHERE run_id = :run_id AND part_id = :part_id"
-        " AND export_name = :export_name AND is_void = 0",
-        run_id=recorded.run_id,
-        part_id=recorded.part_id,
+    assert_running(db, run_id)
+    last = db.one(
+        "SELECT part_id FROM pyrivet.parts WHERE run_id = :run_id AND export_name = :export_name"
+        " AND is_void = 0 ORDER BY chunk_index DESC, claim_number DESC, ordinal DESC LIMIT 1",
+        run_id=run_id,
         export_name=export_name,
     )
-    if known is None:
-        msg = f"the watermark of '{export_name}' cannot move: its part is not recorded"
+    if last is None:
+        msg = f"the watermark of '{export_name}' cannot move: no part of its run is recorded"
         raise InternalError(msg)
-    put(db, export_name, position, now, recorded=recorded, owner=owner)
+    put(db, export_name, position, now, covered_by=(run_id, last["part_id"]), owner=owner)
     settle(db, export_name)
 
 
@@ -91,18 +89,18 @@ def put(
     position: Position,
     now: datetime,
     *,
-    recorded: RecordedPart | None,
+    covered_by: tuple[str, int] | None,
     owner: Owner | None = None,
 ) -> None:
-    """Write a watermark; without a part only where it is taken over from another program."""
+    """Write a watermark; without run and part only where it is taken over from another program."""
     values: dict[str, str | int | None] = {
         "export_name": export_name,
         "engine": position.engine,
         "kind": position.kind,
         "position_text": position.text,
         "is_approximate": int(position.is_approximate),
-        "run_id": None if recorded is None else recorded.run_id,
-        "part_id": None if recorded is None else recorded.part_id,
+        "run_id": None if covered_by is None else covered_by[0],
+        "part_id": None if covered_by is None else covered_by[1],
         "owner_json": None if owner is None else owner.to_json(),
     }
     changed = db.change(

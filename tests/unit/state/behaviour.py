@@ -18,11 +18,12 @@ from rivet.errors import (
     StateLockedError,
 )
 from rivet.model.chunk import Chunk
+from rivet.model.finish import Finish, Receipt
 from rivet.model.part import ColumnStats, FileStats, StoredPart
 from rivet.model.run import AggregateRecord, RunOutcome, RunRecord, RunStatus
-from rivet.model.source import Position
 from rivet.model.span import Span, SpanKind
 from rivet.redact import Secret
+from rivet.state import watermarks
 from rivet.state.locks import export_lock
 
 if TYPE_CHECKING:
@@ -83,6 +84,11 @@ def start(store: StateStore, run_id: str, *chunks: Chunk, export_name: str = "or
     store.plan_chunks(run_id, chunks or (WHOLE,))
 
 
+def write_columns(store: StateStore, name: str, columns: list[tuple[str, str]]) -> None:
+    with store.database.write() as db:
+        watermarks.save_schema(db, name, columns, NOON)
+
+
 class StoreBehaviour:
     """The suite; a subclass gives the `store` and `reopen` fixtures."""
 
@@ -97,7 +103,7 @@ class StoreBehaviour:
         outcome = a_success(
             rows=10, bytes_written=2**41, longest_statement_s=0.25, is_validated=True
         )
-        store.finish_run("r1", outcome)
+        store.finish("r1", Finish(outcome))
         row = store.current_run("orders")
         assert row is not None
         assert row.outcome == outcome
@@ -127,9 +133,8 @@ class StoreBehaviour:
             lambda: store.record(claim, [a_part("b", 1)], chunk_done=True),
             lambda: store.claim("old", "orders", WHOLE),
             lambda: store.plan_chunks("old", [Chunk(1)]),
-            lambda: store.manifest_written("old"),
-            lambda: store.set_watermark("orders", Position("e", "k", "1"), recorded[0]),
-            lambda: store.finish_run("old", a_success()),
+            lambda: store.intend("old", Finish(a_success())),
+            lambda: store.finish("old", Finish(a_success())),
         ):
             with pytest.raises(RefusedError, match="superseded by run 'new'"):
                 attempt()
@@ -139,12 +144,12 @@ class StoreBehaviour:
     def test_a_run_finishes_once(self, store: StateStore) -> None:
         start(store, "r1")
         with pytest.raises(InternalError, match="1 incomplete"):
-            store.finish_run("r1", a_success())
+            store.finish("r1", Finish(a_success()))
         with pytest.raises(InternalError, match="superseded"):
-            store.finish_run("r1", a_success(status=RunStatus.SUPERSEDED))
-        store.finish_run("r1", a_success(status=RunStatus.FAILED, error_code="RIVET_X"))
+            store.finish("r1", Finish(a_success(status=RunStatus.SUPERSEDED)))
+        store.finish("r1", Finish(a_success(status=RunStatus.FAILED, error_code="RIVET_X")))
         with pytest.raises(InternalError, match="over already, with status failed"):
-            store.finish_run("r1", a_success(status=RunStatus.INTERRUPTED))
+            store.finish("r1", Finish(a_success(status=RunStatus.INTERRUPTED)))
         assert store.current_run("orders") is None
 
     def test_the_current_run_is_the_newest_success(self, store: StateStore) -> None:
@@ -157,7 +162,7 @@ class StoreBehaviour:
             start(store, run_id)
             claim = store.claim(run_id, "orders", WHOLE)
             store.record(claim, [a_part(f"{run_id}.parquet")], chunk_done=True)
-            store.finish_run(run_id, a_success(status=status))
+            store.finish(run_id, Finish(a_success(status=status)))
         current = store.current_run("orders")
         assert current is not None
         assert current.run_id == "r2"
@@ -278,23 +283,14 @@ class StoreBehaviour:
         parts = store.parts("r1")
         assert [part.chunk_index for part in parts] == [n for n in range(24) for _ in (0, 1)]
         assert sorted(part.part_id for part in parts) == list(range(1, 49))
-        store.finish_run("r1", a_success())
-
-    def test_a_watermark_needs_a_recorded_part(self, store: StateStore) -> None:
-        start(store, "r1")
-        claim = store.claim("r1", "orders", WHOLE)
-        (part,) = store.record(claim, [a_part("a")], chunk_done=True)
-        store.set_watermark("orders", Position("sqlite", "int", "10"), part)
-        store.set_watermark("orders", Position("sqlite", "int", "9", is_approximate=False), part)
-        assert store.watermark("orders") == Position("sqlite", "int", "9", is_approximate=False)
-        assert store.watermark("customers") is None
-        with pytest.raises(InternalError, match="not recorded"):
-            store.set_watermark("customers", Position("sqlite", "int", "1"), part)
+        store.finish("r1", Finish(a_success()))
 
     def test_columns_are_remembered_in_order(self, store: StateStore) -> None:
         assert store.schema_of("orders") is None
-        store.save_schema("orders", [("z", "int64"), ("a", "decimal128(10, 2)")])
-        store.save_schema("orders", [("z", "int64"), ("b\n'\"", "string")])
+        for run_id, second in (("r1", ("a", "decimal128(10, 2)")), ("r2", ("b\n'\"", "string"))):
+            start(store, run_id)
+            store.record(store.claim(run_id, "orders", WHOLE), [], chunk_done=True)
+            store.finish(run_id, Finish(a_success(), columns=(("z", "int64"), second)))
         assert store.schema_of("orders") == (("z", "int64"), ("b\n'\"", "string"))
 
     def test_the_journal_keeps_order(self, store: StateStore) -> None:
@@ -312,7 +308,7 @@ class StoreBehaviour:
         claim = store.claim("r1", "orders", WHOLE)
         store.fail_chunk(claim, leak)
         store.journal("r1", "orders", json.dumps({"message": leak}))
-        store.finish_run("r1", a_success(status=RunStatus.FAILED, error_message=leak))
+        store.finish("r1", Finish(a_success(status=RunStatus.FAILED, error_message=leak)))
         with store.database.read() as db:
             rows = [
                 *db.all("SELECT * FROM pyrivet.runs"),
@@ -343,7 +339,8 @@ class StoreBehaviour:
         self, store: StateStore, reopen: Callable[[], StateStore]
     ) -> None:
         start(store, "r1")
-        store.manifest_written("r1")
+        store.record(store.claim("r1", "orders", WHOLE), [], chunk_done=True)
+        store.finish("r1", Finish(a_success()), [Receipt("manifest", "file:///out", "xxh3:1")])
         store.close()
         with reopen() as again:
             again.check_writable()

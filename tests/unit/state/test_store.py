@@ -23,7 +23,8 @@ from rivet.state.filesystems import network_filesystem
 from rivet.state.locks import export_lock, lock_file_name
 from rivet.state.sqlite import SqliteDatabase
 from rivet.state.store import StateStore, open_store, utc_now
-from unit.state.behaviour import StoreBehaviour, a_run, start
+from unit.state.behaviour import StoreBehaviour, a_run, start, write_columns
+from unit.state.finishes import FinishBehaviour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +60,7 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-class TestSqliteStore(StoreBehaviour):
+class TestSqliteStore(StoreBehaviour, FinishBehaviour):
     """The common behaviour in a file."""
 
 
@@ -175,7 +176,7 @@ store.open_store(Path(sys.argv[1])).close()
 
 
 @pytest.mark.parametrize(
-    ("way", "moments"), [("at once", range(2, 23, 3)), ("migrations", (14, 23, 25, 33))]
+    ("way", "moments"), [("at once", range(2, 26, 3)), ("migrations", (14, 23, 25, 33))]
 )
 def test_a_death_while_the_tables_are_made_is_harmless(
     tmp_path: Path, way: str, moments: Sequence[int]
@@ -236,7 +237,7 @@ def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
 def test_damage_is_told_before_anything_is_read(store: StateStore, tmp_path: Path) -> None:
     path = state_file(tmp_path)
     for number in range(30):
-        store.save_schema(f"export {number}", [(f"column {n}", "string") for n in range(40)])
+        write_columns(store, f"export {number}", [(f"column {n}", "string") for n in range(40)])
     store.close()
     whole = path.read_bytes()
     path.write_bytes(b"not a database, but long enough to be one " * 200)
@@ -292,7 +293,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 limit = sum(file.stat().st_size for file in Path(sys.argv[1], ".rivet").glob("state.db*"))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    store.save_schema("orders", [("x" * limit, "string")])
+    store.accept_run("orders", "x" * limit)
 except StateError as error:
     print(error.hint)
 """

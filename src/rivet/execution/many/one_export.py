@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,15 @@ from rivet.errors import RivetError
 from rivet.events import ExportLaunched
 from rivet.execution.context import random_hex, utc_now
 from rivet.execution.pool.memory import MemorySampler
-from rivet.execution.progress import RunProgress, failure_of
+from rivet.execution.progress import RunProgress, failure_of, outcome_of
 from rivet.execution.run.export import run_export
 from rivet.execution.run.resume import run_id_for
 from rivet.execution.telling.faults import with_faults
 from rivet.execution.telling.journal import Journal
-from rivet.execution.telling.reports import finished_event, outcome_of
+from rivet.execution.telling.reports import finished_event
 from rivet.execution.telling.runfiles import write_run_files
+from rivet.execution.warning import warn
+from rivet.model.finish import Finish
 
 if TYPE_CHECKING:
     from rivet.config.models import ExportConfig
@@ -43,6 +46,7 @@ def run_single(
     journal = Journal(shared.state, shared.emit, ledger)
     context = replace(shared, emit=with_faults(journal, shared.env))
     with MemorySampler() as memory:
+        ledger.peak_mb = lambda: memory.peak_mb
         journal(ExportLaunched(export.name, name, os.getpid()))
         status, failure, interrupt = _run_to_verdict(export, context, ledger)
     report = ledger.report(
@@ -61,26 +65,26 @@ def _run_to_verdict(
     try:
         return run_export(export, context, ledger), None, None
     except (KeyboardInterrupt, SystemExit) as stop:
-        return "interrupted", None, stop
+        return ledger.finished_as or "interrupted", None, stop
     except Exception as error:  # noqa: BLE001 - every export ends with a verdict
+        if ledger.finished_as is not None:
+            # The record stands, and so do the files; what fails after them takes nothing back.
+            warn(
+                context,
+                ledger,
+                "finish",
+                f"after the run was finished: {failure_of(error).message}",
+            )
+            return ledger.finished_as, None, None
         if context.stop is not None and context.stop.is_set:
             return "interrupted", None, None  # its statement was cancelled on purpose
         return "failed", failure_of(error), None
 
 
 def _close_run(report: ExportReport, context: RunContext, ledger: RunProgress) -> ExportReport:
-    """Record the verdict; a verdict that cannot be recorded turns a success into a failure."""
-    if not ledger.is_begun:
+    """Record the verdict of a run that did not end well; a good one is on record already."""
+    if not ledger.is_begun or ledger.finished_as is not None:
         return report
-    try:
-        context.state.finish_run(report.run_id, outcome_of(report, context.clock()))
-    except RivetError as error:
-        if not report.is_success:
-            return report
-        return ledger.report(
-            "failed",
-            finished_at=context.clock(),
-            peak_rss_mb=report.peak_rss_mb,
-            failure=failure_of(error),
-        )
+    with suppress(RivetError):  # the first failure is the one to tell
+        context.state.finish(report.run_id, Finish(outcome_of(report, context.clock())))
     return report

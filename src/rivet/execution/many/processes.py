@@ -19,8 +19,10 @@ from rivet.execution.children.context import ChildContext, offer, to_bytes
 from rivet.execution.children.verdict import NO_VERDICT
 from rivet.execution.children.watch import Inheritance, Outcome, Preparation, Watch
 from rivet.execution.context import random_hex, utc_now
+from rivet.execution.progress import outcome_of
 from rivet.execution.run.resume import run_id_for
-from rivet.execution.telling.reports import finished_event, outcome_of, report_of
+from rivet.execution.telling.reports import finished_event, report_of
+from rivet.model.finish import Finish
 from rivet.model.run import RunStatus
 
 if TYPE_CHECKING:
@@ -141,7 +143,8 @@ class Processes:
         if row is not None and row.status is RunStatus.RUNNING and outcome.is_certainly_dead:
             # Its process is gone, so nobody else will ever close this run.
             with suppress(RivetError):
-                self._shared.state.finish_run(report.run_id, outcome_of(report, utc_now()))
+                finish = Finish(outcome_of(report, utc_now()))
+                self._shared.state.finish(report.run_id, finish)
         return report
 
 

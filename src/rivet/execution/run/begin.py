@@ -67,7 +67,7 @@ def begin_run(
                 rivet_version=__version__,
                 host=host,
                 pid=pid,
-                plan_json=_plan_json(job),
+                plan_json=_plan_json(job, ledger),
             ),
             chunks,
         )
@@ -101,7 +101,7 @@ def begin_run(
         emit(ProgressInit(export_name=plan.export_name, total_chunks=len(chunks)))
 
 
-def _plan_json(job: Job) -> str:
+def _plan_json(job: Job, ledger: RunProgress) -> str:
     """Return what a manifest says that parts do not carry, so that it can be made again."""
     plan = job.plan
     return json.dumps(
@@ -112,6 +112,7 @@ def _plan_json(job: Job) -> str:
             "row_hash": plan.output.row_hash,
             "is_lasting": job.survives_new_snapshot,
             "owner": None if job.owner is None else job.owner.to_json(),
+            "day": ledger.day,
             "moves_on": job.window is not None and job.window.position is not None,
         }
     )

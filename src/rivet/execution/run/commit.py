@@ -1,4 +1,4 @@
-"""Commit of parts: store a part, record it in the state, publish the manifest.
+"""Commit of parts: store a part, then record it in the state.
 
 Only `store` makes a `StoredPart`; only `record` makes a `RecordedPart`; only recorded parts reach
 a manifest or move a watermark.
@@ -7,7 +7,6 @@ a manifest or move a watermark.
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -21,36 +20,26 @@ from rivet.errors import (
 from rivet.events import (
     ChunkCompleted,
     Emit,
-    ManifestWritten,
     PartRecorded,
     PartStored,
-    SuccessWritten,
 )
 from rivet.manifest import (
     MANIFEST_NAME,
     MANIFEST_NEWER,
     MAX_MANIFEST_BYTES,
-    SUCCESS_NAME,
-    build_manifest,
     parse_manifest,
-    run_manifest_name,
-    success_marker,
 )
 from rivet.model.part import RecordedPart, StoredPart
 from rivet.redact import redact, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from rivet.destinations.base import Destination
     from rivet.manifest import Manifest
     from rivet.model.chunk import Claim
-    from rivet.model.plan import ExportPlan
-    from rivet.model.progress import Progress
     from rivet.model.sink import PreparedPart
     from rivet.model.source import Position
-    from rivet.model.window import Window
     from rivet.state.store import StateStore
 
 
@@ -123,52 +112,6 @@ def record(
         )
     )
     return recorded
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """What a manifest is made of, besides the plan and the parts."""
-
-    started_at: datetime
-    finished_at: datetime
-    schema_fingerprint: str
-    position: Position | None
-    window: Window | None = None
-    not_covered: tuple[str, ...] = ()
-    source_row_count: int | None = None
-    progress: Progress | None = None
-
-
-def publish(
-    plan: ExportPlan,
-    parts: tuple[RecordedPart, ...],
-    publication: Publication,
-    destination: Destination,
-    emit: Emit,
-) -> None:
-    """Write the run's manifest, the canonical manifest, then `_SUCCESS`.
-
-    Raises:
-        DestinationError: A write failed; without `_SUCCESS` readers know the prefix as unfinished.
-    """
-    body = build_manifest(
-        plan,
-        parts,
-        started_at=publication.started_at,
-        finished_at=publication.finished_at,
-        status="success",
-        schema_fingerprint=publication.schema_fingerprint,
-        position=publication.position,
-        window=publication.window,
-        not_covered=publication.not_covered,
-        source_row_count=publication.source_row_count,
-        progress=publication.progress,
-    )
-    for name in (run_manifest_name(plan.run_id), MANIFEST_NAME):
-        destination.put_bytes(body, name)
-        emit(ManifestWritten(export_name=plan.export_name, run_id=plan.run_id, name=name))
-    destination.put_bytes(success_marker(body), SUCCESS_NAME)
-    emit(SuccessWritten(export_name=plan.export_name, run_id=plan.run_id))
 
 
 def refuse_foreign_prefix(destination: Destination, export_name: str) -> Manifest | None:

@@ -20,9 +20,14 @@ from rivet.execution.run.chunk import ChunkRunner, judge
 from rivet.execution.run.commit import refuse_foreign_prefix
 from rivet.execution.run.continuity import note_unknown, refuse_lost
 from rivet.execution.run.cut import cut
-from rivet.execution.run.finish import finish_run
+from rivet.execution.run.finish import finish_dead, finish_run
 from rivet.execution.run.ownership import owned, refuse_other_source
-from rivet.execution.run.prepare import open_export_destination, prepare
+from rivet.execution.run.prepare import (
+    day_of,
+    day_of_run,
+    open_export_destination,
+    prepare,
+)
 from rivet.execution.run.prune import prune_after_run
 from rivet.execution.run.resume import (
     known_chunks,
@@ -80,14 +85,13 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
         )
         if not context.is_state_checked:
             context.state.check_writable()
+        finish_dead(export, context, ledger)
         taken_up = run_to_take_up(export, context)
         if taken_up.complete is not None:
             ledger.skip_reason = f"nothing to resume: run {taken_up.complete.run_id} is complete"
             return "skipped"
         row = taken_up.row if taken_up.row and taken_up.row.run_id == ledger.run_id else None
-        if row is not None:
-            ledger.take_up(row.record.started_at)
-        lent = context.snapshot if export.consistency == "run" else None
+        _take_up(row, context, ledger)
         sessions = open_sessions(
             context.config,
             tuning,
@@ -96,7 +100,9 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
             on_wait=lambda text: warn(context, ledger, "waiting", text),
             max_connections=context.max_connections,
         )
-        snapshots = SnapshotHolder(sessions, lent)
+        snapshots = SnapshotHolder(
+            sessions, context.snapshot if export.consistency == "run" else None
+        )
         destination = stack.enter_context(_destination(export, context, ledger))
         stack.enter_context(sessions)
         with sessions.acquire() as session:
@@ -127,14 +133,19 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
         return status
 
 
+def _take_up(row: RunRow | None, context: RunContext, ledger: RunProgress) -> None:
+    """Let the ledger be that of the run that goes on, or of a new one."""
+    if row is not None:
+        ledger.take_up(row.record.started_at)
+    ledger.day = day_of(context, ledger.started_at) if row is None else day_of_run(row)
+
+
 @contextmanager
 def _destination(
     export: ExportConfig, context: RunContext, ledger: RunProgress
 ) -> Iterator[Destination]:
     """Open the destination, whose files tell of runs that the state should know."""
-    destination = open_export_destination(
-        export, context, run_id=ledger.run_id, started_at=ledger.started_at
-    )
+    destination = open_export_destination(export, context, run_id=ledger.run_id, day=ledger.day)
     try:
         refuse_lost(export, destination, context)
         yield destination
@@ -205,7 +216,7 @@ def _note_harm(
 def _prune(export: ExportConfig, context: RunContext, ledger: RunProgress) -> None:
     """Remove what `keep_runs` does not keep; that it fails takes nothing from a good run."""
     try:
-        prune_after_run(export, ledger.run_id, context)
+        prune_after_run(export, context)
     except RivetError as error:
         warn(context, ledger, "prune", f"old runs were not removed: {error.message}")
 

@@ -1,23 +1,36 @@
-"""Finish of a run: manifest, `_SUCCESS`, watermark and schema, from what was recorded."""
+"""The finish of a run: publish what was recorded, then verdict, watermark and schema at once.
+
+A run that has published but not finished is finished by whoever comes next (docs/adr/0036).
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from rivet.errors import InternalError
+from rivet.events import RunRecorded
+from rivet.execution.progress import outcome_of
+from rivet.execution.publish.base import Publication
+from rivet.execution.publish.manifest import ManifestPublisher
 from rivet.execution.run.checks import schema_pairs, validate_published
-from rivet.execution.run.commit import Publication, publish
+from rivet.execution.run.commit import refuse_foreign_prefix
 from rivet.execution.run.continuity import progress_of
-from rivet.execution.run.ownership import keep_owner
+from rivet.execution.run.ownership import follows
+from rivet.execution.run.prepare import day_of_run, open_export_destination
+from rivet.execution.run.recorded_names import refuse_foreign_parts
 from rivet.execution.warning import warn
 from rivet.manifest import MANIFEST_NAME
 from rivet.model.arrow import schema_fingerprint
+from rivet.model.finish import Finish
 
 if TYPE_CHECKING:
+    from rivet.config.models import ExportConfig
     from rivet.destinations.base import Destination
     from rivet.execution.context import RunContext
     from rivet.execution.job import Job
     from rivet.execution.progress import RunProgress
+    from rivet.model.finish import Receipt
+    from rivet.model.part import RecordedPart
 
 
 def _is_nothing_new(job: Job, destination: Destination) -> bool:
@@ -27,7 +40,7 @@ def _is_nothing_new(job: Job, destination: Destination) -> bool:
 
 
 def finish_run(job: Job, destination: Destination, context: RunContext, ledger: RunProgress) -> str:
-    """Publish what a run has recorded, and move its watermark.
+    """Publish what a run has recorded, then put its good end on record in one transaction.
 
     Returns:
         `success`, or `skipped` for an export without rows that asked for it.
@@ -47,11 +60,11 @@ def finish_run(job: Job, destination: Destination, context: RunContext, ledger: 
         warn(context, ledger, "server", remark)
     if not parts and (plan.output.skip_empty or _is_nothing_new(job, destination)):
         ledger.skip_reason = "no rows" if plan.output.skip_empty else "no new rows"
-        keep_owner(job, context)
-        return "skipped"
+        return _finish("skipped", job, (), context, ledger)
+    receipts: tuple[Receipt, ...] = ()
     if job.is_listable:
         publication = Publication(
-            started_at=plan.started_at,
+            plan,
             finished_at=context.clock(),
             schema_fingerprint=schema_fingerprint(job.enricher.schema),
             position=ledger.position,
@@ -60,16 +73,74 @@ def finish_run(job: Job, destination: Destination, context: RunContext, ledger: 
             source_row_count=ledger.reconciled[1] if ledger.reconciled else None,
             progress=progress_of(job, parts),
         )
-        state.check_running(plan.run_id)
-        publish(plan, parts, publication, destination, context.emit)
-        state.manifest_written(plan.run_id)
+        state.intend(plan.run_id, _finish_of("success", job, context, ledger))
+        receipts = (ManifestPublisher(destination, context.emit).publish(publication, parts),)
         if context.options.validate:
             validate_published(destination, plan.export_name)
     if context.options.validate:
         ledger.is_validated = True
-    keep_owner(job, context)
-    position = job.window.position if job.window is not None else None
-    if position is not None and parts:
-        state.set_watermark(plan.export_name, position, parts[-1], job.owner)
-    state.save_schema(plan.export_name, schema_pairs(job.schema))
-    return "success"
+    return _finish("success", job, receipts, context, ledger)
+
+
+def _finish(
+    status: str,
+    job: Job,
+    receipts: tuple[Receipt, ...],
+    context: RunContext,
+    ledger: RunProgress,
+) -> str:
+    """Put the good end of a run on record; what fails after this takes nothing from it."""
+    context.state.finish(job.plan.run_id, _finish_of(status, job, context, ledger), receipts)
+    ledger.finished_as = status
+    context.emit(RunRecorded(job.plan.export_name, job.plan.run_id, status))
+    return status
+
+
+def _finish_of(status: str, job: Job, context: RunContext, ledger: RunProgress) -> Finish:
+    now = context.clock()
+    report = ledger.report(status, finished_at=now, peak_rss_mb=ledger.peak_mb())
+    outcome = outcome_of(report, now)
+    adopts = follows(job.export) and not context.options.fresh
+    if status == "skipped":
+        return Finish(outcome, owner=job.owner, adopts=adopts)
+    position = job.window.position if job.window is not None and ledger.parts else None
+    columns = schema_pairs(job.schema)
+    return Finish(outcome, position, job.owner, adopts=adopts, columns=columns)
+
+
+def finish_dead(export: ExportConfig, context: RunContext, ledger: RunProgress) -> None:
+    """Finish the newest run of an export where it died after readers could see it.
+
+    The caller holds the export's lock. A run that died before leaves nothing to readers, and one
+    whose files are not whole any more is none to rely on: such runs are superseded as others are.
+
+    Raises:
+        DestinationError: The destination cannot be looked at; nothing is assumed of it.
+        StateError: The state cannot be read or written.
+    """
+    found = context.state.unfinished(export.name)
+    if found is None:
+        return
+    row, finish = found
+    destination = open_export_destination(export, context, run_id=row.run_id, day=day_of_run(row))
+    try:
+        if destination.uri != row.record.destination_uri:
+            return
+        parts = context.state.parts(row.run_id)
+        refuse_foreign_parts(row, parts)
+        refuse_foreign_prefix(destination, export.name)
+        if any(_is_broken(part, destination) for part in parts):
+            return
+        publisher = ManifestPublisher(destination, context.emit)
+        receipt = publisher.complete(row.run_id, export.name, parts)
+    finally:
+        destination.close()
+    if receipt is not None:
+        context.state.finish_dead(row, finish, (receipt,))
+        text = f"run {row.run_id} had died after its files were published; it is finished now"
+        warn(context, ledger, "finish", text)
+
+
+def _is_broken(part: RecordedPart, destination: Destination) -> bool:
+    found = destination.stat(part.name)
+    return found is None or found.size_bytes != part.stats.size_bytes

@@ -192,18 +192,6 @@ def refuse_other_source(row: RunRow, job: Job, session: Session) -> None:
     raise RefusedError(msg, hint=hint, code="RIVET_STATE_CHUNKS_STREAM_MISMATCH", export=name)
 
 
-def keep_owner(job: Job, context: RunContext) -> None:
-    """Let a watermark that did not say whose it is belong to the job of a run that went well."""
-    name, options = job.plan.export_name, context.options
-    if job.owner is None or not follows(job.export) or options.fresh:
-        return
-    if context.state.watermark(name) is None:
-        return
-    before = context.state.owner(name)
-    if before is None:
-        context.state.give_watermark(name, job.owner, "adopt")
-
-
 def _refuse_other_kind(
     export: ExportConfig, relation: Relation, session: Session, position: Position
 ) -> None:

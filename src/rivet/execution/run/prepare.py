@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from rivet.config.resolve import (
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from rivet.model.columns import Column
     from rivet.model.output import OutputPlan
     from rivet.model.relation import Relation, TableFacts
+    from rivet.model.run import RunRow
     from rivet.sources.base import Session
 
 _MEBIBYTE: Final = 1024 * 1024
@@ -52,8 +54,19 @@ _MEBIBYTE: Final = 1024 * 1024
 _BATCHES_IN_SHARE: Final = 32
 
 
+def day_of(context: RunContext, started_at: datetime) -> str:
+    """Return the day of `{date}`: one for the whole invocation, also for exports after midnight."""
+    return f"{context.run_started_at or started_at:%Y-%m-%d}"
+
+
+def day_of_run(row: RunRow) -> str:
+    """Return the day that a run on record had; one of an earlier version tells when it began."""
+    told = json.loads(row.record.plan_json).get("day")
+    return told if isinstance(told, str) else f"{row.record.started_at:%Y-%m-%d}"
+
+
 def open_export_destination(
-    export: ExportConfig, context: RunContext, *, run_id: str, started_at: datetime
+    export: ExportConfig, context: RunContext, *, run_id: str, day: str
 ) -> Destination:
     """Open an export's destination; an unwritable one is found here, before any row is read.
 
@@ -64,8 +77,7 @@ def open_export_destination(
         export.destination,
         base_dir=context.config.base_dir,
         placeholders={
-            # One day for the whole invocation, also for exports that begin after midnight.
-            "date": f"{context.run_started_at or started_at:%Y-%m-%d}",
+            "date": day,
             "export": export.name,
             "table": export.name,
             "run_id": run_id,

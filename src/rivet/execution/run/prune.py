@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rivet.errors import UnsupportedPlanError
-from rivet.execution.run.prepare import open_export_destination
+from rivet.execution.run.prepare import day_of_run, open_export_destination
 from rivet.execution.run.recorded_names import refuse_foreign_parts
 from rivet.execution.selection import select_exports
 from rivet.manifest import run_manifest_name
@@ -52,20 +52,17 @@ class OldRun:
         }
 
 
-def runs_to_drop(
-    rows: Sequence[RunRow], keep: int, *, also_kept: str | None = None
-) -> list[RunRow]:
+def runs_to_drop(rows: Sequence[RunRow], keep: int) -> list[RunRow]:
     """Return the runs of one export whose files can go; newest first, as they are given.
 
     Args:
         rows: Every run of the export, newest first.
         keep: How many good runs stay; at least 1.
-        also_kept: A run that is about to be good, and counts as one that stays.
     """
-    good = keep - (also_kept is not None)
+    good = keep
     dropped = []
     for place, row in enumerate(rows):
-        if row.run_id == also_kept or row.status is RunStatus.RUNNING:
+        if row.status is RunStatus.RUNNING:
             continue
         is_good = row.status is RunStatus.SUCCESS
         may_go_on = place == 0 and not is_good
@@ -100,12 +97,10 @@ def plan_prune(
     return tuple(found)
 
 
-def _old_runs(
-    export: ExportConfig, context: RunContext, keep: int, also_kept: str | None = None
-) -> list[OldRun]:
+def _old_runs(export: ExportConfig, context: RunContext, keep: int) -> list[OldRun]:
     rows = context.state.runs(export.name, last=_EVERY_RUN)
     old = []
-    for row in runs_to_drop(rows, keep, also_kept=also_kept):
+    for row in runs_to_drop(rows, keep):
         parts = context.state.parts(row.run_id) + context.state.void_parts(row.run_id)
         if parts:
             refuse_foreign_parts(row, parts)
@@ -131,11 +126,11 @@ def prune(config: Config, planned: Sequence[OldRun], context: RunContext) -> tup
     return tuple(removed)
 
 
-def prune_after_run(export: ExportConfig, run_id: str, context: RunContext) -> int:
-    """Remove what `keep_runs` does not keep, at the good end of a run; return how many runs."""
+def prune_after_run(export: ExportConfig, context: RunContext) -> int:
+    """Remove what `keep_runs` does not keep, after a good run; return how many runs."""
     if export.keep_runs is None or context.options.backfill is not None:
         return 0
-    old = _old_runs(export, context, export.keep_runs, also_kept=run_id)
+    old = _old_runs(export, context, export.keep_runs)
     return sum(_remove(export, one, context) for one in old)
 
 
@@ -143,9 +138,7 @@ def _remove(export: ExportConfig, old: OldRun, context: RunContext) -> bool:
     row = context.state.run(old.run_id)
     if row is None:
         return False
-    destination = open_export_destination(
-        export, context, run_id=old.run_id, started_at=row.record.started_at
-    )
+    destination = open_export_destination(export, context, run_id=old.run_id, day=day_of_run(row))
     try:
         if destination.uri != row.record.destination_uri:
             return False

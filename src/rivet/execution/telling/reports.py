@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rivet.events import ExportFinished
 from rivet.model.report import ExportReport, Failure, PlanSummary
-from rivet.model.run import RunOutcome, RunStatus
 from rivet.model.source import Position
 
 if TYPE_CHECKING:
@@ -153,28 +152,6 @@ def _moment(text: str | None) -> datetime | None:
 def interrupted_report(export_name: str, failure: Failure) -> ExportReport:
     """Return the report of an export whose turn never came."""
     return ExportReport(export_name=export_name, status="interrupted", failure=failure)
-
-
-def outcome_of(report: ExportReport, finished_at: datetime) -> RunOutcome:
-    """Return the verdict as the state keeps it."""
-    return RunOutcome(
-        status=RunStatus(report.status),
-        finished_at=finished_at,
-        error_code=report.failure.code if report.failure else None,
-        error_message=report.failure.message if report.failure else None,
-        skip_reason=report.skip_reason,
-        rows=report.rows,
-        files=len(report.files),
-        bytes_read=report.bytes_read,
-        bytes_written=report.bytes_written,
-        duration_ms=report.duration_ms,
-        peak_rss_mb=report.peak_rss_mb,
-        retries=report.retries,
-        longest_statement_s=report.longest_statement_s,
-        is_validated=report.is_validated,
-        schema_changed=report.schema_changed,
-        quality_passed=report.quality_passed,
-    )
 
 
 def finished_event(report: ExportReport, *, is_synthetic: bool = False) -> ExportFinished:

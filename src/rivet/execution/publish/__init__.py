@@ -1,0 +1,1 @@
+"""Publishers: what makes the recorded parts of a run visible to readers, each by its own rules."""
