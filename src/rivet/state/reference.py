@@ -6,24 +6,30 @@ progress is taken over (`rivet state import`) or given up (`--fresh`).
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 import sqlite3
-import tempfile
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from rivet.errors import RefusedError, StateError
+from rivet.errors import RefusedError, StateDamagedError, UnknownEngineError
 from rivet.model.source import Position
 from rivet.model.types import ALTERNATIVE
+from rivet.redact import visible_line
 from rivet.state import watermarks
+from rivet.state.decoding import (
+    UnreadableRowError,
+    decoding,
+    json_list,
+    json_object,
+    number,
+)
+from rivet.state.foreignfile import tables_of
 from rivet.state.postgres import PostgresDatabase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from rivet.state.database import Row
     from rivet.state.store import StateStore
@@ -32,6 +38,8 @@ REFERENCE_FILE: Final = ".rivet_state.db"
 REFERENCE_KIND: Final = "reference"
 """`Position.kind` of an imported cursor whose type the reference did not record."""
 
+_LONGEST_REASON: Final = 200
+_LONGEST_CURSOR: Final = 65_536
 _TABLES: Final = ("export_state", "export_schema", "export_metrics")
 
 
@@ -133,7 +141,7 @@ def import_reference(
                 kept.append(cursor.export_name)
                 continue
             position = Position(
-                engine_name(cursor.engine) if cursor.engine else "",
+                _engine(cursor, reference.location, engine_name),
                 cursor.native_type or REFERENCE_KIND,
                 cursor.text,
             )
@@ -147,6 +155,19 @@ def import_reference(
             watermarks.save_schema(db, export_name, known, store.now())
             schemas.append(export_name)
     return ImportReport(tuple(taken), tuple(schemas), tuple(kept), reference.unclear)
+
+
+def _engine(cursor: ReferenceCursor, location: str, engine_name: Callable[[str], str]) -> str:
+    if not cursor.engine:
+        return ""
+    try:
+        return engine_name(cursor.engine)
+    except UnknownEngineError as error:
+        name = visible_line(cursor.export_name)[:_LONGEST_REASON]
+        msg = f"the earlier state {location} cannot be read: the progress of '{name}' is of an "
+        msg += "engine that this Rivet does not have"
+        hint = "start that export over: `rivet run --fresh`"
+        raise StateDamagedError(msg, hint=hint) from error
 
 
 def refuse_unimported(store: StateStore, base_dir: Path, export_name: str) -> None:
@@ -174,35 +195,30 @@ def refuse_unimported(store: StateStore, base_dir: Path, export_name: str) -> No
 
 
 def _from_file(path: Path) -> ReferenceState | None:
-    """Read a copy: opening the file itself, even read-only, may leave a log beside it."""
+    with _making_sense(f"file {path}", path):
+        tables = tables_of(path, _TABLES, latest=("export_metrics",))
+        return _decode(str(path), tables) if "export_state" in tables else None
+
+
+@contextmanager
+def _making_sense(what: str, path: Path | None = None) -> Iterator[None]:
+    """Take every way in which a state can be wrong for damage.
+
+    Raises:
+        StateDamagedError: It cannot be what the reference wrote.
+    """
     try:
-        with tempfile.TemporaryDirectory(prefix="rivet-reference-") as folder:
-            copy = Path(folder) / "state.db"
-            shutil.copyfile(path, copy)
-            log = path.with_name(f"{path.name}-wal")
-            if log.is_file():
-                shutil.copyfile(log, copy.with_name("state.db-wal"))
-            with closing(sqlite3.connect(copy)) as connection:
-                connection.row_factory = sqlite3.Row
-                listed = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-                present = {row["name"] for row in listed}
-                if "export_state" not in present:
-                    return None
-                return _decode(
-                    str(path),
-                    {
-                        table: [
-                            dict(row)
-                            for row in connection.execute(f"SELECT * FROM {table}")  # noqa: S608
-                        ]
-                        for table in _TABLES
-                        if table in present
-                    },
-                )
-    except (sqlite3.Error, OSError) as error:
-        msg = f"the earlier state file {path} cannot be read: {error}"
-        hint = f"repair it, or move it away to start without it: mv '{path}' '{path}.old'"
-        raise StateError(msg, hint=hint) from error
+        with decoding(what):
+            yield
+    except (sqlite3.Error, OSError, UnreadableRowError) as error:
+        reason = "a row of it is not what that program writes"
+        if isinstance(error, sqlite3.Error | OSError):
+            reason = visible_line(getattr(error, "strerror", None) or str(error))[:_LONGEST_REASON]
+        msg = f"the earlier state {what} cannot be read: {reason}"
+        hint = "repair it with the program that made it"
+        if path is not None:
+            hint += f", or move it away to start without it: mv '{path}' '{path}.old'"
+        raise StateDamagedError(msg, hint=hint) from error
 
 
 def _from_server(database: PostgresDatabase) -> ReferenceState | None:
@@ -216,49 +232,54 @@ def _from_server(database: PostgresDatabase) -> ReferenceState | None:
         if "export_state" not in found:
             return None
         tables = {table: db.all(f"SELECT * FROM public.{table}") for table in found}  # noqa: S608
-    return _decode(database.location.replace("schema pyrivet", "schema public"), tables)
+    location = database.location.replace("schema pyrivet", "schema public")
+    with _making_sense(location):
+        return _decode(location, tables)
 
 
 def _decode(location: str, tables: dict[str, list[Row]]) -> ReferenceState:
     """Make sense of the tables of any release: columns that are not there yet count as NULL."""
-    metrics = sorted(tables.get("export_metrics", []), key=lambda row: row["id"])
+    metrics = sorted(tables.get("export_metrics", []), key=lambda row: number(row, "id"))
     types = {row["export_name"]: row for row in metrics if row.get("key_descriptor_json")}
     progress: dict[str, list[Row]] = {}
     for row in tables["export_state"]:
+        name = _text(row["export_name"])
         if row.get("last_cursor_value") is not None:
-            progress.setdefault(row["export_name"], []).append(row)
+            progress.setdefault(name, []).append(row)
     cursors = []
     for name, rows in sorted(progress.items()):
         if len(rows) == 1:
             cursors.append(_cursor(name, rows[0], types.get(name, {})))
-    schemas = []
-    for row in tables.get("export_schema", []):
-        columns = _json(row["columns_json"])
-        if isinstance(columns, list):
-            pairs = tuple((str(entry["name"]), str(entry["type"])) for entry in columns)
-            schemas.append((row["export_name"], pairs))
+    schemas = [
+        (_text(row["export_name"]), _columns(row["columns_json"]))
+        for row in tables.get("export_schema", [])
+    ]
     unclear = tuple(name for name, rows in sorted(progress.items()) if len(rows) > 1)
     return ReferenceState(location, tuple(cursors), tuple(schemas), unclear)
 
 
+def _columns(told: str) -> tuple[tuple[str, str], ...]:
+    return tuple((_text(entry["name"]), _text(entry["type"])) for entry in json_list(told))
+
+
 def _cursor(export_name: str, row: Row, metric: Row) -> ReferenceCursor:
-    key = _json(metric.get("key_descriptor_json"))
-    described = key if isinstance(key, dict) else {}
+    told = metric.get("key_descriptor_json")
+    described = {} if told is None else json_object(told)
     column = row.get("cursor_column") or described.get("key")
+    native_type = described.get("db_type") if described.get("key") == column else None
     return ReferenceCursor(
         export_name=export_name,
-        text=row["last_cursor_value"],
-        column=column,
-        native_type=described.get("db_type") if described.get("key") == column else None,
-        engine=str(metric.get("source_type") or ""),
+        text=_text(row["last_cursor_value"], _LONGEST_CURSOR),
+        column=None if column is None else _text(column),
+        native_type=None if native_type is None else _text(native_type),
+        engine=_text(metric.get("source_type") or ""),
     )
 
 
-def _json(text: str | None) -> Any:  # noqa: ANN401
-    try:
-        return None if text is None else json.loads(text)
-    except ValueError:
-        return None
+def _text(value: object, longest: int = 4096) -> str:
+    if not isinstance(value, str) or len(value) > longest:
+        raise ValueError
+    return value
 
 
 _ARROW: Final = {
