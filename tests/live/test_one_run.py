@@ -102,6 +102,30 @@ def test_an_export_that_cannot_enter_fails_and_the_others_do_not(shops, tmp_path
     assert [one.is_success for one in report.exports] == [True, False, True]
 
 
+def test_what_cannot_be_read_is_the_affair_of_its_export(shops, tmp_path):
+    path = config(tmp_path, shops)
+    body = json.loads(path.read_text())
+    good, wrong = (
+        body["exports"][1],
+        {
+            "no table": {"query": "SELECT * FROM missing"},
+            "no column": {"query": "SELECT missing FROM a"},
+            "no schema": {"table": "missing.a"},
+            "no file": {"query_file": "missing.sql"},
+            "no right": {"query": "SELECT pg_read_file('missing') AS a"},
+        },
+    )
+    bare = {key: value for key, value in good.items() if key != "table"}
+    body["exports"] = [{**bare, "name": name, **keys} for name, keys in wrong.items()]
+    body["exports"].insert(2, good)
+    path.write_text(json.dumps(body))
+    report = library.run(path, check=False)
+    assert [one.export_name for one in report.exports if one.is_success] == ["b"]
+    said = [one.failure.message for one in report.exports if one.failure is not None]
+    assert len(said) == 5
+    assert all("missing" in text or "pg_read_file" in text for text in said), said
+
+
 def test_it_is_refused_where_connections_would_not_do(shops, tmp_path, rivet):
     path = config(tmp_path, shops, mode="chunked", chunk_column="id", parallel=500)
     done = rivet("run", "-c", path).expect(1)

@@ -153,6 +153,10 @@ class StubSession:
             raise told
         return told
 
+    def look(self, _question: Any) -> list[tuple[str, ...]]:
+        """Know no key."""
+        return []
+
     def cancel(self) -> None:
         """Count."""
         self.cancelled += 1

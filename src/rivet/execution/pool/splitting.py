@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from rivet.errors import RefusedError, SourceError
+from rivet.errors import RefusedError, SourceError, StateLockedError
 from rivet.events import ProgressInit
 from rivet.model.chunk import Chunk
 from rivet.sources.base import SplittableStream
@@ -39,11 +39,19 @@ class Splitter:
         snapshots: Where keys are looked for.
         context: Its state records every split.
         chunk_count: How many chunks the run has so far.
+        clock: Seconds that only go on.
     """
 
     def __init__(
-        self, job: Job, snapshots: SnapshotHolder, context: RunContext, chunk_count: int
+        self,
+        job: Job,
+        snapshots: SnapshotHolder,
+        context: RunContext,
+        chunk_count: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._job = job
         self._snapshots = snapshots
         self._context = context
@@ -59,7 +67,7 @@ class Splitter:
 
     def begin(self, claim: Claim, stream: BatchStream) -> None:
         """Be told that a chunk is being read."""
-        self._at_work[claim.chunk.index] = (stream, claim, time.monotonic())
+        self._at_work[claim.chunk.index] = (stream, claim, self._clock())
 
     def end(self, claim: Claim) -> None:
         """Be told that it is not any more."""
@@ -70,7 +78,7 @@ class Splitter:
         with self._lock:
             oldest = sorted(self._at_work.values(), key=lambda entry: entry[2])
             for stream, claim, begun_at in oldest:
-                if time.monotonic() - begun_at < LONG_S or not isinstance(stream, SplittableStream):
+                if self._clock() - begun_at < LONG_S or not isinstance(stream, SplittableStream):
                     continue
                 chunk = self._split(stream, claim)
                 if chunk is not None:
@@ -107,8 +115,9 @@ class Splitter:
     @staticmethod
     def _give(stream: SplittableStream, session: Session, commit: Callable[[Span], None]) -> None:
         # Nothing is wrong with the session where the chunk has come to its end meanwhile, or is
-        # sliced by something else than it is cut by.
-        with suppress(_NotAlikeError, RefusedError):
+        # sliced by something else than it is cut by. A split that a busy state store did not take
+        # was rolled back there, and the chunk keeps all it has.
+        with suppress(_NotAlikeError, RefusedError, StateLockedError):
             stream.give(session.look, commit)
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from rivet.config.resolve import resolve_tuning
-from rivet.errors import SourceError, UnsupportedPlanError
+from rivet.errors import RivetError, SourceError, UnsupportedPlanError
 from rivet.execution.selection import relation_of
 from rivet.execution.snapshot.budget import share_of
 from rivet.execution.snapshot.holder import PING_S
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rivet.config.models import Config, ExportConfig
+    from rivet.model.relation import Relation
     from rivet.model.source import SharedSnapshot
     from rivet.sources.base import Session
 
@@ -66,9 +67,18 @@ def shared_snapshot(
         share = share_of(limit, concurrent=max_concurrent, held=1)
         _refuse_too_many(session, wanted, max_concurrent, share)
         began_at_s = time.time()  # before it began, so that nobody thinks it younger
-        lent = session.lend([relation_of(config, one) for one in wanted])
+        lent = session.lend(_readable(config, wanted))
         with _kept_alive(session):
             yield replace(lent, began_at_s=began_at_s)
+
+
+def _readable(config: Config, wanted: Sequence[ExportConfig]) -> list[Relation]:
+    """Return what exports read; what is wrong with one of them, it says itself."""
+    found = []
+    for one in wanted:
+        with suppress(RivetError):
+            found.append(relation_of(config, one))
+    return found
 
 
 def _refuse_too_many(

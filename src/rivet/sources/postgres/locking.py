@@ -8,12 +8,13 @@ is asked afterwards.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import errors
 
-from rivet.errors import SourceInterruptedError, SourceQueryError
+from rivet.errors import PlanError, SourceInterruptedError, SourceQueryError, StalePlanError
 from rivet.redact import visible
 from rivet.sources.postgres.catalog import find_table, query_columns
 from rivet.sources.postgres.changed import gone
@@ -44,13 +45,15 @@ _LOCKED: Final = """
     ORDER BY 1, 2"""
 # The row of the catalog is that of the snapshot, the function's answer that of now.
 _REWRITTEN: Final = """
-    SELECT count(*)
+    SELECT DISTINCT n.nspname, c.relname
     FROM pg_catalog.pg_locks l
     JOIN pg_catalog.pg_class c ON c.oid = l.relation
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid()
       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
       AND c.relkind IN ('r', 'm') AND c.relfilenode <> 0
-      AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid)"""
+      AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid)
+    ORDER BY 1, 2"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +113,50 @@ def hold(
         StalePlanError: A table is not there any more.
         SourceInterruptedError: Something is rewritten again and again.
     """
+    rewritten: list[tuple[Any, ...]] = []
     for _ in range(_ROUNDS):
         begin()
         for grip in grips:
             lock(connection, grip)
         if all(grip.statement is None for grip in grips):
             return
-        row = connection.execute(_REWRITTEN).fetchone()
-        if row is not None and row[0] == 0:
+        rewritten = connection.execute(_REWRITTEN).fetchall()
+        if not rewritten:
             return
         roll_back()
-    msg = f"{visible(grips[0].relation.label)} is truncated or rewritten again and again"
+    names = ", ".join(visible(f"{schema}.{name}") for schema, name in rewritten)
+    msg = f"{names} is truncated or rewritten again and again"
     raise SourceInterruptedError(msg, hint="run it again when that is over")
+
+
+def hold_present(
+    connection: psycopg.Connection[Any],
+    relations: Sequence[Relation],
+    grip: Callable[[Relation], Grip],
+    begin: Callable[[], None],
+    roll_back: Callable[[], None],
+) -> None:
+    """Begin a transaction as `hold`, for those of many relations that can be read.
+
+    What is wrong with one of them is left to whoever reads it, and stops nobody else.
+
+    Raises:
+        StalePlanError: Tables are dropped again and again.
+        SourceError: The source refuses, or something is locked for too long.
+    """
+    for turns_left in reversed(range(_ROUNDS)):
+        grips: list[Grip] = []
+        for relation in relations:
+            with suppress(PlanError, SourceQueryError):
+                grips.append(grip(relation))
+        try:
+            hold(connection, grips, begin, roll_back)
+        except StalePlanError:
+            roll_back()
+            if not turns_left:
+                raise
+        else:
+            return
 
 
 def lock(connection: psycopg.Connection[Any], grip: Grip, wait: str = "") -> None:

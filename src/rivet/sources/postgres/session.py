@@ -11,7 +11,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from typing_extensions import override
 
-from rivet.errors import PlanError, SourceQueryError
+from rivet.errors import SourceQueryError
 from rivet.model.source import Position, SharedSnapshot
 from rivet.model.span import Place, SpanKind
 from rivet.redact import visible
@@ -30,7 +30,7 @@ from rivet.sources.postgres.faults import translated
 from rivet.sources.postgres.grants import within_grants
 from rivet.sources.postgres.jsonness import judged_columns
 from rivet.sources.postgres.keys import KeySpelling, blocks_of, with_keys
-from rivet.sources.postgres.locking import Grip, grip_of, hold, lock
+from rivet.sources.postgres.locking import Grip, grip_of, hold, hold_present, lock
 from rivet.sources.postgres.printed import printings, set_chosen
 from rivet.sources.postgres.read import (
     DIALECT,
@@ -245,12 +245,13 @@ class PostgresSession(TellsOfServer):
     def lend(self, relations: Sequence[Relation]) -> SharedSnapshot:
         """Enter a snapshot of several relations and export it, see `ExportsSnapshots`."""
         position = self.position()
-        grips: list[Grip] = []
-        for relation in relations:
-            with suppress(PlanError, SourceQueryError):
-                grips.append(self._grip(relation))
+
+        def grip(relation: Relation) -> Grip:
+            with self._guarded(f"looking up {visible(relation.label)}"):
+                return self._grip(relation)
+
         with self._guarded("taking a snapshot of all exports"):
-            hold(self._connection, grips, self._begin, self._roll_back)
+            hold_present(self._connection, relations, grip, self._begin, self._roll_back)
             self._has_snapshot = True
             row = self._connection.execute(_EXPORT).fetchone()
         return SharedSnapshot(str(row[0]) if row else "", position)
