@@ -164,9 +164,7 @@ def test_what_may_have_moved_is_not_taken_up(rivet, items):
 
 def test_resume_without_anything_to_resume(rivet, items):
     items.keys = {"chunk_column": "id", "chunk_count": 5}
-    never = rivet("run", "-c", items.config, "--resume").expect(1)
-    assert "never run" in never.stderr
-    rivet("run", "-c", items.config).expect(0)
+    rivet("run", "-c", items.config, "--resume").expect(0)  # its turn never came
     before = (items.out / "manifest.json").read_bytes()
     done = rivet("run", "-c", items.config, "--resume", "--json").expect(0)
     assert "nothing to resume" in json.dumps(done.json)

@@ -73,8 +73,9 @@ class RunProgress:
     in_flight: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def take_up(self, started_at: datetime) -> None:
+    def take_up(self, run_id: str, started_at: datetime) -> None:
         """Go on with a run that began earlier: its start is that of the run, not of this part."""
+        self.run_id = run_id
         self.resumed_at, self.started_at = self.started_at, started_at
 
     @property

@@ -79,11 +79,13 @@ def plan_fingerprint(
     output: OutputPlan,
     rules: tuple[str, ...] = (),
 ) -> str:
-    """Return 16 hex digits that change when a run would read other rows or write other types."""
+    """Return 16 hex digits that change when a run would read other rows or write other files."""
     fields = [relation.schema or "", relation.table or "", relation.query or "", str(mode)]
-    fields += [output.format, *rules]
+    writer = output.writer
+    fields += [output.format, str(writer.compression), str(writer.level), *rules]
+    fields += [str(output.add_exported_at), repr(output.row_hash)]
     for column in columns:
-        fields += [column.name, column.native_type, column.logical.label]
+        fields += [column.name, column.native_type, column.logical.label, str(column.nullable)]
         if column.origin is not None or column.mask is not None:
             fields += [column.source_name, str(column.mask or "")]
     digest = xxhash.xxh3_64()

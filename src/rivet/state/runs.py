@@ -140,6 +140,20 @@ def assert_running(db: Statements, run_id: str, *, new_parts: int = 0, new_chunk
     raise _not_running(run_id, row)
 
 
+def assert_held(db: Statements, run_id: str, holder: tuple[str, int]) -> None:
+    """Make sure a run still is running, and that this host and process began it or took it up.
+
+    Raises:
+        RefusedError: Another one did.
+        InternalError: There is no such run, or it is over.
+    """
+    assert_running(db, run_id)
+    row = db.one("SELECT host, pid FROM pyrivet.runs WHERE run_id = :run_id", run_id=run_id)
+    if row is None or (row["host"], row["pid"]) != holder:
+        msg = f"run '{run_id}' belongs to another process"
+        raise RefusedError(msg, hint="nothing to do: that process will close it")
+
+
 def _not_running(run_id: str, row: Row | None) -> RefusedError | InternalError | UnreadableRowError:
     if row is not None and row["status"] == RunStatus.RUNNING:
         return UnreadableRowError("runs", "could not be written")

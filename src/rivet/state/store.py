@@ -180,6 +180,21 @@ class StateStore:
         with self.database.write() as db:
             finishing.finish(db, run_id, finish, receipts, self._clock())
 
+    def finish_for(self, run_id: str, finish: Finish, holder: tuple[str, int]) -> None:
+        """Close the run of a process that died, unless another one has taken it up since.
+
+        Args:
+            run_id: The run.
+            finish: Its verdict.
+            holder: Host and process that died.
+
+        Raises:
+            RefusedError: It was superseded, or is another process's.
+        """
+        with self.database.write() as db:
+            runs.assert_held(db, run_id, holder)
+            finishing.finish(db, run_id, finish, (), self._clock())
+
     def unfinished(self, export_name: str) -> tuple[RunRow, Finish] | None:
         """Return the newest run where it was about to be published, and how it was to finish."""
         with self.database.read() as db:

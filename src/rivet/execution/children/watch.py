@@ -68,6 +68,8 @@ class Outcome:
     """How one export's process went.
 
     Attributes:
+        run_id: The run that it told to have begun, or would have begun.
+        pid: Its process as it told itself; None where it told nothing.
         finished: The child's own verdict, where it told one.
         was_launched: Whether there was a process at all.
         is_certainly_dead: Whether that process was seen to end.
@@ -75,6 +77,7 @@ class Outcome:
 
     export_name: str
     run_id: str
+    pid: int | None
     verdict: Verdict
     finished: ExportFinished | None
     output: ChildOutput | None
@@ -91,6 +94,8 @@ class _Child:
     open_pipes: set[int] = field(default_factory=set)
     finished: ExportFinished | None = None
     has_started: bool = False
+    run_id: str | None = None
+    pid: int | None = None
     ending: Ending | None = None
     linger_until_s: float = 0.0
     was_stopped: bool = False
@@ -241,8 +246,10 @@ class Watch:
             child.finished = event
             return
         if isinstance(event, ExportLaunched):
+            child.pid = event.pid
             return  # told when it was
-        child.has_started = child.has_started or isinstance(event, ExportStarted)
+        if isinstance(event, ExportStarted):
+            child.has_started, child.run_id = True, event.run_id
         self._pass_on(event)
 
     def _pass_on(self, event: Event) -> None:
@@ -314,7 +321,8 @@ class Watch:
         self._conclude(
             Outcome(
                 export_name=child.preparation.export_name,
-                run_id=child.preparation.run_id,
+                run_id=child.run_id or child.preparation.run_id,
+                pid=child.pid,
                 verdict=verdict,
                 finished=child.finished,
                 output=output,

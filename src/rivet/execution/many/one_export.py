@@ -13,13 +13,13 @@ from rivet.execution.context import random_hex, utc_now
 from rivet.execution.pool.memory import MemorySampler
 from rivet.execution.progress import RunProgress, failure_of, outcome_of
 from rivet.execution.run.export import run_export
-from rivet.execution.run.resume import run_id_for
 from rivet.execution.telling.faults import with_faults
 from rivet.execution.telling.journal import Journal
 from rivet.execution.telling.reports import finished_event
 from rivet.execution.telling.runfiles import write_run_files
 from rivet.execution.warning import warn
 from rivet.model.finish import Finish
+from rivet.plan.naming import new_run_id
 
 if TYPE_CHECKING:
     from rivet.config.models import ExportConfig
@@ -41,7 +41,7 @@ def run_single(
         The report, and the Ctrl-C or exit request that ended it early, to be raised again.
     """
     started_at = utc_now()
-    name = run_id or run_id_for(export, shared, started_at, random_hex())
+    name = run_id or new_run_id(export.name, started_at, random_hex())
     ledger = RunProgress(export.name, name, started_at)
     journal = Journal(shared.state, shared.emit, ledger)
     context = replace(shared, emit=with_faults(journal, shared.env))

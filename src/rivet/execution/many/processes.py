@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import RivetError
@@ -20,10 +21,10 @@ from rivet.execution.children.verdict import NO_VERDICT
 from rivet.execution.children.watch import Inheritance, Outcome, Preparation, Watch
 from rivet.execution.context import random_hex, utc_now
 from rivet.execution.progress import outcome_of
-from rivet.execution.run.resume import run_id_for
 from rivet.execution.telling.reports import finished_event, report_of
 from rivet.model.finish import Finish
 from rivet.model.run import RunStatus
+from rivet.plan.naming import new_run_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -74,7 +75,7 @@ class Processes:
             watch.run([self._prepare(export, lifeline) for export in exports])
 
     def _prepare(self, export: ExportConfig, lifeline: int) -> Preparation:
-        run_id = run_id_for(export, self._shared, utc_now(), random_hex())
+        run_id = new_run_id(export.name, utc_now(), random_hex())
         return Preparation(
             export_name=export.name,
             run_id=run_id,
@@ -140,11 +141,13 @@ class Processes:
             row=row,
             parts=parts,
         )
-        if row is not None and row.status is RunStatus.RUNNING and outcome.is_certainly_dead:
-            # Its process is gone, so nobody else will ever close this run.
+        is_open = row is not None and row.status is RunStatus.RUNNING
+        if is_open and outcome.is_certainly_dead and outcome.pid is not None:
+            # Its process is gone; the run may be another one's by now.
             with suppress(RivetError):
                 finish = Finish(outcome_of(report, utc_now()))
-                self._shared.state.finish(report.run_id, finish)
+                holder = (gethostname(), outcome.pid)
+                self._shared.state.finish_for(report.run_id, finish, holder)
         return report
 
 

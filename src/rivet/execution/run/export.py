@@ -23,16 +23,14 @@ from rivet.execution.run.cut import cut
 from rivet.execution.run.finish import finish_dead, finish_run
 from rivet.execution.run.ownership import owned, refuse_other_source
 from rivet.execution.run.prepare import (
-    day_of,
-    day_of_run,
     open_export_destination,
     prepare,
 )
 from rivet.execution.run.prune import prune_after_run
 from rivet.execution.run.resume import (
+    decide_resume,
     known_chunks,
     refuse_other_plan,
-    run_to_take_up,
     verified_parts,
 )
 from rivet.execution.run.unstable_queries import less_certain
@@ -86,12 +84,13 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
         if not context.is_state_checked:
             context.state.check_writable()
         finish_dead(export, context, ledger)
-        taken_up = run_to_take_up(export, context)
+        taken_up = decide_resume(export, context, ledger.started_at)
         if taken_up.complete is not None:
             ledger.skip_reason = f"nothing to resume: run {taken_up.complete.run_id} is complete"
             return "skipped"
-        row = taken_up.row if taken_up.row and taken_up.row.run_id == ledger.run_id else None
-        _take_up(row, context, ledger)
+        row, ledger.day = taken_up.row, taken_up.day
+        if row is not None:
+            ledger.take_up(row.run_id, row.record.started_at)
         sessions = open_sessions(
             context.config,
             tuning,
@@ -131,13 +130,6 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
             _prune(export, context, ledger)
         _note_harm(job, harm, snapshots, ledger)
         return status
-
-
-def _take_up(row: RunRow | None, context: RunContext, ledger: RunProgress) -> None:
-    """Let the ledger be that of the run that goes on, or of a new one."""
-    if row is not None:
-        ledger.take_up(row.record.started_at)
-    ledger.day = day_of(context, ledger.started_at) if row is None else day_of_run(row)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from rivet.config.resolve import (
     chunk_rules,
     column_rules,
     output_plan,
+    quality_rules,
 )
 from rivet.destinations import load_destination, open_destination
 from rivet.errors import SourceAuthError
@@ -146,7 +147,11 @@ def prepare(
         destination_type=export.destination.type,
         destination_uri=destination.uri,
         fingerprint=plan_fingerprint(
-            relation=relation, columns=columns, mode=mode, output=output, rules=rules_text
+            relation=relation,
+            columns=columns,
+            mode=mode,
+            output=output,
+            rules=(*rules_text, *_observed(export)),
         ),
         shape=shape,
         workers=export.parallel,
@@ -171,6 +176,18 @@ def prepare(
     )
     job.gate()
     return job
+
+
+def _observed(export: ExportConfig) -> tuple[str, ...]:
+    """Return what the rows are observed for: a run that goes on must have seen it in all of them.
+
+    Limits are left out: what was observed can be judged by others.
+    """
+    rules = quality_rules(export)
+    if rules is None:
+        return ()
+    nulls, unique = sorted(rules.null_ratio_max), sorted(rules.unique_columns)
+    return ("observed", repr(nulls), repr(unique), str(rules.unique_max_entries))
 
 
 def _refuse_denied(export: ExportConfig, relation: Relation, facts: TableFacts) -> None:

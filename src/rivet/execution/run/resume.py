@@ -7,15 +7,16 @@ what no record knows goes into a folder of its own.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from rivet.errors import PlanError, RefusedError, StalePlanError, StateDamagedError
+from rivet.errors import RefusedError, StalePlanError, StateDamagedError
+from rivet.execution.run.prepare import day_of, day_of_run
 from rivet.execution.run.recorded_names import refuse_foreign_parts, refuse_foreign_run
 from rivet.execution.warning import warn
 from rivet.model.plan import Mode
-from rivet.model.run import RunStatus
-from rivet.plan.naming import new_run_id, place_of_part
+from rivet.plan.naming import place_of_part
+from rivet.state.runs import UNFINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,59 +32,54 @@ if TYPE_CHECKING:
     from rivet.model.run import RunRow
 
 QUARANTINE: Final = "_quarantine"
-_UNFINISHED: Final = frozenset({RunStatus.RUNNING, RunStatus.FAILED, RunStatus.INTERRUPTED})
 
 
 @dataclass(frozen=True, slots=True)
-class TakenUp:
-    """What a run begins with.
+class ResumeDecision:
+    """What a run begins with; decided once, under the export's lock.
 
     Attributes:
-        row: The run that is taken up; None for a fresh one.
-        note: Why a run that was asked to be taken up is not.
+        row: The run that goes on; None for a fresh one.
+        note: Why a run that was asked to go on does not.
         complete: The run that has nothing left to do; nothing is to be run.
+        day: That of the invocation which began the run, as `{date}` has it.
     """
 
     row: RunRow | None = None
     note: str | None = None
     complete: RunRow | None = None
+    day: str = ""
 
 
-def run_to_take_up(export: ExportConfig, context: RunContext) -> TakenUp:
-    """Decide which run `--resume` means.
+def decide_resume(
+    export: ExportConfig, context: RunContext, started_at: datetime
+) -> ResumeDecision:
+    """Decide which run `--resume` means; an export that was never run begins.
+
+    The caller holds the export's lock: a run that is unfinished belongs to nobody who lives.
 
     Raises:
-        PlanError: There is none: the export was never run.
         StateDamagedError: The state names one that cannot be a run of it.
     """
+    fresh = ResumeDecision(day=day_of(context, started_at))
     if not context.options.resume or export.mode is not Mode.CHUNKED:
-        return TakenUp()
+        return fresh
     newest = next(iter(context.state.runs(export.name, last=1)), None)
     if newest is None:
-        msg = f"export '{export.name}': --resume, but it was never run"
-        hint = f"run it without --resume: rivet run -e {export.name}"
-        raise PlanError(msg, hint=hint, code="RIVET_PLAN_NOTHING_TO_RESUME")
+        return fresh
     refuse_foreign_run(newest, export.name)
-    if newest.status not in _UNFINISHED:
+    if newest.status not in UNFINISHED:
         if not context.options.force:
-            return TakenUp(complete=newest)
-        return TakenUp(note=f"run {newest.run_id} is complete; a new one begins, as --force asks")
+            return replace(fresh, complete=newest)
+        note = f"run {newest.run_id} is complete; a new one begins, as --force asks"
+        return replace(fresh, note=note)
     if not json.loads(newest.record.plan_json).get("is_lasting", False):
         note = (
             f"run {newest.run_id} cannot be taken up in another instant: its rows may have moved "
             "between chunks since; the export starts over"
         )
-        return TakenUp(note=note)
-    return TakenUp(row=newest)
-
-
-def run_id_for(export: ExportConfig, context: RunContext, now: datetime, random_hex: str) -> str:
-    """Return the name of the run that is about to begin: a new one, or that of the one taken up."""
-    try:
-        row = run_to_take_up(export, context).row
-    except (PlanError, StateDamagedError):
-        row = None  # told of when the export begins
-    return row.run_id if row is not None else new_run_id(export.name, now, random_hex)
+        return replace(fresh, note=note)
+    return ResumeDecision(newest, day=day_of_run(newest))
 
 
 def known_chunks(row: RunRow, context: RunContext) -> tuple[Chunk, ...]:

@@ -1,0 +1,91 @@
+"""`--resume` decides once, under the lock, and mixes nothing that does not belong together."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from support.growing import Growing
+
+CRASH = {"RIVET_FAULT": "kill@chunk_completed:1"}
+
+
+@pytest.fixture
+def items(tmp_path):
+    table = Growing(tmp_path)
+    table.add(9)
+    table.keys = {"mode": "chunked", "chunk_column": "id", "chunk_count": 4}
+    return table
+
+
+CHANGES = {
+    "time of export": {"meta_columns": {"exported_at": True}},
+    "row hash": {"meta_columns": {"row_hash": True}},
+    "codec": {"compression": "snappy"},
+    "level": {"compression_level": 9},
+    "rename": {"rename": {"name": "label"}},
+    "mask": {"mask": {"name": "hash"}},
+    "rules": {"quality": {"unique_columns": ["name"]}},
+}
+
+
+def test_nothing_that_shapes_a_file_changes_within_a_run(rivet, items):
+    before = dict(items.keys)
+    assert rivet("run", "-c", items.config, env=CRASH).code == -9
+    for what, change in CHANGES.items():
+        items.keys = {**before, **change}
+        done = rivet("run", "-c", items.config, "--resume")
+        assert "fingerprint mismatch" in done.stderr, (what, done.stderr)
+    items.keys = before
+    rivet("run", "-c", items.config, "--resume", "--validate").expect(0)
+    assert items.ids() == list(range(1, 13))
+
+
+def test_a_run_keeps_its_day(rivet, items):
+    items.path, items.keys["keep_runs"] = "out/{date}", 1
+    assert rivet("run", "-c", items.config, env=CRASH).code == -9
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+    old = items.folder / "out" / yesterday
+    (items.folder / "out" / today).rename(old)
+    for column in ("runs SET destination_uri", "runs SET plan_json", "parts SET uri"):
+        name = column.split()[-1]
+        items.sql(f"UPDATE {column} = replace({name}, '{today}', '{yesterday}')", state=True)
+    rivet("run", "-c", items.config, "--resume", "--validate").expect(0)
+    assert items.ids() == list(range(1, 13))
+    assert (old / "manifest.json").exists()
+    rivet("run", "-c", items.config).expect(0)
+    assert not list(old.glob("*.parquet"))  # `keep_runs` finds where they went
+    assert list((items.folder / "out" / today).glob("*.parquet"))
+
+
+def test_exports_whose_turn_never_came_begin(rivet, items):
+    items.names = ("first", "second")
+    assert rivet("run", "-c", items.config, env=CRASH).code == -9
+    done = rivet("run", "-c", items.config, "--resume", "--json").expect(0)
+    assert [one["status"] for one in done.json["per_export"]] == ["success", "success"]
+
+
+def test_a_live_run_is_left_alone(rivet, items):
+    items.names = ("first", "second")
+    marker = items.folder / "marker"
+    marker.touch()
+    held = {"RIVET_FAULT": "pause@chunk_completed:1", "RIVET_FAULT_MARKER": str(marker)}
+    config = items.config
+    env = {**rivet.environment, **held}
+    with rivet.start("run", "-c", config, "-e", "first", env=env) as live:
+        while len(list(items.folder.glob("out/first/*.parquet"))) < 2:
+            assert live.poll() is None
+            time.sleep(0.02)
+        options = ("--resume", "--parallel-export-processes=2")
+        done = rivet("run", "-c", config, *options)
+        assert done.code != 0
+        assert "RIVET_REFUSED_OVERLAP" in done.stderr or "pid" in done.stderr
+        marker.unlink()
+        told = live.communicate(timeout=60)
+    assert live.returncode == 0, told
+    manifest = json.loads((items.folder / "out/first/manifest.json").read_text())
+    assert manifest["row_count"] == 12
