@@ -1,6 +1,7 @@
 """TLS certificates and keys that libpq opens by name: regular files that not everybody can write.
 
-libpq would wait for ever at a named pipe. Whoever can write to the file decides which server is
+libpq would wait for ever at a named pipe, and connects without a list of revoked certificates that
+it cannot read. Whoever can write to the file decides which server is
 trusted, so it is refused as ssh refuses a key that others can write.
 """
 
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import ConfigError
-from rivet.openfile import SHARED_HINT, SharedFileError, open_regular
+from rivet.openfile import SHARED_HINT, SharedFileError, open_regular, read_regular
 from rivet.redact import visible
 
 if TYPE_CHECKING:
@@ -26,17 +27,20 @@ _FILES: Final = {
     "sslcert": ("PGSSLCERT", "postgresql.crt"),
     "sslkey": ("PGSSLKEY", "postgresql.key"),
 }
+_LIST: Final = "sslcrl"
+_MOST_LIST_BYTES: Final = 64 * 1024 * 1024
 _NO_FILES: Final = ("system", "engine:")
 
 
 def check_tls_files(parameters: Mapping[str, str]) -> None:
-    """Look at every file of TLS that a connection may open; libpq tells of one that is missing.
+    """Look at every file of TLS that a connection may open; libpq tells of the most that are wrong.
 
     Args:
         parameters: libpq's, complete.
 
     Raises:
-        ConfigError: One is no regular file, or every user of the machine can write to it.
+        ConfigError: One is no regular file, every user of the machine can write to it, or it is
+            wrong and libpq would not mind.
 
     Source:
         PostgreSQL manual, "SSL Support".
@@ -51,11 +55,46 @@ def check_tls_files(parameters: Mapping[str, str]) -> None:
         except SharedFileError as error:
             msg = f"{key}: {visible(str(path))} is not trusted: {error.strerror}"
             raise ConfigError(msg, hint=SHARED_HINT) from error
-        except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
-            continue
+        except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
+            if _is_passed_over(key, named, parameters):
+                reason = getattr(error, "strerror", None) or "no such file can be"
+                raise _unreadable(key, path, reason) from error
         except OSError as error:
-            msg = f"{key}: {visible(str(path))} cannot be read: {error.strerror}"
-            raise ConfigError(msg, hint="give the path of a PEM file") from error
+            raise _unreadable(key, path, error.strerror) from error
+        else:
+            if key == _LIST and parameters.get("sslmode") != "disable":
+                _refuse_no_list(path)
+
+
+def _is_passed_over(key: str, named: str | None, parameters: Mapping[str, str]) -> bool:
+    """Whether libpq would connect without what such a file was named for, and say nothing."""
+    if parameters.get("sslmode") == "disable":
+        return False
+    return (key == _LIST and named is not None) or (key == "sslrootcert" and key in parameters)
+
+
+def _refuse_no_list(path: Path) -> None:
+    """Refuse a list of revoked certificates that libpq would pass over.
+
+    Raises:
+        ConfigError: It holds none, or is damaged.
+    """
+    import ssl  # hardly anybody has such a list
+
+    data = read_regular(path, max_bytes=_MOST_LIST_BYTES, is_trusted=True)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+        is_list = b"-----BEGIN X509 CRL-----" in data
+    except (ssl.SSLError, OSError):
+        is_list = False
+    if not is_list:
+        reason = "it holds no list of revoked certificates"
+        raise _unreadable(_LIST, path, reason)
+
+
+def _unreadable(key: str, path: Path, reason: str | None) -> ConfigError:
+    msg = f"{key}: {visible(str(path))} cannot be read: {reason}"
+    return ConfigError(msg, hint="give the path of a PEM file")
 
 
 def _home() -> Path:

@@ -126,6 +126,10 @@ _REFUSED: Final[tuple[tuple[re.Pattern[str], _Fault], ...]] = tuple(
         (r"database .* does not exist", (SourceAuthError, "check the database name")),
         (r"permission denied for database", (SourceAuthError, "grant the user CONNECT on it")),
         (
+            r"private key file",
+            (SourceAuthError, "check sslcert and sslkey: the key (PEM) is that of the certificate"),
+        ),
+        (
             r"certificate|root\.crt|sslrootcert|server does not support SSL|SSL error",
             (SourceAuthError, "check tls.mode, tls.ca_file and the host name in the certificate"),
         ),
