@@ -8,7 +8,8 @@ import re
 import pytest
 
 import rivet as library
-from support.chunked import Chunked, fill
+from support.chunked import ROWS, Chunked, fill
+from support.engines import SETUPS
 
 # What tests/worlds cuts in every world, the plain one of each engine among them, is not cut here.
 SHAPES = {
@@ -219,3 +220,26 @@ def test_a_key_can_be_gone_on_from(rivet, items):
     assert items.read() == items.source()[-20:]
     done = rivet("run", "-c", items.config, "--json").expect(0)
     assert done.json["total_rows"] == 0
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"chunk_column": "id", "chunk_count": 3},
+        {"chunk_by_key": "code", "chunk_size": 100},
+        {"chunk_column": "day", "chunk_by_days": 7},
+        {"chunk_column": "grp", "chunk_count": 1},  # and one of rows without a group
+    ],
+)
+def test_many_chunks_into_a_stream_are_refused_before_the_first(request, tmp_path, rivet, keys):
+    table = Chunked(SETUPS["sqlite"](request), tmp_path)
+    table.create()
+    table.keys = {**keys, "destination": {"type": "stdout"}, "format": "csv"}
+    done = rivet("run", "-c", table.config).expect(1)
+    assert done.stdout == ""
+    assert "stdout-no-split" in done.stderr
+    table.keys |= {"chunk_column": "id", "chunk_count": 1}
+    for key in ("chunk_by_key", "chunk_size", "chunk_by_days"):
+        table.keys.pop(key, None)
+    done = rivet("run", "-c", table.config).expect(0)
+    assert len(done.stdout.splitlines()) == ROWS + 1

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from rivet.config.load import load_config
+from rivet.execution.context import RunContext, RunOptions
+from rivet.execution.run.prune import plan_prune
+from rivet.state.store import StateStore, open_store
 from support.chunked import Chunked
 from support.engines import SETUPS
 
@@ -96,3 +101,22 @@ def test_runs_of_incremental_exports_are_never_removed(rivet, items, keys):
     assert "nothing to remove" in done.stdout
     items.keys["keep_runs"] = 1
     assert "keep_runs" in rivet("run", "-c", items.config).expect(1).stderr
+
+
+def test_pruning_reads_what_has_files_and_not_all_that_ever_ran(rivet, items, monkeypatch):
+    items.keys["keep_runs"] = 2
+    found = runs(rivet, items, 3)
+    with open_store(items.folder) as state:
+        row = state.run(found[-1]).record
+        for number in range(30):
+            state.begin_run(replace(row, run_id=f"old_{number}"))  # the next supersedes it
+    runs(rivet, items, 1)
+    asked, read = [], StateStore.parts
+    monkeypatch.setattr(StateStore, "parts", lambda self, one: asked.append(one) or read(self, one))
+    config = load_config(items.config)
+    with open_store(items.folder) as state:
+        context = RunContext(config, RunOptions(), state, lambda _: None, {})
+        planned = plan_prune(config, None, context, 1)
+        assert [one.run_id for one in planned] == [found[-1]]
+        assert asked == [found[-1]]
+        assert len(state.runs_with_files("items", good=1)) == 2

@@ -109,6 +109,21 @@ def refuse_impossible(
         raise UnsupportedPlanError(msg, hint="remove `max_file_size`", export=export_name)
 
 
+def refuse_many_in_a_stream(export_name: str, chunk_count: int, *, is_listable: bool) -> None:
+    """Refuse an export of many chunks into one stream, before any of them is read.
+
+    Raises:
+        UnsupportedPlanError: Each chunk is a file of its own.
+    """
+    if not is_listable and chunk_count > 1:
+        msg = (
+            f"export '{export_name}': stdout-no-split: {chunk_count:,} chunks are as many files, "
+            "stdout is one stream"
+        )
+        hint = "write to a `local` destination, or set `mode: full`"
+        raise UnsupportedPlanError(msg, hint=hint, export=export_name)
+
+
 def schema_difference(
     before: tuple[tuple[str, str], ...], after: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

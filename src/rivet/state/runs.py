@@ -245,6 +245,22 @@ def latest(db: Statements, export_name: str | None, last: int) -> tuple[RunRow, 
     return tuple(_run_row(row) for row in rows)
 
 
+def with_files(db: Statements, export_name: str, good: int) -> tuple[RunRow, ...]:
+    """Return the newest run, the newest good ones, and all that have parts; newest first."""
+    rows = db.all(
+        "SELECT * FROM pyrivet.runs WHERE export_name = :export_name AND ("
+        " sequence = (SELECT max(sequence) FROM pyrivet.runs WHERE export_name = :export_name)"
+        " OR sequence IN (SELECT sequence FROM pyrivet.runs WHERE export_name = :export_name"
+        "  AND status = 'success' ORDER BY sequence DESC LIMIT :good)"
+        " OR run_id IN (SELECT DISTINCT run_id FROM pyrivet.parts"
+        "  WHERE export_name = :export_name))"
+        " ORDER BY sequence DESC",
+        export_name=export_name,
+        good=good,
+    )
+    return tuple(_run_row(row) for row in rows)
+
+
 def find(db: Statements, run_id: str) -> RunRow | None:
     """Return one run; None where the store has none of that name."""
     row = db.one("SELECT * FROM pyrivet.runs WHERE run_id = :run_id", run_id=run_id)

@@ -221,6 +221,11 @@ class StateStore:
         with self.database.read() as db:
             return runs.latest(db, export_name, last)
 
+    def runs_with_files(self, export_name: str, *, good: int) -> tuple[RunRow, ...]:
+        """Return an export's newest run, `good` newest good ones, and all that have parts."""
+        with self.database.read() as db:
+            return runs.with_files(db, export_name, good)
+
     def record_aggregate(self, record: AggregateRecord) -> None:
         """Keep the summary of one invocation."""
         with self.database.write() as db:

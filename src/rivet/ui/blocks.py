@@ -62,7 +62,7 @@ def _rows(report: ExportReport) -> list[tuple[str, str | None]]:
         ("window", report.guarantee),
         ("consistency", _consistency(report)),
         ("not covered", "\n".join(report.not_covered)),
-        ("source did", ", ".join(f"{n.replace('_', ' ')} {c:,}" for n, c in report.harm if c)),
+        ("source did", _impact(report)),
         ("retries", str(report.retries) if report.retries else None),
         ("set to NULL", ", ".join(f"{name} {count:,}" for name, count in report.nulled)),
         ("validated", _verdict(report.is_validated)),
@@ -82,6 +82,12 @@ def _consistency(report: ExportReport) -> str | None:
         many = "several instants are possible"
     age = duration(report.snapshot_age_s) if report.snapshot_age_s else None
     return f"{many}, held {age}" if age else many
+
+
+def _impact(report: ExportReport) -> str | None:
+    """Return what the server counted meanwhile; it does not tell one client from another."""
+    counts = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in report.harm if n)
+    return f"{counts} (by everybody there, not by this run alone)" if counts else None
 
 
 def _statement(report: ExportReport) -> str | None:

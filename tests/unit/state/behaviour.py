@@ -208,6 +208,10 @@ class StoreBehaviour:
         recorded = store.record(second, [a_part("second-0")], chunk_done=True)
         assert store.parts("r1") == recorded
         assert [part.name for part in store.void_parts("r1")] == ["first-0"]
+        for name in ("r2", "r3"):
+            start(store, name)
+        found = store.runs_with_files("orders", good=1)
+        assert [row.run_id for row in found] == ["r3", "r1"]
 
     def test_a_failed_record_leaves_nothing(self, store: StateStore) -> None:
         start(store, "r1")

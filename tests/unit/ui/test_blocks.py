@@ -176,3 +176,10 @@ def test_a_block_shows_foreign_text_harmless():
     block = export_block(_failed("orders", "no\x1b[2J such\u202e", "try\nagain"))
     assert "[RIVET_SOURCE_QUERY] no\\u{1b}[2J such\\u{202e}\n" in block
     assert "  hint:     try\n            again\n" in block
+
+
+def test_a_block_says_whose_work_the_server_counted():
+    report = replace(_success("orders"), harm=(("rows_read", 1200), ("temp_files", 0)))
+    line = next(line for line in export_block(report).splitlines() if "source did" in line)
+    assert line.endswith("rows read 1,200 (by everybody there, not by this run alone)")
+    assert "source did" not in export_block(replace(report, harm=(("temp_files", 0),)))

@@ -15,7 +15,7 @@ from rivet.model.arrow import schema_fingerprint
 from rivet.model.plan import DriftPolicy
 from rivet.model.run import RunRecord
 from rivet.model.version import __version__
-from rivet.plan.build import schema_difference
+from rivet.plan.build import refuse_many_in_a_stream, schema_difference
 from rivet.sources import load_engine
 
 if TYPE_CHECKING:
@@ -40,10 +40,12 @@ def begin_run(
     """Record that a run begins, or goes on, and tell of it.
 
     Raises:
+        UnsupportedPlanError: They are several, and the destination is one stream.
         SchemaDriftError: The columns changed and the export does not allow it.
         RefusedError: The run that should go on was superseded.
     """
     plan, state, emit = job.plan, context.state, context.emit
+    refuse_many_in_a_stream(plan.export_name, len(chunks), is_listable=job.is_listable)
     check_drift(job, context, ledger)
     host, pid = socket.gethostname(), os.getpid()
     if taken_up is not None:

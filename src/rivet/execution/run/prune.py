@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rivet.model.part import RecordedPart
     from rivet.model.run import RunRow
 
-_EVERY_RUN = 1_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class OldRun:
@@ -56,7 +54,7 @@ def runs_to_drop(rows: Sequence[RunRow], keep: int) -> list[RunRow]:
     """Return the runs of one export whose files can go; newest first, as they are given.
 
     Args:
-        rows: Every run of the export, newest first.
+        rows: Runs of the export, newest first: the newest, those that count, those with files.
         keep: How many good runs stay; at least 1.
     """
     good = keep
@@ -98,7 +96,7 @@ def plan_prune(
 
 
 def _old_runs(export: ExportConfig, context: RunContext, keep: int) -> list[OldRun]:
-    rows = context.state.runs(export.name, last=_EVERY_RUN)
+    rows = context.state.runs_with_files(export.name, good=keep)
     old = []
     for row in runs_to_drop(rows, keep):
         parts = context.state.parts(row.run_id) + context.state.void_parts(row.run_id)
