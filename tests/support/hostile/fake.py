@@ -24,6 +24,7 @@ from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
 _BLOCK_BYTES = 65536
 _LONGEST_S = 60.0
@@ -95,16 +96,23 @@ class FakeServer:
     A script that returns hangs up; one that raises `OSError` has lost its client. Any other error
     is a fault of the test, and is raised at the end of the block.
 
+    Args:
+        script: What the server does.
+        path: Of a local socket to listen on, instead of a port.
+
     Attributes:
         port: Where it listens.
     """
 
-    def __init__(self, script: Callable[[Peer], None]) -> None:
+    def __init__(self, script: Callable[[Peer], None], path: Path | None = None) -> None:
         self._script = script
         self._peers: list[Peer] = []
         self._errors: list[BaseException] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        if path is None:
+            self._listener = socket.create_server(("127.0.0.1", 0))
+        else:
+            self._listener = socket.create_server(str(path), family=socket.AF_UNIX)
+        self.port: int = self._listener.getsockname()[1] if path is None else 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property

@@ -274,7 +274,7 @@ def reach(way: Way) -> BoundedSocket:
             found.close()
             if not isinstance(error, OSError) or isinstance(error, CutError):
                 raise
-            if place == len(addresses) - 1:
+            if place == len(addresses) - 1 or time.monotonic() >= expires_at:
                 raise
         else:
             return found
@@ -287,7 +287,7 @@ def _resolved(way: Way, expires_at: float) -> list[_Address]:
     host = way.host.encode() if way.host.isascii() else way.host
     look_up = partial(socket.getaddrinfo, host, way.port, type=socket.SOCK_STREAM)
     if _is_address(way.host):
-        return [(one[0], one[4]) for one in look_up()]
+        return _told(look_up())
     answers: queue.SimpleQueue[list[Any] | OSError | UnicodeError] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -310,7 +310,12 @@ def _resolved(way: Way, expires_at: float) -> list[_Address]:
                 raise socket.gaierror(socket.EAI_NONAME, "no such name can be") from found
             if isinstance(found, OSError):
                 raise found
-            return [(one[0], one[4]) for one in found]
+            return _told(found)
+
+
+def _told(answers: list[Any]) -> list[_Address]:
+    """Return each address of a resolver's answers once."""
+    return list(dict.fromkeys((one[0], one[4]) for one in answers))
 
 
 def _is_address(host: str) -> bool:
