@@ -104,6 +104,7 @@ class Governor:
         sessions: Where it opens a session of its own.
         context: Tells of every step.
         ledger: The run.
+        clock: Seconds that only go on, to time an answer by.
     """
 
     def __init__(
@@ -113,7 +114,10 @@ class Governor:
         sessions: SessionPool,
         context: RunContext,
         ledger: RunProgress,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._permits = permits
         self._most = permits.allowed
         self._least = max(1, min(least, self._most))
@@ -150,7 +154,7 @@ class Governor:
                 if not isinstance(session, ReportsPressure):
                     return
                 while not self._stopped.wait(self._interval_s):
-                    begun = time.monotonic()
+                    begun = self._clock()
                     try:
                         pressure = session.pressure()
                     except SourceError:
@@ -159,7 +163,7 @@ class Governor:
                             raise
                         continue
                     unreadable = 0
-                    self._step(judge.reason(pressure, time.monotonic() - begun))
+                    self._step(judge.reason(pressure, self._clock() - begun))
         except SourceError as error:
             text = f"the pressure of the source cannot be read: {error.message}"
             warn(self._context, self._ledger, "governor", text)
