@@ -23,6 +23,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,7 @@ class Warm:
         streams: Mapping[str, str] | None = None,
         address_space: int | None = None,
         signal_after_s: float | None = None,
+        signal_when: threading.Event | None = None,
     ) -> Ended:
         """Run a command to its end; safe from several threads.
 
@@ -118,6 +120,7 @@ class Warm:
             streams: How `stdout` or `stderr` is spoilt before it begins.
             address_space: Limit in bytes.
             signal_after_s: Send SIGTERM after so long.
+            signal_when: Send it so long after this is set.
         """
         request = json.dumps(
             {
@@ -142,6 +145,8 @@ class Warm:
                 [_SIZE.pack(len(request))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handles)]
             )
             os.close(tell)
+            if signal_when is not None:
+                signal_when.wait(timeout_s)
             status, seconds, peak_mb = _ending(told, arguments, timeout_s, signal_after_s)
             code = os.waitstatus_to_exitcode(status)
             return Ended(code, _text(out.fileno()), _text(err.fileno()), seconds, peak_mb)

@@ -158,6 +158,9 @@ class Connection(psycopg.Connection[Any]):
         is_stopped: As of `Watch`, for every answer.
         answer_bytes: The most bytes of an answer.
         answer_rows: The most rows of an answer.
+        grace_s: As of `Watch`.
+        cancel_s: How long a wait that was cut short tries to cancel what runs; 0 does not.
+        when_given_up: Called once a wait was given up.
         fuse: Looks after the socket while libpq reads; None where bytes cannot be counted.
         end_wait_s: How long the server's own end of the session is waited for when it is closed.
     """
@@ -166,6 +169,9 @@ class Connection(psycopg.Connection[Any]):
     answer_bytes: int = ANSWER_BYTES
     answer_rows: int = _MOST_ROWS
     is_stopped: Callable[[], bool] | None = None
+    grace_s: float = _GRACE_S
+    cancel_s: float = _CANCEL_S
+    when_given_up: Callable[[], None] | None = None
     fuse: Fuse | None = None
     end_wait_s: float = 0.0
 
@@ -188,6 +194,7 @@ class Connection(psycopg.Connection[Any]):
             patience_s=self.patience_s,
             most_bytes=most_bytes,
             is_stopped=self.is_stopped,
+            grace_s=self.grace_s,
             fuse=self.fuse,
         )
 
@@ -209,14 +216,17 @@ class Connection(psycopg.Connection[Any]):
         """Drive one of psycopg's generators to its end, watched; a wait cut short closes."""
         try:
             return drive(gen, self.pgconn.socket, self.watch(self.answer_bytes))
-        except (SilentError, FloodError, GivenUpError):
+        except (SilentError, FloodError, GivenUpError) as error:
             self.hang_up()
+            if isinstance(error, GivenUpError) and self.when_given_up is not None:
+                self.when_given_up()
             raise
 
     def hang_up(self) -> None:
         """Cancel what runs, if the server listens, and close."""
-        with suppress(psycopg.Error):
-            self.cancel_safe(timeout=_CANCEL_S)
+        if self.cancel_s:
+            with suppress(psycopg.Error):
+                self.cancel_safe(timeout=self.cancel_s)
         self.close()
 
 

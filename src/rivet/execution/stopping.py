@@ -109,6 +109,33 @@ class StopRequest:
 
 
 @contextmanager
+def signals_noted() -> Iterator[Callable[[], bool]]:
+    """Note Ctrl-C and SIGTERM on their way to whoever handles them already.
+
+    Yields:
+        Whether one came. Always False outside the main thread, where none can be noted.
+    """
+    came = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield came.is_set
+        return
+    handlers = [(number, signal.getsignal(number)) for number in _HEARD]
+    before = {number: handler for number, handler in handlers if callable(handler)}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.set()
+        before[signal.Signals(number)](number, frame)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield came.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def signals_ask(stop: StopRequest) -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into requests while the body runs; in the main thread only.
 

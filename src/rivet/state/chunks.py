@@ -53,7 +53,7 @@ def plan(db: Statements, run_id: str, chunks: Sequence[Chunk], now: datetime) ->
 
 def listed(db: Statements, run_id: str, *, is_incomplete: bool = False) -> tuple[Chunk, ...]:
     """Return the planned chunks of a run by index; all, or only those not complete."""
-    rows = db.all(
+    rows = db.many(
         "SELECT chunk_index, kind, lower_bound, upper_bound, span_json, c.status, claim_number,"
         " recorded_chunks FROM pyrivet.runs AS r"
         " LEFT JOIN pyrivet.chunks AS c ON c.run_id = r.run_id"

@@ -74,7 +74,7 @@ def _knows(db: Statements, export_name: str, run_id: str) -> bool:
 
 def _has_moved(db: Statements, export_name: str) -> bool:
     """Whether a run set a watermark once; runs of earlier versions do not tell."""
-    rows = db.all(
+    rows = db.many(
         "SELECT plan_json FROM pyrivet.runs WHERE export_name = :name AND status = 'success'"
         " AND total_files > 0 ORDER BY sequence DESC LIMIT :last",
         name=export_name,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from rivet.errors import InternalError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
@@ -27,6 +28,10 @@ class Statements(Protocol):
 
     def all(self, sql: str, **values: Value) -> list[Row]:
         """Return every row of a query."""
+        ...
+
+    def many(self, sql: str, **values: Value) -> list[Row]:
+        """Return every row of a query that may have very many."""
         ...
 
     def one(self, sql: str, **values: Value) -> Row | None:
@@ -101,6 +106,10 @@ class Database(Protocol):
 
     def migrating(self) -> AbstractContextManager[None]:
         """Translate what the migration engine raises."""
+        ...
+
+    def heed(self, is_stopped: Callable[[], bool]) -> None:
+        """Let waits for a server end soon after this says so."""
         ...
 
     def close(self) -> None:

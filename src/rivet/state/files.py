@@ -107,7 +107,7 @@ def forget(db: Statements, run_id: str) -> None:
 
 def of_run(db: Statements, run_id: str, *, is_void: bool = False) -> tuple[RecordedPart, ...]:
     """Return the parts of a run in the order of its data; or those a later claim made void."""
-    rows = db.all(
+    rows = db.many(
         "SELECT * FROM pyrivet.parts WHERE run_id = :run_id AND is_void = :is_void"
         " ORDER BY chunk_index, claim_number, ordinal",
         run_id=run_id,

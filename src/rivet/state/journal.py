@@ -26,7 +26,7 @@ def append(db: Statements, run_id: str, export_name: str, event_json: str, now: 
 
 def events(db: Statements, run_id: str) -> tuple[str, ...]:
     """Return the events of a run in order."""
-    rows = db.all(
+    rows = db.many(
         "SELECT event_json FROM pyrivet.journal WHERE run_id = :run_id ORDER BY sequence",
         run_id=run_id,
     )

@@ -196,9 +196,11 @@ def _server_lock(
             with translated(database.location):
                 return _server_holder(connection, key)
 
-        yield attempt, holder
+        with database.left(connection):
+            yield attempt, holder
     finally:
-        connection.close()
+        with suppress(StateError), translated(database.location):
+            connection.close()  # a lock ends with its connection, however that ends
         engine.dispose()
 
 

@@ -9,30 +9,21 @@ from __future__ import annotations
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from rivet.dial.gate import Protection, exposed
-from rivet.dial.parameters import completed, protection, targets
-from rivet.dial.passwords import know_passwords
-from rivet.dial.tlsfiles import check_tls_files
-from rivet.errors import (
-    ConfigError,
-    RefusedError,
-    StateError,
-    StateLockedError,
-    StateVersionError,
-)
-from rivet.redact import redact, register_secret, visible
+from rivet.errors import StateError, StateLockedError, StateVersionError
+from rivet.redact import foreign
+from rivet.state.connecting import ANSWER_BYTES, ANSWER_ROWS, Waits, engine, location
 from rivet.state.database import SCHEMA, as_utc
 from rivet.state.decoding import UnreadableRowError, damaged, unreadable
 from rivet.state.fresh import REVISION
 from rivet.state.shape import SHAPE, WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
-    from sqlalchemy import Connection, CursorResult, Dialect, Engine, TextClause
-    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy import Connection, CursorResult, Engine, TextClause
 
     from rivet.state.database import Row, Value
 
@@ -40,13 +31,13 @@ _ANEW: Final = (
     f"; where that is refused too, move the tables away (ALTER SCHEMA {SCHEMA} RENAME TO "
     f"{SCHEMA}_damaged) and repair with each configuration that shares them"
 )
-_CONNECT_TIMEOUT_S: Final = 10
 _LOCK_TIMEOUT_S: Final = 30
 _STATEMENT_TIMEOUT_S: Final = 60
-# A migration of another process may take a while, and a run may have a million chunks.
-_PATIENCE_S: Final = 300.0
-_ANSWER_BYTES: Final = 512 * 1024 * 1024
-_ANSWER_ROWS: Final = 10_000_000
+# One of another process may be waited for.
+_MIGRATION_S: Final = 300.0
+# A run may have a million chunks and very many files.
+_MANY_BYTES: Final = 512 * 1024 * 1024
+_MANY_ROWS: Final = 10_000_000
 
 
 class PostgresDatabase:
@@ -54,9 +45,10 @@ class PostgresDatabase:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._engine = _engine(self._url, "rivet state")
+        self._waits = Waits()
+        self._engine = engine(self._url, "rivet state", self._waits)
         try:
-            self.location = _location(_parameters(self._engine, url))
+            self.location = location(self._engine, url)
         except BaseException:
             self._engine.dispose()
             raise
@@ -83,7 +75,8 @@ class PostgresDatabase:
 
     @contextmanager
     def _transaction(self, characteristics: str) -> Iterator[PostgresStatements]:
-        with translated(self.location), self._engine.begin() as connection:
+        begun = self._engine.begin()
+        with translated(self.location), begun as connection, self._waits.left(connection):
             connection.exec_driver_sql(
                 f"SET TRANSACTION ISOLATION LEVEL {characteristics};"
                 f" SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s';"
@@ -124,7 +117,7 @@ class PostgresDatabase:
 
     def migration_engine(self) -> Engine:
         """Return an engine on the same database."""
-        return _engine(self._url, "rivet state migration")
+        return engine(self._url, "rivet state migration", self._waits, patience_s=_MIGRATION_S)
 
     def prepare_migration(self, connection: Connection) -> None:
         """Shut every other migration out until the transaction ends; make the schema."""
@@ -141,9 +134,17 @@ class PostgresDatabase:
         with translated(self.location):
             yield
 
+    def heed(self, is_stopped: Callable[[], bool]) -> None:
+        """Let waits for the server end soon after this says so."""
+        self._waits.is_stopped = is_stopped
+
+    def left(self, connection: Connection) -> AbstractContextManager[None]:
+        """Drop a connection where a signal ends the body."""
+        return self._waits.left(connection)
+
     def lock_engine(self, purpose: str) -> Engine:
         """Return an engine for one connection of its own, named for the server's activity views."""
-        return _engine(self._url, purpose)
+        return engine(self._url, purpose, self._waits)
 
     def close(self) -> None:
         """Close every connection."""
@@ -173,6 +174,15 @@ class PostgresStatements:
         """Return every row of a query."""
         return [dict(row) for row in self._run(sql, values).mappings()]
 
+    def many(self, sql: str, **values: Value) -> list[Row]:
+        """Return every row of a query that may have very many."""
+        opened: Any = self._connection.connection.dbapi_connection
+        opened.answer_bytes, opened.answer_rows = _MANY_BYTES, _MANY_ROWS
+        try:
+            return self.all(sql, **values)
+        finally:
+            opened.answer_bytes, opened.answer_rows = ANSWER_BYTES, ANSWER_ROWS
+
     def one(self, sql: str, **values: Value) -> Row | None:
         """Return the first row of a query; None where it has none."""
         row = self._run(sql, values).mappings().first()
@@ -191,112 +201,6 @@ def lock_key(name: str) -> int:
     """Return the signed 64-bit advisory lock key of a name in this schema."""
     digest = blake2b(f"{SCHEMA}\0{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
-
-
-def _engine(url: str, purpose: str) -> Engine:
-    """Return an engine whose connections libpq itself opens, so that every URL form works."""
-    from sqlalchemy import create_engine, event
-
-    engine = create_engine("postgresql+psycopg://", pool_size=2, max_overflow=8, pool_pre_ping=True)
-
-    @event.listens_for(engine, "do_connect")
-    def connect(
-        _dialect: Dialect, _record: object, _args: object, _values: object
-    ) -> DBAPIConnection:
-        from rivet.dial.guarded import Connection
-        from rivet.dial.login import ExposedError, log_in
-
-        parameters = _parameters(engine, url)
-        try:
-            opened = Connection.over(
-                log_in(
-                    {**parameters, "application_name": _short(purpose)},
-                    _decided(parameters),
-                    timeout_s=_limit_s(parameters),
-                ),
-                autocommit=False,
-            )
-        except ExposedError as error:
-            raise _exposed(str(error)) from error
-        opened.patience_s, opened.answer_bytes = _PATIENCE_S, _ANSWER_BYTES
-        opened.answer_rows = _ANSWER_ROWS
-        return cast("DBAPIConnection", opened)
-
-    return engine
-
-
-def _limit_s(parameters: Mapping[str, str]) -> float:
-    given = parameters.get("connect_timeout", "")
-    return float(given) if given.isdecimal() and int(given) > 0 else _CONNECT_TIMEOUT_S
-
-
-def _short(purpose: str) -> str:
-    """Cut a name to what the server keeps: 63 bytes."""
-    return purpose.encode()[:63].decode(errors="ignore")
-
-
-def _parameters(engine: Engine, url: str) -> dict[str, str]:
-    """Split a URL into libpq's parameters.
-
-    Raises:
-        StateError: It is not a PostgreSQL URL.
-        RefusedError: It would go over a network without TLS.
-    """
-    register_secret(url)
-    if not url.startswith(("postgres://", "postgresql://", "postgresql+psycopg://")):
-        # Without a scheme, what it begins with may be a password.
-        scheme, separator, _ = url.partition("://")
-        told = f"has the scheme '{visible(scheme)}', which" if separator else "has no scheme and"
-        msg = f"RIVET_STATE_URL {told} is not PostgreSQL"
-        hint = (
-            "set it to a postgresql:// URL, or unset it to keep the state beside the configuration"
-        )
-        raise StateError(msg, code="RIVET_STATE_URL_SCHEME_UNSUPPORTED", hint=hint)
-    driver: Any = engine.dialect.loaded_dbapi
-    try:
-        parameters: dict[str, Any] = driver.conninfo.conninfo_to_dict(
-            url.replace("postgresql+psycopg://", "postgresql://", 1)
-        )
-    except driver.ProgrammingError as error:
-        msg = "RIVET_STATE_URL is not a valid PostgreSQL URL"
-        hint = "percent-encode special characters of the user and the password"
-        raise StateError(msg, hint=hint) from error
-    try:
-        whole = completed({key: str(value) for key, value in parameters.items()})
-        check_tls_files(whole)
-    except ConfigError as error:
-        msg = f"RIVET_STATE_URL: {error}"
-        raise StateError(msg, hint=error.hint) from error
-    know_passwords(whole)
-    if remote := exposed(targets(whole), _decided(whole)):
-        raise _exposed(remote.name)
-    whole.pop("application_name", None)
-    return whole
-
-
-def _decided(parameters: Mapping[str, str]) -> Protection:
-    """Return what was decided about TLS; `disable` counts, as it is in the URL on purpose."""
-    is_accepted = parameters.get("sslmode") == "disable"
-    return Protection.ACCEPTED if is_accepted else protection(parameters)
-
-
-def _exposed(where: str) -> RefusedError:
-    msg = (
-        f"RIVET_STATE_URL leads to {visible(where)} with no sslmode that protects, so the state "
-        "could cross the network in plain text"
-    )
-    hint = (
-        "add ?sslmode=verify-full (or require) to RIVET_STATE_URL, or ?sslmode=disable "
-        "to accept plain text on a private network"
-    )
-    return RefusedError(msg, code="RIVET_STATE_URL_TLS_REQUIRED", hint=hint)
-
-
-def _location(parameters: Mapping[str, str]) -> str:
-    host = parameters.get("host") or parameters.get("hostaddr") or "localhost"
-    port = parameters.get("port") or "5432"
-    database = parameters.get("dbname") or parameters.get("user") or ""
-    return f"postgresql://{host}:{port}/{database} schema {SCHEMA}"
 
 
 _LOCKED: Final = frozenset({"55P03", "40001", "40P01", "57014"})
@@ -320,7 +224,7 @@ def translated(location: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None) or ""
-        reason = redact(str(error.orig).strip().partition("\n")[0])
+        reason = foreign(str(error.orig).strip().partition("\n")[0])
         if state in _LOCKED:
             msg = f"the state store {location} is held by another process"
             hint = "wait for the other Rivet to finish, then run the same command again"
@@ -345,5 +249,5 @@ def translated(location: str) -> Iterator[None]:
     except UnreadableRowError as error:
         raise unreadable(location, error, otherwise=_ANEW) from error
     except SQLAlchemyError as error:
-        msg = f"the state store {location} failed: {redact(str(error).partition(chr(10))[0])}"
+        msg = f"the state store {location} failed: {foreign(str(error).partition(chr(10))[0])}"
         raise StateError(msg, hint="check RIVET_STATE_URL and that the server runs") from error

@@ -231,7 +231,7 @@ def _from_server(database: PostgresDatabase) -> ReferenceState | None:
         ]
         if "export_state" not in found:
             return None
-        tables = {table: db.all(f"SELECT * FROM public.{table}") for table in found}  # noqa: S608
+        tables = {table: db.many(f"SELECT * FROM public.{table}") for table in found}  # noqa: S608
     location = database.location.replace("schema pyrivet", "schema public")
     with _making_sense(location):
         return _decode(location, tables)

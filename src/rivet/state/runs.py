@@ -234,9 +234,9 @@ def mark_manifest(db: Statements, run_id: str, now: datetime) -> None:
 def latest(db: Statements, export_name: str | None, last: int) -> tuple[RunRow, ...]:
     """Return the newest runs, of one export or of all, newest first."""
     if export_name is None:
-        rows = db.all("SELECT * FROM pyrivet.runs ORDER BY sequence DESC LIMIT :last", last=last)
+        rows = db.many("SELECT * FROM pyrivet.runs ORDER BY sequence DESC LIMIT :last", last=last)
     else:
-        rows = db.all(
+        rows = db.many(
             "SELECT * FROM pyrivet.runs WHERE export_name = :export_name"
             " ORDER BY sequence DESC LIMIT :last",
             export_name=export_name,

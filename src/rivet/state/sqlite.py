@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from rivet.errors import StateError, StateLockedError, StateVersionError
 from rivet.openfile import open_regular
-from rivet.redact import redact
+from rivet.redact import foreign
 from rivet.state.database import SCHEMA, stored_time
 from rivet.state.decoding import UnreadableRowError, damaged, unreadable
 from rivet.state.filesystems import network_filesystem
@@ -25,7 +25,7 @@ from rivet.state.fresh import REVISION, TABLES
 from rivet.state.privatefolder import make_state_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sqlalchemy import Connection, Engine
@@ -142,6 +142,9 @@ class SqliteDatabase:
             raise StateVersionError(msg, hint="move the file away; Rivet makes its own")
         return None
 
+    def heed(self, is_stopped: Callable[[], bool]) -> None:
+        """Do nothing: no wait for a file is long."""
+
     def create(self) -> None:
         """Make the newest tables in an empty file, in one transaction with their revision."""
         with self.write() as statements:
@@ -220,6 +223,10 @@ class SqliteStatements:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
+    def many(self, sql: str, **values: Value) -> list[Row]:
+        """Return every row of a query that may have very many."""
+        return self.all(sql, **values)
+
     def one(self, sql: str, **values: Value) -> Row | None:
         """Return the first row of a query; None where it has none."""
         rows = self.all(sql, **values)
@@ -283,14 +290,14 @@ def translated(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", None)
         family = None if code is None else code & 0xFF
         if family in _DAMAGED:
-            raise damaged(str(path), redact(str(error))) from error
+            raise damaged(str(path), foreign(str(error))) from error
         if family in _NOT_WRITABLE:
             raise _not_writable(path, str(error)) from error
         if _is_busy(error):
             msg = f"state file {path} is held by another process"
             hint = "wait for the other Rivet to finish, then run the same command again"
             raise StateLockedError(msg, hint=hint) from error
-        msg = f"state file {path} failed: {redact(str(error))}"
+        msg = f"state file {path} failed: {foreign(str(error))}"
         hint = f"check the free space and the health of the disk that holds {path.parent}"
         raise StateError(msg, hint=hint) from error
     except UnicodeDecodeError as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from support import warm
 
 if TYPE_CHECKING:
+    import threading
     from pathlib import Path
 
 _AT_ONCE = 40
@@ -66,7 +67,12 @@ class Measured:
         self._pool.shutdown()
 
     def start(
-        self, folder: Path, *arguments: str, signal_after_s: float | None = None, **environment: str
+        self,
+        folder: Path,
+        *arguments: str,
+        signal_after_s: float | None = None,
+        signal_when: threading.Event | None = None,
+        **environment: str,
     ) -> Future[Ending]:
         """Start `rivet` with these arguments in a folder.
 
@@ -74,9 +80,10 @@ class Measured:
             folder: Its working directory.
             arguments: Such as `run`.
             signal_after_s: Send SIGTERM after so long; None for never.
+            signal_when: Send it so long after this is set.
             environment: Added to the plain one.
         """
-        return self._pool.submit(_run, folder, arguments, environment, signal_after_s)
+        return self._pool.submit(_run, folder, arguments, environment, signal_after_s, signal_when)
 
 
 def _run(
@@ -84,8 +91,16 @@ def _run(
     arguments: tuple[str, ...],
     environment: dict[str, str],
     signal_after_s: float | None,
+    signal_when: threading.Event | None,
 ) -> Ending:
     given = {**warm.plain_environment(), "HOME": str(folder), **environment}
-    ended = warm.server().run(arguments, folder, given, _TIMEOUT_S, signal_after_s=signal_after_s)
+    ended = warm.server().run(
+        arguments,
+        folder,
+        given,
+        _TIMEOUT_S,
+        signal_after_s=signal_after_s,
+        signal_when=signal_when,
+    )
     code = 128 - ended.code if ended.code < 0 else ended.code
     return Ending(code, ended.seconds, ended.peak_mb, ended.stderr)

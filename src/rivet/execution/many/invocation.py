@@ -23,7 +23,7 @@ from rivet.execution.many.processes import Processes
 from rivet.execution.many.threads import run_threads
 from rivet.execution.selection import refuse_shared_stream, select_exports
 from rivet.execution.snapshot.budget import share_of
-from rivet.execution.stopping import StopRequest, signals_ask
+from rivet.execution.stopping import StopRequest, signals_ask, signals_noted
 from rivet.execution.telling.reports import NOT_STARTED, finished_event, interrupted_report
 from rivet.model.report import RunReport
 from rivet.model.run import AggregateRecord
@@ -150,7 +150,9 @@ class _Invocation:
             if launcher is not None:
                 stack.callback(launcher.close)
             url = self.env.get("RIVET_STATE_URL")
+            has_come = stack.enter_context(signals_noted())
             state = stack.enter_context(open_store(self.config.base_dir, url=url))
+            state.database.heed(has_come)
             began_at = self.assignment.run_started_at if self.assignment else self.began_at
             told = self.assignment.max_memory_mb if self.assignment else None
             shared = RunContext(
@@ -222,6 +224,7 @@ class _Invocation:
             self.emit(Warned(exports[0].name, rule="connections", message=message))
             shared = replace(shared, max_connections=self._connections_each(max_concurrent))
         with StopRequest() as stop:
+            shared.state.database.heed(lambda: stop.is_set)
             with signals_ask(stop):
                 if self.parallel.mode is ParallelMode.THREADS or launcher is None:
                     from rivet.execution.many.one_export import run_single
