@@ -14,6 +14,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from rivet.errors import StateError
+from rivet.state.store import open_store
 from support import leaks, warm
 from support.children import wait_until
 from support.clusters import PASSWORD
@@ -274,6 +276,17 @@ def _leaks_of_one(order):
 def test_no_secret_is_shown_or_kept(servers, tmp_path):
     """Each secret through some channels, and some secrets through each channel."""
     assert leaks_of(orders_of(servers, tmp_path, share=11)) == []
+
+
+@pytest.mark.parametrize("secret", ["%", "%zz", "pa ss wo", "[li, st9]"])
+def test_a_state_url_that_is_none_is_in_no_error_of_the_chain(secret, tmp_path):
+    with pytest.raises(StateError) as caught:
+        open_store(tmp_path, url=f"postgresql://u:{secret}@h/d")
+    assert "not a valid" in caught.value.message
+    error = caught.value
+    while error is not None:
+        assert secret not in str(error)
+        error = error.__cause__ or error.__context__
 
 
 @pytest.mark.soak

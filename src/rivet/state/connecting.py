@@ -6,7 +6,7 @@ Must not know what is asked over a connection.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -175,14 +175,14 @@ def _parameters(made: Engine, url: str) -> dict[str, str]:
         )
         raise StateError(msg, code="RIVET_STATE_URL_SCHEME_UNSUPPORTED", hint=hint)
     driver: Any = made.dialect.loaded_dbapi
-    try:
-        parameters: dict[str, Any] = driver.conninfo.conninfo_to_dict(
-            url.replace("postgresql+psycopg://", "postgresql://", 1)
-        )
-    except driver.ProgrammingError as error:
+    parameters: dict[str, Any] | None = None
+    with suppress(driver.ProgrammingError):  # what it says quotes the password
+        plain = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        parameters = driver.conninfo.conninfo_to_dict(plain)
+    if parameters is None:
         msg = "RIVET_STATE_URL is not a valid PostgreSQL URL"
         hint = "percent-encode special characters of the user and the password"
-        raise StateError(msg, hint=hint) from error
+        raise StateError(msg, hint=hint)
     try:
         whole = completed({key: str(value) for key, value in parameters.items()})
         check_tls_files(whole)

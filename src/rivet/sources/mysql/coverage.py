@@ -35,8 +35,11 @@ _VIEWS: Final = """
 _ROUTINES: Final = """
     SELECT ROUTINE_NAME FROM information_schema.ROUTINES
     WHERE ROUTINE_TYPE = 'FUNCTION' AND ROUTINE_NAME IN %s LIMIT 1"""
-# The server quotes names as its own mode is.
-_NAMES: Final = {quote: rf"{quote}((?:[^{quote}]|{quote * 2})+){quote}" for quote in ("`", '"')}
+# The server quotes names as its own mode is. One that begins inside another is none: looking for
+# it at every quote would take quadratic time.
+_NAMES: Final = {
+    quote: rf"(?<!{quote}){quote}((?:[^{quote}]|{quote * 2})++){quote}" for quote in ("`", '"')
+}
 _PAIRS: Final = {quote: re.compile(rf"{name}\.{name}") for quote, name in _NAMES.items()}
 _CALLS: Final = {quote: re.compile(rf"{name}\s*\(") for quote, name in _NAMES.items()}
 _NOT_SHOWN: Final = frozenset(

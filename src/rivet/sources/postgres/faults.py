@@ -122,8 +122,11 @@ _REFUSED: Final[tuple[tuple[re.Pattern[str], _Fault], ...]] = tuple(
             r"|no more connections allowed",
             (ConnectionLimitError, _SLOTS_HINT),
         ),
-        (r"role .* does not exist|not permitted to log in", (SourceAuthError, "check the user")),
-        (r"database .* does not exist", (SourceAuthError, "check the database name")),
+        (
+            r"role .{1,80} does not exist|not permitted to log in",
+            (SourceAuthError, "check the user"),
+        ),
+        (r"database .{1,80} does not exist", (SourceAuthError, "check the database name")),
         (r"permission denied for database", (SourceAuthError, "grant the user CONNECT on it")),
         (
             r"private key file",
