@@ -1,5 +1,9 @@
 """A state in PostgreSQL whose tables are not as Rivet left them: stop with 5, or go on rightly."""
 
+import os
+import shutil
+import stat
+
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -166,3 +170,29 @@ def test_tables_are_moved_away_and_then_repaired(bench):
     assert done.is_whole, done.lines
     assert verdict(bench.export)[0] == ""
     assert bench.export.rows() == [1, 2, 3]
+
+
+def test_what_stays_beside_the_configuration_is_private(shared_any_postgres, tmp_path):
+    own = tmp_path / ".rivet"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    mask = os.umask(0o002)
+    try:
+        shared_any_postgres.execute("DROP SCHEMA IF EXISTS pyrivet CASCADE")
+        export = Export(tmp_path, state_url=shared_any_postgres.url)
+        for path in [own, *own.rglob("*")]:
+            expected = 0o700 if path.is_dir() else 0o600
+            assert stat.S_IMODE(path.lstat().st_mode) == expected, path
+        shutil.rmtree(own)
+        own.symlink_to(elsewhere)
+        assert export.run() is None
+        own.unlink()
+        own.mkdir()
+        own.chmod(0o777)
+        assert export.run() is None
+        assert not [*elsewhere.iterdir(), *own.iterdir()]
+        own.rmdir()
+        os.mkfifo(own)
+        assert export.run() is None
+    finally:
+        os.umask(mask)
