@@ -15,6 +15,7 @@ CREATE TABLE nothing (a int);
 CREATE TABLE parted (a int PRIMARY KEY) PARTITION BY HASH (a) PARTITIONS 4;
 INSERT INTO parted SELECT a FROM t;
 CREATE VIEW plain AS SELECT a, b FROM t WHERE a > 2;
+CREATE VIEW warned AS SELECT a, CAST('x' AS SIGNED) AS w FROM t;
 CREATE VIEW grouped AS SELECT b, count(*) AS n FROM t GROUP BY b;
 CREATE VIEW united AS SELECT a FROM t UNION SELECT b FROM t;
 CREATE VIEW all_united AS SELECT a FROM t UNION ALL SELECT a FROM t;
@@ -30,6 +31,7 @@ NAMES = {
     "nothing": 0,
     "parted": 6,
     "plain": 4,
+    "warned": 6,
     "grouped": 4,
     "united": 7,
     "all_united": 12,

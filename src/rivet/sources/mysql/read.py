@@ -143,7 +143,8 @@ class ResultStream(WireStream):
         if not is_full:
             if self._decoder.warning_count:
                 self._note_warnings(self._decoder.warning_count)
-            elif request.relation.table is not None:
+            # Neither server counts the listing of warnings: what it says is of the statement.
+            if request.relation.table is not None:
                 self._refuse_lost()
         return is_full
 
