@@ -89,3 +89,29 @@ def test_a_live_run_is_left_alone(rivet, items):
     assert live.returncode == 0, told
     manifest = json.loads((items.folder / "out/first/manifest.json").read_text())
     assert manifest["row_count"] == 12
+
+
+def test_a_run_that_goes_on_judges_all_its_rows(rivet, items):
+    before = {**items.keys, "quality": {"unique_columns": ["name"]}}
+    items.keys = before
+    items.sql("UPDATE events SET name = 'n2' WHERE id = 11")
+    rivet("run", "-c", items.config).expect(3)
+    again = rivet("run", "-c", items.config, "--resume").expect(3)
+    assert "'name': 1 values are not unique" in again.stderr
+    assert items.ids() == []
+
+    assert rivet("run", "-c", items.config, env=CRASH).code == -9
+    items.keys = {**before, "quality": {"unique_columns": ["name"], "row_count_max": 11}}
+    part = rivet("run", "-c", items.config, "--resume").expect(3)
+    assert "12 rows, at most 11" in part.stderr
+    assert "'name': 1 values are not unique" in part.stderr
+    items.sql("DELETE FROM observations", state=True)  # as an earlier version left it
+    lost = rivet("run", "-c", items.config, "--resume").expect(3)
+    assert "is read again" in lost.stderr
+    assert "12 rows, at most 11" in lost.stderr
+    assert items.ids() == []
+    items.sql("UPDATE events SET name = 'n11' WHERE id = 11")
+    items.keys = before
+    rivet("run", "-c", items.config).expect(0)
+    assert items.ids() == list(range(1, 13))
+    assert items.sql("SELECT count(*) FROM observations", state=True) == [(0,)]

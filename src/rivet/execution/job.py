@@ -70,6 +70,11 @@ class Job:
             self.plan.shape.survives_new_snapshot or self.plan.consistency is Consistency.CHUNK
         )
 
+    @property
+    def is_resumable(self) -> bool:
+        """Whether a run of it that ends early can be gone on with."""
+        return self.is_chunked and self.survives_new_snapshot
+
     def request(self, span: Span = WHOLE, *, holds_snapshot: bool = False) -> ReadRequest:
         """Return the read of one chunk.
 

@@ -32,6 +32,7 @@ class RunProgress:
         instant_doubt: Why what was read together may not be of one instant; None where it is.
         not_covered: What the run cannot promise of the rows, in plain words.
         day: That of the invocation that began it, as `{date}` has it.
+        observed: What an earlier process told of the chunks that it had done.
         peak_mb: Gives the most memory the process has held so far, in mebibytes.
         finished_as: The good end of the run, once it is on record: nothing takes it back.
         in_flight: Rows, bytes read and bytes written of the chunks at work, by index.
@@ -68,6 +69,7 @@ class RunProgress:
     earlier_instants: int = 0
     resumed_at: datetime | None = None
     day: str = ""
+    observed: tuple[str, ...] = ()
     peak_mb: Callable[[], int] = int
     finished_as: str | None = None
     in_flight: dict[int, tuple[int, int, int]] = field(default_factory=dict)

@@ -31,7 +31,13 @@ if TYPE_CHECKING:
 
 
 def record(
-    db: Statements, claim: Claim, stored: Sequence[StoredPart], now: datetime, *, chunk_done: bool
+    db: Statements,
+    claim: Claim,
+    stored: Sequence[StoredPart],
+    now: datetime,
+    *,
+    chunk_done: bool,
+    observed: str | None = None,
 ) -> tuple[RecordedPart, ...]:
     """Insert the parts of a claim and, with the last of them, complete its chunk.
 
@@ -59,7 +65,28 @@ def record(
     )
     for part in recorded:
         insert(db, part)
+    if observed is not None:
+        db.change(
+            "INSERT INTO pyrivet.observations (run_id, chunk_index, body_json)"
+            " VALUES (:run_id, :chunk_index, :body) ON CONFLICT (run_id, chunk_index)"
+            " DO UPDATE SET body_json = excluded.body_json",
+            run_id=claim.run_id,
+            chunk_index=claim.chunk.index,
+            body=observed,
+        )
     return recorded
+
+
+def observations(db: Statements, run_id: str) -> dict[int, str]:
+    """Return what was observed of the complete chunks of a run, by index."""
+    rows = db.all(
+        "SELECT o.chunk_index, o.body_json FROM pyrivet.observations o JOIN pyrivet.chunks c"
+        " ON c.run_id = o.run_id AND c.chunk_index = o.chunk_index"
+        " WHERE o.run_id = :run_id AND c.status = 'completed'",
+        run_id=run_id,
+    )
+    with decoding("observations"):
+        return {number(row, "chunk_index"): text(row, "body_json") for row in rows}
 
 
 def insert(db: Statements, part: RecordedPart) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rivet.errors import InternalError
 from rivet.model.finish import Finish
+from rivet.model.run import RunStatus
 from rivet.state import runs, watermarks
 from rivet.state.decoding import decoding, text
 
@@ -66,6 +67,8 @@ def finish(
         )
     if receipts:
         runs.mark_manifest(db, run_id, now)
+    if finish.outcome.status is RunStatus.SUCCESS:
+        db.change("DELETE FROM pyrivet.observations WHERE run_id = :run_id", run_id=run_id)
     runs.finish(db, run_id, finish.outcome)
 
 

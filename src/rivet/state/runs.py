@@ -51,6 +51,12 @@ def begin(db: Statements, record: RunRecord) -> tuple[str, ...]:
         export_name=record.export_name,
         run_id=record.run_id,
     )
+    # Only the newest run can be taken up; what older ones observed is of no use any more.
+    db.change(
+        "DELETE FROM pyrivet.observations WHERE run_id IN"
+        " (SELECT run_id FROM pyrivet.runs WHERE export_name = :export_name)",
+        export_name=record.export_name,
+    )
     inserted = db.change(
         "INSERT INTO pyrivet.runs (run_id, export_name, status, started_at, mode, engine,"
         " destination_type, destination_uri, format, compression, fingerprint, tuning_profile,"

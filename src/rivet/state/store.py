@@ -162,8 +162,6 @@ class StateStore:
     def intend(self, run_id: str, finish: Finish) -> None:
         """Note how a run will finish, before anything of it is published.
 
-        From here on it is finished by whoever comes next, where it got so far as to publish.
-
         Raises:
             RefusedError: A newer run superseded it; nothing may be replaced at the destination.
         """
@@ -181,16 +179,7 @@ class StateStore:
             finishing.finish(db, run_id, finish, receipts, self._clock())
 
     def finish_for(self, run_id: str, finish: Finish, holder: tuple[str, int]) -> None:
-        """Close the run of a process that died, unless another one has taken it up since.
-
-        Args:
-            run_id: The run.
-            finish: Its verdict.
-            holder: Host and process that died.
-
-        Raises:
-            RefusedError: It was superseded, or is another process's.
-        """
+        """Close the run of a process (host, number) that died; refused if another took it up."""
         with self.database.write() as db:
             runs.assert_held(db, run_id, holder)
             finishing.finish(db, run_id, finish, (), self._clock())
@@ -291,7 +280,12 @@ class StateStore:
             chunks.split(db, claim, kept, given, self._clock())
 
     def record(
-        self, claim: Claim, stored: Sequence[StoredPart], *, chunk_done: bool
+        self,
+        claim: Claim,
+        stored: Sequence[StoredPart],
+        *,
+        chunk_done: bool,
+        observed: str | None = None,
     ) -> tuple[RecordedPart, ...]:
         """Make stored parts data, and complete their chunk with the last of them.
 
@@ -299,12 +293,19 @@ class StateStore:
             claim: Compare-and-set: it must be the newest on its chunk, its run still running.
             stored: In order; may be empty, for a chunk without rows.
             chunk_done: Whether these are the chunk's last parts.
+            observed: What was counted in the chunk's rows, as JSON.
 
         Raises:
             RefusedError: The run or the claim was superseded; nothing was recorded.
         """
         with self.database.write() as db:
-            return files.record(db, claim, stored, self._clock(), chunk_done=chunk_done)
+            now = self._clock()
+            return files.record(db, claim, stored, now, chunk_done=chunk_done, observed=observed)
+
+    def observations(self, run_id: str) -> dict[int, str]:
+        """Return what was observed of the complete chunks of a run, by index."""
+        with self.database.read() as db:
+            return files.observations(db, run_id)
 
     def fail_chunk(self, claim: Claim, error_text: str) -> None:
         """Mark a claimed chunk as failed, with a redacted text; it can be claimed again.

@@ -12,6 +12,7 @@ from rivet.execution.pool.memory import resident_bytes
 from rivet.execution.run.checks import validate_parts
 from rivet.execution.run.commit import failure_noted, record, store, stored_event
 from rivet.execution.warning import warn
+from rivet.execution.worker.observe import Observations
 from rivet.execution.worker.parts import Flow, PartWriter
 from rivet.execution.worker.retry import attempts
 from rivet.redact import redact
@@ -62,6 +63,9 @@ class ChunkRunner:
         self.context = context
         self.ledger = ledger
         self.gate = job.gate()
+        before = Observations(self.gate, ledger.nulled)
+        for told in ledger.observed:
+            before.absorb_json(told)
         self._progressed_at = 0.0
         self._has_warned = False
         self.splitter = splitter
@@ -101,28 +105,32 @@ class ChunkRunner:
                 now = self.splitter.chunk_now(chunk) if self.splitter else chunk
                 claim = context.state.claim(plan.run_id, plan.export_name, now)
                 context.emit(ChunkStarted(plan.export_name, plan.run_id, chunk.index, claim.number))
-                gate = self._job.gate()
+                seen = Observations(self._job.gate())
                 with self._unsplit_at_end(claim), failure_noted(claim, context.state):
                     # Closed before the session is: it may be in the middle of a statement.
-                    with closing(self._read_parts(claim, session, gate)) as new:
+                    with closing(self._read_parts(claim, session, seen)) as new:
                         for part in new:
                             durable.append(store(part, instant.position))
                             context.emit(stored_event(durable[-1], claim))
-                    recorded = record(claim, tuple(durable), context.state, context.emit)
+                    told = seen.to_json() if self._job.is_resumable else None
+                    recorded = record(claim, tuple(durable), told, context.state, context.emit)
                 with ledger.lock:
                     ledger.parts.extend(recorded)
-                    if self.gate is not None and gate is not None:
-                        self.gate.absorb(gate)
+                    if self.gate is not None and seen.gate is not None:
+                        self.gate.absorb(seen.gate)
                     ledger.in_flight.pop(chunk.index, None)
-                    ledger.read_in.add(instant.number)
-                    if ledger.position is None:
+                    # The earliest: what is of a later instant holds all that this one does.
+                    if not ledger.earlier_instants and instant.number < min(
+                        ledger.read_in, default=instant.number + 1
+                    ):
                         ledger.position = instant.position
+                    ledger.read_in.add(instant.number)
                     ledger.chunks_done += 1
 
     def _read_parts(
-        self, claim: Claim, session: Session, gate: QualityGate | None
+        self, claim: Claim, session: Session, seen: Observations
     ) -> Generator[PreparedPart]:
-        job, context, ledger = self._job, self.context, self.ledger
+        job, context, ledger, gate = self._job, self.context, self.ledger, seen.gate
         plan = job.plan
         writer = PartWriter(
             claim,
@@ -160,6 +168,7 @@ class ChunkRunner:
             writer.drop_unpublished()
         with ledger.lock:
             ledger.take_counters(stream.counters)
+        seen.nulled = dict(stream.counters.nulled)
         if not self._snapshots.is_held and not context.options.reconcile and job.is_chunked:
             session.release()  # the next chunk has an instant of its own
 

@@ -83,15 +83,19 @@ def stored_event(part: StoredPart, claim: Claim) -> PartStored:
 
 
 def record(
-    claim: Claim, stored: tuple[StoredPart, ...], state: StateStore, emit: Emit
+    claim: Claim,
+    stored: tuple[StoredPart, ...],
+    observed: str | None,
+    state: StateStore,
+    emit: Emit,
 ) -> tuple[RecordedPart, ...]:
-    """Record a chunk's parts and mark it complete, in one transaction.
+    """Record a chunk's parts, what was observed of them, and its end, in one transaction.
 
     Raises:
         RefusedError: Another worker took the chunk or the run meanwhile; nothing was recorded.
         StateError: The state cannot be written.
     """
-    recorded = state.record(claim, stored, chunk_done=True)
+    recorded = state.record(claim, stored, chunk_done=True, observed=observed)
     for part in recorded:
         emit(
             PartRecorded(

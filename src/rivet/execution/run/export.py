@@ -294,6 +294,8 @@ def _left(
     standing = verified_parts(job, destination, context, ledger)
     ledger.parts.extend(standing)
     ledger.earlier_instants = len({part.instant for part in standing})
+    first = min(standing, key=lambda part: part.recorded_at, default=None)
+    ledger.position = None if first is None else first.instant
     left = context.state.chunks(job.plan.run_id, is_incomplete=True)
     ledger.chunks_done = len(planned) - len(left)
     text = f"run {row.run_id} goes on: {ledger.chunks_done} of {len(planned)} chunks were done"

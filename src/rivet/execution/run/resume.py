@@ -14,6 +14,7 @@ from rivet.errors import RefusedError, StalePlanError, StateDamagedError
 from rivet.execution.run.prepare import day_of, day_of_run
 from rivet.execution.run.recorded_names import refuse_foreign_parts, refuse_foreign_run
 from rivet.execution.warning import warn
+from rivet.execution.worker.observe import Observations
 from rivet.model.plan import Mode
 from rivet.plan.naming import place_of_part
 from rivet.state.runs import UNFINISHED
@@ -141,12 +142,32 @@ def verified_parts(
         found = destination.stat(part.name)
         if found is None or found.size_bytes != part.stats.size_bytes:
             broken.add(part.chunk_index)
-    for index in sorted(broken):
+    why = dict.fromkeys(broken, "a part of it is not whole")
+    seen = context.state.observations(run_id)
+    for index in _unobserved(job, seen, context) if job.gate() is not None else ():
+        why.setdefault(index, "what its rows were judged by is not known")
+    for index, reason in sorted(why.items()):
         context.state.reopen_chunk(run_id, index)
-        warn(context, ledger, "resume", f"chunk {index} is read again: a part of it is not whole")
+        warn(context, ledger, "resume", f"chunk {index} is read again: {reason}")
+    broken = set(why)
+    ledger.observed = tuple(told for index, told in seen.items() if index not in broken)
     standing = tuple(part for part in parts if part.chunk_index not in broken)
     quarantine_orphans(run_id, standing, destination, context, ledger)
     return standing
+
+
+def _unobserved(job: Job, seen: dict[int, str], context: RunContext) -> set[int]:
+    """Return the complete chunks of which nothing, or nothing readable, was kept."""
+    run_id = job.plan.run_id
+    planned = {chunk.index for chunk in context.state.chunks(run_id)}
+    left = {chunk.index for chunk in context.state.chunks(run_id, is_incomplete=True)}
+    unreadable = set()
+    for index, told in seen.items():
+        try:
+            Observations(job.gate()).absorb_json(told)
+        except ValueError:
+            unreadable.add(index)
+    return (planned - left - seen.keys()) | unreadable
 
 
 def quarantine_orphans(

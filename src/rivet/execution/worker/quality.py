@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import xxhash
 
 from rivet.errors import PlanError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
     from rivet.model.quality import QualityRules
@@ -75,12 +78,39 @@ class QualityGate:
         for name, count in other._nulls.items():
             self._nulls[name] += count
         for name, theirs in other._distinct.items():
-            mine = self._distinct[name]
-            mine.values += theirs.values
-            mine.hashes |= theirs.hashes
-            is_over = len(mine.hashes) > self._rules.unique_max_entries
-            if mine.is_capped or theirs.is_capped or is_over:
-                mine.is_capped, mine.hashes = True, set()
+            self._join(self._distinct[name], theirs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was observed; hashes as base64 of 64-bit numbers, the lowest byte first."""
+        return {
+            "rows": self._rows,
+            "nulls": self._nulls,
+            "distinct": {
+                name: [one.values, one.is_capped, _packed(one.hashes)]
+                for name, one in self._distinct.items()
+            },
+        }
+
+    def absorb_json(self, body: Mapping[str, Any]) -> None:
+        """Add what a gate of the same rules had observed.
+
+        Raises:
+            KeyError: It is one of other rules.
+            ValueError: It is not what was written.
+        """
+        self._rows += int(body["rows"])
+        for name in self._nulls:
+            self._nulls[name] += int(body["nulls"][name])
+        for name, mine in self._distinct.items():
+            values, is_capped, packed = body["distinct"][name]
+            self._join(mine, _Distinct(_unpacked(packed), int(values), bool(is_capped)))
+
+    def _join(self, mine: _Distinct, theirs: _Distinct) -> None:
+        mine.values += theirs.values
+        mine.hashes |= theirs.hashes
+        is_over = len(mine.hashes) > self._rules.unique_max_entries
+        if mine.is_capped or theirs.is_capped or is_over:
+            mine.is_capped, mine.hashes = True, set()
 
     def verdict(self) -> tuple[list[str], list[str]]:
         """Judge what was observed.
@@ -124,3 +154,12 @@ class QualityGate:
             if duplicates and not distinct.is_capped:
                 problems.append(f"column '{name}': {duplicates:,} values are not unique")
         return problems
+
+
+def _packed(hashes: set[int]) -> str:
+    return b64encode(b"".join(one.to_bytes(8, "little") for one in hashes)).decode("ascii")
+
+
+def _unpacked(text: str) -> set[int]:
+    body = b64decode(text, validate=True)
+    return {int.from_bytes(body[at : at + 8], "little") for at in range(0, len(body), 8)}
