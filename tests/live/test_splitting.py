@@ -73,7 +73,7 @@ SHAPES = {
 def pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every chunk long, and every slice small and slow."""
     monkeypatch.setattr("rivet.execution.pool.splitting.LONG_S", 0.0)
-    monkeypatch.setattr("rivet.execution.pool.threads._LOOK_S", 0.02)
+    monkeypatch.setattr("rivet.execution.pool.threads.LOOK_S", 0.02)
     monkeypatch.setattr("rivet.execution.job.SLICE_SHARE", 0.002)
     real = time.sleep
     monkeypatch.setattr("rivet.execution.worker.parts.time.sleep", lambda s: real(s or 0.01))
@@ -120,7 +120,7 @@ import rivet
 import rivet.execution.job, rivet.execution.worker.parts, rivet.execution.pool.splitting
 import rivet.execution.pool.threads
 rivet.execution.pool.splitting.LONG_S = 0.0
-rivet.execution.pool.threads._LOOK_S = 0.02
+rivet.execution.pool.threads.LOOK_S = 0.02
 rivet.execution.job.SLICE_SHARE = 0.002
 real = time.sleep
 rivet.execution.worker.parts.time.sleep = lambda s: real(s or 0.01)

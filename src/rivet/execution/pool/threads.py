@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rivet.execution.snapshot.holder import SnapshotHolder
     from rivet.model.chunk import Chunk
 
-_LOOK_S: Final = 0.2
+LOOK_S: Final = 0.2
+"""How often the waiting thread, and a worker that has nothing to do, look around."""
 
 
 def _nothing() -> Chunk | None:
@@ -82,7 +83,7 @@ def run_chunks(
         try:
             left = set(futures)
             while left:
-                _, left = wait(left, timeout=_LOOK_S, return_when=FIRST_EXCEPTION)
+                _, left = wait(left, timeout=LOOK_S, return_when=FIRST_EXCEPTION)
                 snapshots.ping()
         except BaseException:
             source.stop()
@@ -109,7 +110,7 @@ class _Crew:
             while self.permits.active and not self.source.is_over():
                 extra = self.more()
                 if extra is None:
-                    time.sleep(_LOOK_S)
+                    time.sleep(LOOK_S)
                 else:
                     self._run_one(extra)
         except BaseException:
