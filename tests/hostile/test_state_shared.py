@@ -172,14 +172,13 @@ def test_tables_are_moved_away_and_then_repaired(bench):
     assert bench.export.rows() == [1, 2, 3]
 
 
-def test_what_stays_beside_the_configuration_is_private(shared_any_postgres, tmp_path):
+def test_what_stays_beside_the_configuration_is_private(any_postgres, tmp_path):
     own = tmp_path / ".rivet"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     mask = os.umask(0o002)
     try:
-        shared_any_postgres.execute("DROP SCHEMA IF EXISTS pyrivet CASCADE")
-        export = Export(tmp_path, state_url=shared_any_postgres.url)
+        export = Export(tmp_path, state_url=any_postgres.url)
         for path in [own, *own.rglob("*")]:
             expected = 0o700 if path.is_dir() else 0o600
             assert stat.S_IMODE(path.lstat().st_mode) == expected, path
