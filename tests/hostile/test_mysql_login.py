@@ -201,7 +201,7 @@ CASES = [
     Case("catalog: no rows", saying(
         packet(b"\1", 1), column(2), end(3), end(4), after=asked), said="not the form"),
     Case("catalog: an OK", saying(ok(1), after=asked), said="RIVET_SOURCE"),
-    Case("catalog: the wrong number", saying(packet(b"\1", 9), after=asked)),
+    Case("catalog: the wrong number", saying(packet(b"\1", 9), after=asked), said="packet 9 where"),
     stopped("handshake", saying()),
     stopped("handshake drip", dripping(greeting())),
     stopped("TLS", saying(after=asked_for_tls), TLS),
