@@ -254,13 +254,13 @@ def latest(db: Statements, export_name: str | None, last: int) -> tuple[RunRow, 
 def with_files(db: Statements, export_name: str, good: int) -> tuple[RunRow, ...]:
     """Return the newest run, the newest good ones, and all that have parts; newest first."""
     rows = db.all(
-        "SELECT * FROM pyrivet.runs WHERE export_name = :export_name AND ("
-        " sequence = (SELECT max(sequence) FROM pyrivet.runs WHERE export_name = :export_name)"
-        " OR sequence IN (SELECT sequence FROM pyrivet.runs WHERE export_name = :export_name"
+        "SELECT r.* FROM pyrivet.runs r WHERE r.export_name = :export_name AND ("
+        " r.sequence = (SELECT max(sequence) FROM pyrivet.runs WHERE export_name = :export_name)"
+        " OR r.sequence IN (SELECT sequence FROM pyrivet.runs WHERE export_name = :export_name"
         "  AND status = 'success' ORDER BY sequence DESC LIMIT :good)"
-        " OR run_id IN (SELECT DISTINCT run_id FROM pyrivet.parts"
-        "  WHERE export_name = :export_name))"
-        " ORDER BY sequence DESC",
+        # By the run alone: parts that name another export are damage to be told of.
+        " OR EXISTS (SELECT 1 FROM pyrivet.parts p WHERE p.run_id = r.run_id))"
+        " ORDER BY r.sequence DESC",
         export_name=export_name,
         good=good,
     )
