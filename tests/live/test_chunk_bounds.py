@@ -11,7 +11,7 @@ from rivet.execution.run.cut import cut
 from rivet.model.relation import Relation
 from rivet.model.shape import ChunkRules
 from rivet.model.source import SessionSettings, SourceAddress
-from rivet.model.span import Place
+from rivet.model.span import ProbeKind
 from rivet.plan.shapes import resolve_shape
 from rivet.redact import Secret
 from rivet.sources import load_engine
@@ -38,14 +38,14 @@ class Asked:
 
     def __init__(self, session: Any) -> None:
         self._session = session
-        self.places: list[Place] = []
+        self.places: list[ProbeKind] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
-    def look(self, question: Any) -> Any:
+    def probe_keys(self, question: Any) -> Any:
         self.places.append(question.place)
-        return self._session.look(question)
+        return self._session.probe_keys(question)
 
     def chunks(self, rules: ChunkRules) -> Any:
         facts = self._session.facts(T)
@@ -74,7 +74,7 @@ def test_statistics_say_where_to_cut(any_postgres, asked, key):
     )
     session = asked("postgresql", any_postgres)
     spans = session.chunks(ChunkRules(column="id", count=8))
-    assert Place.STEP not in session.places
+    assert ProbeKind.STEP not in session.places
     from rivet.sources.postgres.keys import KeySpelling
 
     with session._question("counting") as connection:
@@ -95,11 +95,11 @@ def test_what_the_catalog_does_not_know_is_counted(any_postgres, asked):
     )
     session = asked("postgresql", any_postgres)
     assert len(session.chunks(ChunkRules(column="id", size=5000, is_dense=True))) == 4
-    assert session.places.count(Place.STEP) > 3
+    assert session.places.count(ProbeKind.STEP) > 3
     any_postgres.execute("ANALYZE t")
     again = asked("postgresql", any_postgres)
     assert len(again.chunks(ChunkRules(column="id", count=50))) == 50
-    assert Place.STEP in again.places  # too many for the quantiles that there are
+    assert ProbeKind.STEP in again.places  # too many for the quantiles that there are
 
 
 def test_numbers_without_gaps_on_mariadb(mariadb, asked):
@@ -110,11 +110,11 @@ def test_numbers_without_gaps_on_mariadb(mariadb, asked):
     session = asked("mysql", mariadb)
     spans = session.chunks(ChunkRules(column="id", count=4))
     assert [span.upper for span in spans] == [("5000",), ("10000",), ("15000",), None]
-    assert session.places == [Place.FIRST, Place.LAST]
+    assert session.places == [ProbeKind.FIRST, ProbeKind.LAST]
     mariadb.execute(
         "DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY);"
         "INSERT INTO t SELECT seq * seq FROM seq_1_to_20000; ANALYZE TABLE t"
     )
     sparse = asked("mysql", mariadb)
     assert 2 <= len(sparse.chunks(ChunkRules(column="id", count=4))) <= 5
-    assert Place.STEP in sparse.places
+    assert ProbeKind.STEP in sparse.places

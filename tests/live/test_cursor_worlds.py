@@ -343,4 +343,4 @@ def _horizon(followed: Followed) -> Any:
     address = resolve_source(config)
     settings = resolve_tuning(config, config.exports[0]).session_settings(is_query=True)
     with load_engine(address.engine).connect(address, settings) as session:
-        return session.horizon(is_zoned=True)
+        return session.commit_horizon(is_zoned=True)

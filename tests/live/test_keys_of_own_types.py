@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from rivet.model.columns import ColumnRules
-from rivet.model.relation import Question, ReadRequest, Relation
+from rivet.model.relation import KeyProbe, ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
-from rivet.model.span import Place, Span, SpanKind
+from rivet.model.span import ProbeKind, Span, SpanKind
 from rivet.plan.ranges import between
 from rivet.redact import Secret
 from rivet.sources.postgres import connect
@@ -29,7 +29,7 @@ def check_spans(session, relation):
     last: tuple[str, ...] | None = None
     while True:
         rest = Span(SpanKind.KEY, ("id",), lower=last)
-        found = session.look(Question(relation, ("id",), Place.STEP, (rest,), 37))
+        found = session.probe_keys(KeyProbe(relation, ("id",), ProbeKind.STEP, (rest,), 37))
         if not found:
             break
         last = found[0]

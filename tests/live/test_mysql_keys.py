@@ -11,9 +11,9 @@ import pytest
 
 import rivet as library
 from rivet.model.columns import ColumnRules
-from rivet.model.relation import Question, ReadRequest, Relation
+from rivet.model.relation import KeyProbe, ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress, TlsMode, TlsOptions
-from rivet.model.span import Place, Span, SpanKind
+from rivet.model.span import ProbeKind, Span, SpanKind
 from rivet.redact import Secret
 from rivet.sources.mysql import connect
 
@@ -43,7 +43,7 @@ def steps(session, relation: Relation, rows: int) -> Iterator[Span]:
     lower, seen = None, set()
     while True:
         rest = Span(SpanKind.KEY, K, lower)
-        found = session.look(Question(relation, K, Place.STEP, (rest,), rows))
+        found = session.probe_keys(KeyProbe(relation, K, ProbeKind.STEP, (rest,), rows))
         if not found:
             yield rest
             return

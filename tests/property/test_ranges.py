@@ -30,7 +30,7 @@ from rivet.sources.slices import BlockSlicer, KeySlicer, NumberSlicer, SliceSize
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rivet.model.relation import Question
+    from rivet.model.relation import KeyProbe
 
 T = Relation(table="t")
 LIMITS = st.sampled_from([-(2**63), 2**63 - 1, 2**64 - 1, 0, -1, 1, 10**12])
@@ -160,7 +160,7 @@ class Rows:
     def __init__(self, values: list[int]) -> None:
         self.values = sorted(set(values))
 
-    def look(self, question: Question) -> list[tuple[str, ...]]:
+    def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
         if question.place == "order":
             given = [(int(value), n) for n, (value,) in enumerate(question.bounds)]
             return [(str(n),) for _, n in sorted(given)]
@@ -192,7 +192,7 @@ def test_slices_of_keys(
     low, high = (None, None) if bounds is None else ((str(min(bounds)),), (str(max(bounds)),))
     within = Span(SpanKind.KEY, ("n",), low, high)
     kind = NumberSlicer if is_number else KeySlicer
-    slicer = kind(rows.look, T, TableFacts(), within, pace)
+    slicer = kind(rows.probe_keys, T, TableFacts(), within, pace)
     found: list[int] = []
     part = slicer.next(None)
     for _ in range(3_000):
@@ -221,7 +221,7 @@ def test_what_is_given_away_is_not_read(
     if kind is BlockSlicer:
         slicer: Any = BlockSlicer(10**6, None, SliceSizer(0.5, 10**8))
     else:
-        slicer = kind(rows.look, T, TableFacts(), within, pace)
+        slicer = kind(rows.probe_keys, T, TableFacts(), within, pace)
     parts: list[Span] = []
 
     def commit(given: Span) -> None:
@@ -234,7 +234,7 @@ def test_what_is_given_away_is_not_read(
         parts.append(part)
         for _ in range(gives.count(number % 10)):
             with suppress(UnsupportedPlanError):
-                slicer.give(rows.look, commit)
+                slicer.give(rows.probe_keys, commit)
         taken = sum(inside(part, value) for value in rows.values)
         part, number = slicer.next(SliceTiming(0.01, 50 * taken, taken)), number + 1
     assert all(sum(inside(one, value) for one in parts) == 1 for value in rows.values)
@@ -319,7 +319,11 @@ def test_picked_bounds_hold_about_equal_rows(bins: int, count: int) -> None:
 def test_a_slice_of_numbers_never_holds_many_times_what_fits(gap: int) -> None:
     values = [*range(0, 500 * gap, gap), *range(500 * gap, 500 * gap + 20_000)]
     slicer = NumberSlicer(
-        Rows(values).look, T, TableFacts(), Span(SpanKind.KEY, ("n",)), SliceSizer(0.5, 10_000)
+        Rows(values).probe_keys,
+        T,
+        TableFacts(),
+        Span(SpanKind.KEY, ("n",)),
+        SliceSizer(0.5, 10_000),
     )
     sizes = []
     part = slicer.next(None)
@@ -345,7 +349,7 @@ class Garbled(Rows):
     def read(self, text: str) -> int:
         return (int(text) * 7919 + self._seed) % 1000
 
-    def look(self, question: Question) -> list[tuple[str, ...]]:
+    def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
         if question.place == "order":
             given = [(self.read(value), n) for n, (value,) in enumerate(question.bounds)]
             return [(str(n),) for _, n in sorted(given)]
@@ -363,7 +367,7 @@ def test_bounds_that_change_on_their_way_lose_and_double_nothing(
 ) -> None:
     rows = Garbled(values, seed)
     slicer = KeySlicer(
-        rows.look, T, TableFacts(), Span(SpanKind.KEY, ("n",)), SliceSizer(0.5, 2048)
+        rows.probe_keys, T, TableFacts(), Span(SpanKind.KEY, ("n",)), SliceSizer(0.5, 2048)
     )
     parts: list[Span] = []
     try:
@@ -372,7 +376,7 @@ def test_bounds_that_change_on_their_way_lose_and_double_nothing(
             assert len(parts) < 500
             parts.append(part)
             if len(parts) in gives:
-                slicer.give(rows.look, parts.append)
+                slicer.give(rows.probe_keys, parts.append)
             part = slicer.next(SliceTiming(0.1, 50, 1))
     except UnsupportedPlanError:
         return

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rivet.model.columns import ColumnRules
-from rivet.model.relation import Question, ReadRequest, Relation
+from rivet.model.relation import KeyProbe, ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
-from rivet.model.span import Place, Span, SpanKind
+from rivet.model.span import ProbeKind, Span, SpanKind
 from rivet.redact import Secret
 from rivet.sources import load_engine
 
@@ -113,13 +113,13 @@ def cut(session: Session, relation: Relation, step: int, *, by_walk: bool) -> li
         last: tuple[str, ...] | None = None
         while True:
             span = Span(SpanKind.KEY, ("k",), lower=last)
-            found = session.look(Question(relation, ("k",), Place.STEP, (span,), step))
+            found = session.probe_keys(KeyProbe(relation, ("k",), ProbeKind.STEP, (span,), step))
             if not found:
                 break
             last = found[0]
             bounds.append(last)
     else:
-        bounds = session.look(Question(relation, ("k",), Place.CUTS, rows=step))
+        bounds = session.probe_keys(KeyProbe(relation, ("k",), ProbeKind.CUTS, rows=step))
     unique = list(dict.fromkeys(bounds))
     edges = list(itertools.pairwise([None, *unique, None]))
     return [Span(SpanKind.NULLS, ("k",))] + [Span(SpanKind.KEY, ("k",), a, b) for a, b in edges]
@@ -133,7 +133,7 @@ def check(session: Session, rows: list[Any], step: int, *, by_walk: bool) -> Non
         if by_walk:
             assert all(len(span) >= step for span in found[1:-1])
         assert sorted(found[0]) == [n for n, value in enumerate(rows) if value is None]
-        has_null = bool(session.look(Question(relation, ("k",), Place.NULL)))
+        has_null = bool(session.probe_keys(KeyProbe(relation, ("k",), ProbeKind.NULL)))
         assert has_null == (None in rows)
         half_open = [Span(SpanKind.NULLS, ("k",))] + [
             Span(SpanKind.KEY, ("k",), one.lower, one.upper, takes_lower=True, takes_upper=False)

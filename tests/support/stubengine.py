@@ -127,11 +127,11 @@ class StubSession:
             other.snapshot = self.snapshot
         return self.position()
 
-    def lend(self, _relations: Sequence[Any]) -> SharedSnapshot:
+    def export_snapshot(self, _relations: Sequence[Any]) -> SharedSnapshot:
         """Let others in."""
         return SharedSnapshot("token", self.position())
 
-    def borrow(self, _relation: Any, snapshot: SharedSnapshot) -> None:
+    def import_snapshot(self, _relation: Any, snapshot: SharedSnapshot) -> None:
         """Enter another one's snapshot."""
         self._alive()
         self.snapshot = snapshot.token
@@ -153,7 +153,7 @@ class StubSession:
             raise told
         return told
 
-    def look(self, _question: Any) -> list[tuple[str, ...]]:
+    def probe_keys(self, _question: Any) -> list[tuple[str, ...]]:
         """Know no key."""
         return []
 

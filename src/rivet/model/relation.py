@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rivet.model.columns import Column
-    from rivet.model.span import Place, Span
+    from rivet.model.span import ProbeKind, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class ReadRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class KeyProbe:
     """Which values a key has at one or more places of a relation.
 
     Attributes:
@@ -145,7 +145,7 @@ class Question:
 
     relation: Relation
     columns: tuple[str, ...]
-    place: Place
+    place: ProbeKind
     spans: tuple[Span, ...] = ()
     rows: int = 1
     fallback: str | None = None

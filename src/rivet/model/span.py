@@ -112,7 +112,7 @@ WHOLE = Span()
 """Every row."""
 
 
-class Place(StrEnum):
+class ProbeKind(StrEnum):
     """Which key of a span is asked for."""
 
     FIRST = "first"

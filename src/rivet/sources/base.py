@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.model.relation import Question, ReadRequest, Relation, TableFacts
+    from rivet.model.relation import KeyProbe, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SharedSnapshot, SourceAddress
     from rivet.model.span import Span
     from rivet.model.window import Horizon
@@ -94,7 +94,7 @@ class SplittableStream(Protocol):
 
     def give(
         self,
-        look: Callable[[Question], list[tuple[str, ...]]],
+        look: Callable[[KeyProbe], list[tuple[str, ...]]],
         commit: Callable[[Span], None],
     ) -> Span | None:
         """Return what is given, which this stream will not read; None where nothing is.
@@ -102,7 +102,7 @@ class SplittableStream(Protocol):
         Callable from any thread.
 
         Args:
-            look: `Session.look` of a session that nobody else uses.
+            look: `Session.probe_keys` of a session that nobody else uses.
             commit: Is told what is given before it is; raising keeps everything.
         """
         ...
@@ -172,7 +172,7 @@ class Session(Protocol):
         """
         ...
 
-    def look(self, question: Question) -> list[tuple[str, ...]]:
+    def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
         """Say where the values of a key lie, in this session's snapshot where it has one.
 
         Returns:
@@ -185,7 +185,7 @@ class Session(Protocol):
         """
         ...
 
-    def horizon(self, *, is_zoned: bool) -> Horizon:
+    def commit_horizon(self, *, is_zoned: bool) -> Horizon:
         """Return the server's clock, when the oldest open transaction began, and what is not known.
 
         Taken before a snapshot: a row of that snapshot's future, written by a clock that the server
@@ -277,7 +277,7 @@ class ReportsVersion(Protocol):
 class ExportsSnapshots(Protocol):
     """Sessions whose instant the sessions of other processes can enter."""
 
-    def lend(self, relations: Sequence[Relation]) -> SharedSnapshot:
+    def export_snapshot(self, relations: Sequence[Relation]) -> SharedSnapshot:
         """Enter an instant, keep what will be read from being dropped, and let others in.
 
         A relation that is not there is left out: whoever reads it says so.
@@ -287,7 +287,7 @@ class ExportsSnapshots(Protocol):
         """
         ...
 
-    def borrow(self, relation: Relation, snapshot: SharedSnapshot) -> None:
+    def import_snapshot(self, relation: Relation, snapshot: SharedSnapshot) -> None:
         """Enter the instant of another session, and stay in it until `release`.
 
         Raises:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rivet.errors import InternalError, UnsupportedPlanError
-from rivet.model.span import Place, Span, SpanKind
+from rivet.model.span import ProbeKind, Span, SpanKind
 from rivet.redact import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rivet.model.relation import Question
+    from rivet.model.relation import KeyProbe
 
 __all__ = [
     "ROW",
@@ -219,19 +219,19 @@ def _lexical(
 
 
 def question_sql(  # noqa: PLR0911 - one per place
-    question: Question, source: str, spelling: Spelling
+    question: KeyProbe, source: str, spelling: Spelling
 ) -> str:
     """Return the statement that answers a question; `source` stands behind FROM."""
     columns, spans = question.columns, question.spans
-    if question.place is Place.NULL:
+    if question.place is ProbeKind.NULL:
         tests = " OR ".join(_null_tests(spelling, columns, question.fallback, is_null=True))
         rest = condition(spans, spelling)
         return f"SELECT 1 FROM {source} WHERE ({tests}){f' AND {rest}' if rest else ''} LIMIT 1"  # noqa: S608
-    if question.place is Place.EXTREMES:
+    if question.place is ProbeKind.EXTREMES:
         test = _extremes(columns[0], question.fallback, spelling)
         rest = condition(spans, spelling)
         return f"SELECT count(*) FROM {source} WHERE {test}{f' AND {rest}' if rest else ''}"  # noqa: S608
-    if question.place is Place.ORDER:
+    if question.place is ProbeKind.ORDER:
         return _order_sql(question, source, spelling)
     # Under names of their own: ORDER BY means an output column before one of the source.
     names = _expressions(spelling, columns, question.fallback)
@@ -243,12 +243,12 @@ def question_sql(  # noqa: PLR0911 - one per place
     tail = where((*spans, everything), spelling)
     order = ", ".join(names)
     match question.place:
-        case Place.FIRST:
+        case ProbeKind.FIRST:
             return f"SELECT {texts} FROM {source}{tail} ORDER BY {order} LIMIT 1"  # noqa: S608
-        case Place.LAST:
+        case ProbeKind.LAST:
             order = ", ".join(f"{name} DESC" for name in names)
             return f"SELECT {texts} FROM {source}{tail} ORDER BY {order} LIMIT 1"  # noqa: S608
-        case Place.STEP:
+        case ProbeKind.STEP:
             offset = question.rows - 1
             return f"SELECT {texts} FROM {source}{tail} ORDER BY {order} LIMIT 1 OFFSET {offset}"  # noqa: S608
         case _:
@@ -262,7 +262,7 @@ def question_sql(  # noqa: PLR0911 - one per place
             )
 
 
-def _order_sql(question: Question, source: str, spelling: Spelling) -> str:
+def _order_sql(question: KeyProbe, source: str, spelling: Spelling) -> str:
     """Return what sorts bounds as the columns themselves are sorted: no row of them is read."""
     keys = [f"_rivet_k{place}" for place in range(len(question.columns))]
     names = [

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rivet.errors import UnsupportedPlanError
-from rivet.model.relation import Question
-from rivet.model.span import Place, Span, SpanKind
+from rivet.model.relation import KeyProbe
+from rivet.model.span import ProbeKind, Span, SpanKind
 from rivet.redact import visible
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rivet.model.relation import Relation, TableFacts
 
-    Look = Callable[[Question], list[tuple[str, ...]]]
+    Look = Callable[[KeyProbe], list[tuple[str, ...]]]
 
 __all__ = [
     "BlockSlicer",
@@ -57,7 +57,7 @@ def ascends(
     """
     for start in range(0, len(bounds) - 1, _SORTED_AT_ONCE - 1):
         some = tuple(bounds[start : start + _SORTED_AT_ONCE])
-        question = Question(relation, columns, Place.ORDER, bounds=some)
+        question = KeyProbe(relation, columns, ProbeKind.ORDER, bounds=some)
         found = look(question)
         if [number for (number,) in found] != [str(number) for number in range(len(some))]:
             return False
@@ -213,7 +213,7 @@ class KeySlicer:
             if rest is None:
                 return None
             rows = _LEAST_SLICES * self._rows
-            question = Question(self._relation, rest.columns, Place.STEP, (rest,), rows)
+            question = KeyProbe(self._relation, rest.columns, ProbeKind.STEP, (rest,), rows)
             if not (found := look(question)):
                 return None
             self._prove(look, found)
@@ -233,7 +233,7 @@ class KeySlicer:
             return None
         if took is not None:
             self._rows = self._pace.next_size(self._rows, took)
-        place = Question(self._relation, rest.columns, Place.STEP, (rest,), self._rows)
+        place = KeyProbe(self._relation, rest.columns, ProbeKind.STEP, (rest,), self._rows)
         found = self._look(place)
         if not found or found[0] == rest.lower:
             self._prove(self._look, () if rest.upper is None else (rest.upper,))
@@ -317,7 +317,7 @@ class NumberSlicer:
         if rest is None:
             return None
         if self._last is None or took is None:
-            last = self._find(Place.LAST, rest)
+            last = self._find(ProbeKind.LAST, rest)
             if last is None:
                 self._rest = None
                 return rest
@@ -327,7 +327,7 @@ class NumberSlicer:
             self._rows = self._pace.next_size(took.rows, took) if took.rows else self._rows
         start = self._start(rest, took)
         if start is not None and self._width > _SPARSEST * self._rows:
-            counted = self._find(Place.STEP, rest)
+            counted = self._find(ProbeKind.STEP, rest)
             end = self._last if counted is None else counted
             self._width = max(end + 1 - start, 1)
         if start is None or start + self._width > self._last:
@@ -342,10 +342,10 @@ class NumberSlicer:
         is_known = took is not None and took.rows > 0 and rest.lower is not None
         if is_known and rest.lower is not None:
             return int(rest.lower[0])
-        return self._find(Place.FIRST, rest)
+        return self._find(ProbeKind.FIRST, rest)
 
-    def _find(self, place: Place, span: Span) -> int | None:
-        found = self._look(Question(self._relation, span.columns, place, (span,), self._rows))
+    def _find(self, place: ProbeKind, span: Span) -> int | None:
+        found = self._look(KeyProbe(self._relation, span.columns, place, (span,), self._rows))
         return int(found[0][0]) if found else None
 
 

@@ -118,7 +118,7 @@ class Splitter:
         # sliced by something else than it is cut by. A split that a busy state store did not take
         # was rolled back there, and the chunk keeps all it has.
         with suppress(_NotAlikeError, RefusedError, StateLockedError):
-            stream.give(session.look, commit)
+            stream.give(session.probe_keys, commit)
 
 
 class _NotAlikeError(Exception):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from rivet.errors import UnsupportedPlanError
 from rivet.execution.run.sparse_ranges import day_starts, is_sparse, is_sparse_in_days
 from rivet.model.columns import ColumnRules
-from rivet.model.relation import Question
+from rivet.model.relation import KeyProbe
 from rivet.model.shape import ShapeKind
-from rivet.model.span import WHOLE, Place, Span, SpanKind
+from rivet.model.span import WHOLE, ProbeKind, Span, SpanKind
 from rivet.model.types import Kind
 from rivet.plan.ranges import (
     between,
@@ -100,8 +100,8 @@ def _about(
     count = -(-facts.estimated_rows // shape.size)
     count = count if shape.count is None else min(count, shape.count)
     if key.is_integer:
-        first = session.look(_first(relation, key.columns, Span(SpanKind.KEY, key.columns)))
-        last = session.look(Question(relation, key.columns, Place.LAST))
+        first = session.probe_keys(_first(relation, key.columns, Span(SpanKind.KEY, key.columns)))
+        last = session.probe_keys(KeyProbe(relation, key.columns, ProbeKind.LAST))
         if not first or not last:
             return []
         rows = facts.estimated_rows
@@ -110,7 +110,7 @@ def _about(
             return bounds
     picked = picked_bounds(facts.quantiles.get(key.columns[0], ()), count)
     # An index made under another version of a collation sorts otherwise than the server does now.
-    if picked is not None and not ascends(session.look, relation, key.columns, picked):
+    if picked is not None and not ascends(session.probe_keys, relation, key.columns, picked):
         return None
     return picked
 
@@ -124,7 +124,7 @@ def _bounds(shape: Shape, relation: Relation, session: Session) -> list[tuple[st
     found = (
         _walked(shape, relation, session) if shape.is_indexed else _listed(shape, relation, session)
     )
-    if not ascends(session.look, relation, shape.columns, found):
+    if not ascends(session.probe_keys, relation, shape.columns, found):
         raise _not_rising(shape.columns)
     return found
 
@@ -136,9 +136,9 @@ def _not_rising(columns: Sequence[str]) -> UnsupportedPlanError:
 
 
 def _listed(shape: Shape, relation: Relation, session: Session) -> list[tuple[str, ...]]:
-    question = Question(relation, shape.columns, Place.CUTS, rows=shape.size)
+    question = KeyProbe(relation, shape.columns, ProbeKind.CUTS, rows=shape.size)
     # Equal values follow one another.
-    return list(dict.fromkeys(session.look(question)))[: _limit(shape)]
+    return list(dict.fromkeys(session.probe_keys(question)))[: _limit(shape)]
 
 
 def _walked(shape: Shape, relation: Relation, session: Session) -> list[tuple[str, ...]]:
@@ -147,14 +147,16 @@ def _walked(shape: Shape, relation: Relation, session: Session) -> list[tuple[st
     last: tuple[str, ...] | None = None
     while len(found) != _limit(shape):
         rest = Span(SpanKind.KEY, columns, lower=last)
-        step = session.look(Question(relation, columns, Place.STEP, (rest,), shape.size))
+        step = session.probe_keys(KeyProbe(relation, columns, ProbeKind.STEP, (rest,), shape.size))
         if not step:
             break
         last = step[0]
         if last in found:
             raise _not_rising(columns)
         found[last] = None
-    if found and not session.look(_first(relation, columns, Span(SpanKind.KEY, columns, last))):
+    if found and not session.probe_keys(
+        _first(relation, columns, Span(SpanKind.KEY, columns, last))
+    ):
         found.popitem()  # nothing lies behind the last bound
     return list(found)
 
@@ -163,8 +165,8 @@ def _limit(shape: Shape) -> int | None:
     return None if shape.count is None else shape.count - 1
 
 
-def _first(relation: Relation, columns: tuple[str, ...], span: Span) -> Question:
-    return Question(relation, columns, Place.FIRST, (span,))
+def _first(relation: Relation, columns: tuple[str, ...], span: Span) -> KeyProbe:
+    return KeyProbe(relation, columns, ProbeKind.FIRST, (span,))
 
 
 def _widths(
@@ -172,8 +174,8 @@ def _widths(
 ) -> list[Span]:
     column = shape.columns[0]
     everything = Span(SpanKind.KEY, shape.columns)
-    first = session.look(_first(relation, shape.columns, everything))
-    last = session.look(Question(relation, shape.columns, Place.LAST))
+    first = session.probe_keys(_first(relation, shape.columns, everything))
+    last = session.probe_keys(KeyProbe(relation, shape.columns, ProbeKind.LAST))
     if not first or not last:
         return [everything]
     bounds = first[0][0], last[0][0]
@@ -193,7 +195,7 @@ def _widths(
         spans = number_spans(column, *bounds, size=shape.size, count=shape.count)
     inner = [span.lower for span in spans if span.lower is not None]
     if not _is_compared_by_meaning(column, relation, session) and not ascends(
-        session.look, relation, shape.columns, inner
+        session.probe_keys, relation, shape.columns, inner
     ):
         msg = f"column '{visible(column)}' holds texts, which do not sort as what they say"
         hint = "use `chunk_dense: true`, which cuts by the column's own order"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rivet.model.relation import Question
+from rivet.model.relation import KeyProbe
 from rivet.model.shape import ShapeKind
-from rivet.model.span import Place, Span, SpanKind
+from rivet.model.span import ProbeKind, Span, SpanKind
 from rivet.plan.shapes import resolve_shape, rows_per_chunk
 
 if TYPE_CHECKING:
@@ -50,11 +50,13 @@ def _has_more(rows: int, relation: Relation, facts: TableFacts, session: Session
     if key.is_integer and _is_narrow(rows, key, relation, session):
         return False
     span = Span(SpanKind.KEY, key.columns)
-    return bool(session.look(Question(relation, key.columns, Place.STEP, (span,), rows + 1)))
+    return bool(
+        session.probe_keys(KeyProbe(relation, key.columns, ProbeKind.STEP, (span,), rows + 1))
+    )
 
 
 def _is_narrow(rows: int, key: Key, relation: Relation, session: Session) -> bool:
     """Return whether a key of whole numbers has no room for more rows, which two seeks tell."""
-    first = session.look(Question(relation, key.columns, Place.FIRST))
-    last = session.look(Question(relation, key.columns, Place.LAST))
+    first = session.probe_keys(KeyProbe(relation, key.columns, ProbeKind.FIRST))
+    last = session.probe_keys(KeyProbe(relation, key.columns, ProbeKind.LAST))
     return not first or not last or int(last[0][0]) - int(first[0][0]) < rows

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import UnsupportedPlanError
-from rivet.model.relation import Question
-from rivet.model.span import Place, Span, SpanKind
+from rivet.model.relation import KeyProbe
+from rivet.model.span import ProbeKind, Span, SpanKind
 from rivet.plan.ranges import MOST_CHUNKS, day_count, day_end, day_start, number_width
 from rivet.redact import visible
 
@@ -69,7 +69,9 @@ def _are_mostly_empty(
         span = Span(
             SpanKind.KEY, shape.columns, (low,), (high,), takes_lower=True, takes_upper=False
         )
-        held += bool(session.look(Question(relation, shape.columns, Place.FIRST, (span,))))
+        held += bool(
+            session.probe_keys(KeyProbe(relation, shape.columns, ProbeKind.FIRST, (span,)))
+        )
     return held < len(ranges) / 2
 
 
@@ -84,7 +86,7 @@ def day_starts(shape: Shape, relation: Relation, session: Session, first: str) -
     start = first[:10]
     while (end := day_end(column, start, days=days)) is not None:
         rest = Span(SpanKind.KEY, shape.columns, (end,), takes_lower=True)
-        found = session.look(Question(relation, shape.columns, Place.FIRST, (rest,)))
+        found = session.probe_keys(KeyProbe(relation, shape.columns, ProbeKind.FIRST, (rest,)))
         if not found:
             break
         start = day_start(column, first, found[0][0], days=days, after=start)

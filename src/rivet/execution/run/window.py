@@ -10,8 +10,8 @@ from rivet.config.resolve import settle_of, zone_of
 from rivet.errors import UnsupportedPlanError
 from rivet.model.columns import ColumnRules
 from rivet.model.plan import Mode
-from rivet.model.relation import Question
-from rivet.model.span import Place, Span, SpanKind
+from rivet.model.relation import KeyProbe
+from rivet.model.span import ProbeKind, Span, SpanKind
 from rivet.model.types import Kind
 from rivet.model.window import Window
 from rivet.plan.windows import (
@@ -186,7 +186,7 @@ class _Cursor:
         return "; ".join(found) or None
 
     def _without_value(self) -> str | None:
-        if not self._column.nullable or self._look(Place.NULL, Span(SpanKind.ALL)) is None:
+        if not self._column.nullable or self._look(ProbeKind.NULL, Span(SpanKind.ALL)) is None:
             return None
         return (
             f"there are rows without a '{visible(self._name)}' (NULL): they come with the first "
@@ -197,7 +197,7 @@ class _Cursor:
         if not self._may_be_extreme:
             return None
         everything = Span(SpanKind.ALL)
-        count = self._look(Place.EXTREMES, everything)
+        count = self._look(ProbeKind.EXTREMES, everything)
         if count is None or count == "0":
             return None
         return (
@@ -226,7 +226,7 @@ class _Cursor:
             # Asked after the last row: whatever is younger than the answer lies behind it.
             since = self._clock(column, self._described(column))[2]
             young = Span(SpanKind.KEY, (column,), (since,), takes_lower=True)
-            unsettled = self._look(Place.FIRST, young)
+            unsettled = self._look(ProbeKind.FIRST, young)
             if unsettled is not None:
                 last = self._last(known, unsettled)
         return _End(last)
@@ -234,7 +234,7 @@ class _Cursor:
     def _clock(self, name: str, column: Column) -> tuple[Horizon, tuple[Lack, ...], str]:
         """Return the server's times, what they lack for a column, and the end of the window."""
         is_zoned = column.logical.is_utc
-        horizon = self._session.horizon(is_zoned=is_zoned)
+        horizon = self._session.commit_horizon(is_zoned=is_zoned)
         family = family_of(name, column.logical)
         high = clock_end(horizon, self._lag_s, family, is_zoned=is_zoned, zone=self._zone)
         is_known = is_zoned or self._zone is not None
@@ -242,7 +242,7 @@ class _Cursor:
         return horizon, lacks, high
 
     def _last(self, low: Low, high: str | None) -> str | None:
-        return self._look(Place.LAST, self._span(low, high, takes_high=False))
+        return self._look(ProbeKind.LAST, self._span(low, high, takes_high=False))
 
     def _span(self, low: Low, high: str | None, *, takes_high: bool) -> Span:
         return Span(
@@ -257,11 +257,11 @@ class _Cursor:
             is_finite=self._may_be_extreme and (low.text is None or high is None),
         )
 
-    def _look(self, place: Place, span: Span) -> str | None:
+    def _look(self, place: ProbeKind, span: Span) -> str | None:
         name = (self._name,)
         fallback = self._export.cursor_fallback_column
-        question = Question(self._relation, name, place, (span,), fallback=fallback)
-        found = self._session.look(question)
+        question = KeyProbe(self._relation, name, place, (span,), fallback=fallback)
+        found = self._session.probe_keys(question)
         return found[0][0] if found else None
 
 

@@ -196,7 +196,7 @@ class SnapshotHolder:
                 self._seen_by[id(session)] = shared
                 return shared
             if shared is not None and self._imported and isinstance(session, ExportsSnapshots):
-                session.borrow(relation, self._imported)
+                session.import_snapshot(relation, self._imported)
                 self._seen_by[id(session)] = shared
                 return shared
             return self._renew(session, relation)

@@ -67,7 +67,7 @@ def shared_snapshot(
         share = share_of(limit, concurrent=max_concurrent, held=1)
         _refuse_too_many(session, wanted, max_concurrent, share)
         began_at_s = time.time()  # before it began, so that nobody thinks it younger
-        lent = session.lend(_readable(config, wanted))
+        lent = session.export_snapshot(_readable(config, wanted))
         with _kept_alive(session):
             yield replace(lent, began_at_s=began_at_s)
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.owner import SourceIdentity
-    from rivet.model.relation import Doubt, Question, ReadRequest, Relation, TableFacts
+    from rivet.model.relation import Doubt, KeyProbe, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
     from rivet.model.span import Span
 
@@ -154,7 +154,7 @@ class DuckdbSession:
         self._stream = ArrowStream(request, self.connection, statement, self._ended)
         return self._stream
 
-    def look(self, question: Question) -> list[tuple[str, ...]]:
+    def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
         """Say where the values of a key lie, see `SeeksKeys`."""
         relation = question.relation
         with translated(f"looking for keys of {visible(relation.label)}"):
@@ -170,7 +170,7 @@ class DuckdbSession:
         with translated(f"looking up what {visible(relation.label)} reads"):
             return doubt_of(relation, DIALECT, CatalogDefinitions(self.connection))
 
-    def horizon(self, *, is_zoned: bool) -> Horizon:
+    def commit_horizon(self, *, is_zoned: bool) -> Horizon:
         """Return the clock: nobody writes to a file that is open for reading."""
         with translated("asking for the time"):
             sql = "SELECT CAST(now() AT TIME ZONE 'UTC' AS VARCHAR)"

@@ -86,7 +86,7 @@ _MAY_BE_CLUSTER: Final = Lack(
 
 
 def horizon_of(connection: Connection[Any], *, is_zoned: bool) -> Horizon:  # noqa: ARG001 - texts are alike
-    """Return the server's clock and its oldest open transaction; see `Session.horizon`.
+    """Return the server's clock and its oldest open transaction; see `Session.commit_horizon`.
 
     Source:
         MySQL manual, "The INFORMATION_SCHEMA INNODB_TRX Table" and "The INFORMATION_SCHEMA

@@ -12,7 +12,7 @@ from pymysql.err import MySQLError
 from rivet.errors import InternalError, SourceQueryError, UnsupportedPlanError
 from rivet.model.relation import TableFacts
 from rivet.model.source import Position
-from rivet.model.span import Place, Span, SpanKind
+from rivet.model.span import ProbeKind, Span, SpanKind
 from rivet.redact import visible
 from rivet.sources.columns import refuse_changed
 from rivet.sources.mysql import slots, types
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.owner import SourceIdentity
-    from rivet.model.relation import Doubt, Question, ReadRequest, Relation
+    from rivet.model.relation import Doubt, KeyProbe, ReadRequest, Relation
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.model.window import Horizon
     from rivet.sources.base import Pressure
@@ -220,11 +220,11 @@ class MysqlSession:
             span = Span(SpanKind.KEY, clustered.columns)
         if any(native.is_shifted and native.name in span.columns for native in natives):
             return None
-        return along_key(self.look, request.relation, facts, span, pace)
+        return along_key(self.probe_keys, request.relation, facts, span, pace)
 
-    def look(self, question: Question) -> list[tuple[str, ...]]:
+    def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
         """Say where the values of a key lie, see `SeeksKeys`."""
-        if question.place is Place.EXTREMES:
+        if question.place is ProbeKind.EXTREMES:
             return []  # no column holds any
         relation = question.relation
         with self._question(f"looking for keys of {visible(relation.label)}") as connection:
@@ -300,8 +300,8 @@ class MysqlSession:
         with self._question(f"looking up what {visible(relation.label)} reads") as connection:
             return unproven_of(connection, relation, is_mariadb=self._link.is_mariadb)
 
-    def horizon(self, *, is_zoned: bool) -> Horizon:
-        """Return the clock and the oldest open transaction, see `Session.horizon`."""
+    def commit_horizon(self, *, is_zoned: bool) -> Horizon:
+        """Return the clock and the oldest open transaction, see `Session.commit_horizon`."""
         with self._question("asking for open transactions") as connection:
             return horizon_of(connection, is_zoned=is_zoned)
 

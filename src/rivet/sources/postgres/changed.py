@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from rivet.model.relation import ReadRequest, Relation
     from rivet.sources.postgres.catalog import NativeColumn
 
-__all__ = ["gone", "refuse_changed_columns"]
+__all__ = ["refuse_changed_columns", "relation_dropped"]
 
 
-def gone(relation: Relation, hint: str | None = None) -> StalePlanError:
+def relation_dropped(relation: Relation, hint: str | None = None) -> StalePlanError:
     """Return the error for a relation that is not there any more."""
     msg = f"{visible(relation.label)} is gone: it was there when the run was planned"
     return StalePlanError(msg, hint=hint or "run it again to plan anew")

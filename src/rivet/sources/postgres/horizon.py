@@ -61,7 +61,7 @@ _NOTHING_REPLAYED: Final = Lack(
 
 
 def horizon_of(connection: psycopg.Connection[Any], *, is_zoned: bool) -> Horizon:
-    """Return the server's clock and its oldest open transaction; see `Session.horizon`.
+    """Return the server's clock and its oldest open transaction; see `Session.commit_horizon`.
 
     A wall clock is taken for one in UTC until its zone is said: the zone of a session is that of
     whoever opened it.

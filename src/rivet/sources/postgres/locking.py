@@ -17,7 +17,7 @@ from psycopg import errors
 from rivet.errors import PlanError, SourceInterruptedError, SourceQueryError, StalePlanError
 from rivet.redact import visible
 from rivet.sources.postgres.catalog import find_table, query_columns
-from rivet.sources.postgres.changed import gone
+from rivet.sources.postgres.changed import relation_dropped
 from rivet.sources.postgres.escapes import statement_of
 from rivet.sources.postgres.read import DIALECT, from_item
 
@@ -94,7 +94,7 @@ def grip_of(
         try:
             found = found or find_table(connection, relation)
         except SourceQueryError as error:
-            raise gone(relation, error.hint) from error
+            raise relation_dropped(relation, error.hint) from error
         tables = ((found.schema, found.name),) if found.is_lockable else ()
         is_left = not tables and found.kind in _STORED
     rest = f"SELECT FROM {from_item(relation, found)}" if is_left else None
@@ -170,6 +170,6 @@ def lock(connection: psycopg.Connection[Any], grip: Grip, wait: str = "") -> Non
         try:
             connection.execute(statement.encode())
         except (errors.UndefinedTable, errors.InvalidSchemaName) as error:
-            raise gone(grip.relation) from error
+            raise relation_dropped(grip.relation) from error
     if grip.statement is not None:
         connection.execute(f"EXPLAIN {grip.statement}".encode())

@@ -13,9 +13,8 @@ from typing_extensions import override
 
 from rivet.errors import SourceQueryError
 from rivet.model.source import Position, SharedSnapshot
-from rivet.model.span import Place, SpanKind
+from rivet.model.span import ProbeKind, SpanKind
 from rivet.redact import visible
-from rivet.sources.postgres.about import TellsOfServer
 from rivet.sources.postgres.catalog import (
     FoundTable,
     find_table,
@@ -40,6 +39,7 @@ from rivet.sources.postgres.read import (
     select_statement,
 )
 from rivet.sources.postgres.repeats import CatalogDefinitions
+from rivet.sources.postgres.server_info import TellsOfServer
 from rivet.sources.postgres.unmapped import Texts
 from rivet.sources.postgres.visibility import hidden_behind_query, hidden_behind_table
 from rivet.sources.postgres.waiting import LONG_WAIT_S, execute_within
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from rivet.dial.guarded import Connection
     from rivet.model.columns import Column, ColumnRules
-    from rivet.model.relation import Doubt, Question, ReadRequest, Relation, TableFacts
+    from rivet.model.relation import Doubt, KeyProbe, ReadRequest, Relation, TableFacts
     from rivet.model.source import SessionSettings
     from rivet.model.span import Span
     from rivet.sources.postgres.catalog import NativeColumn
@@ -192,12 +192,12 @@ class PostgresSession(TellsOfServer):
         kinds = {span.kind: span for span in request.spans}
         key = kinds.get(SpanKind.KEY)
         if key is not None and key.columns[0] in facts.indexed:
-            return along_key(self.look, request.relation, facts, key, pace)
+            return along_key(self.probe_keys, request.relation, facts, key, pace)
         if facts.blocks is None:
             return None
         return BlockSlicer(facts.blocks, kinds.get(SpanKind.BLOCKS), pace)
 
-    def look(self, question: Question) -> list[tuple[str, ...]]:
+    def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
         """Say where the values of a key lie, see `SeeksKeys`."""
         relation = question.relation
         with self._question(f"looking for keys of {visible(relation.label)}") as connection:
@@ -205,7 +205,7 @@ class PostgresSession(TellsOfServer):
             spelling = KeySpelling.of(connection, natives, has_blocks=found is not None)
             statement = question_sql(question, from_item(relation, found), spelling)
             rows = connection.execute(statement.encode()).fetchall()
-        if question.place in {Place.NULL, Place.ORDER, Place.EXTREMES}:
+        if question.place in {ProbeKind.NULL, ProbeKind.ORDER, ProbeKind.EXTREMES}:
             return [(str(value),) for (value,) in rows]
         return [spelling.texts(question.columns, row) for row in rows]
 
@@ -242,7 +242,7 @@ class PostgresSession(TellsOfServer):
             lock(self._connection, grip, " NOWAIT")
             self._has_snapshot = True
 
-    def lend(self, relations: Sequence[Relation]) -> SharedSnapshot:
+    def export_snapshot(self, relations: Sequence[Relation]) -> SharedSnapshot:
         """Enter a snapshot of several relations and export it, see `ExportsSnapshots`."""
         position = self.position()
 
@@ -256,7 +256,7 @@ class PostgresSession(TellsOfServer):
             row = self._connection.execute(_EXPORT).fetchone()
         return SharedSnapshot(str(row[0]) if row else "", position)
 
-    def borrow(self, relation: Relation, snapshot: SharedSnapshot) -> None:
+    def import_snapshot(self, relation: Relation, snapshot: SharedSnapshot) -> None:
         """Enter the snapshot of another session, see `ExportsSnapshots`."""
         self.enter(snapshot.token, self._grip(relation))
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.owner import SourceIdentity
-    from rivet.model.relation import Doubt, Question, ReadRequest, Relation, TableFacts
+    from rivet.model.relation import Doubt, KeyProbe, ReadRequest, Relation, TableFacts
     from rivet.model.source import Position, SessionSettings, SourceAddress
     from rivet.model.span import Span
 
@@ -171,7 +171,7 @@ class SqliteSession:
         )
         return self._stream
 
-    def look(self, question: Question) -> list[tuple[str, ...]]:
+    def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
         """Say where the values of a key lie, see `SeeksKeys`."""
         relation = question.relation
         with translated(self.watch, doing=f"looking for keys of {relation.label}"):
@@ -187,7 +187,7 @@ class SqliteSession:
         with translated(self.watch, doing=doing), self.watch.running():
             return doubt_of(relation, DIALECT, CatalogDefinitions(self.connection))
 
-    def horizon(self, *, is_zoned: bool) -> Horizon:  # noqa: ARG002 - its clock is in UTC
+    def commit_horizon(self, *, is_zoned: bool) -> Horizon:  # noqa: ARG002 - its clock is in UTC
         """Return the clock; a file does not tell who writes to it."""
         sql = "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"
         with translated(self.watch, doing="asking for the time"), self.watch.running():

@@ -82,8 +82,8 @@ class TellsOfServer(ABC):
                 told = unnamed_identity_of(connection, relation, found)
         return told
 
-    def horizon(self, *, is_zoned: bool) -> Horizon:
-        """Return the clock and the oldest open transaction, see `Session.horizon`."""
+    def commit_horizon(self, *, is_zoned: bool) -> Horizon:
+        """Return the clock and the oldest open transaction, see `Session.commit_horizon`."""
         with self._question("asking for open transactions") as connection:
             return horizon_of(connection, is_zoned=is_zoned)
 
