@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rivet.errors import StateError, StateLockedError, StateVersionError
-from rivet.model.chunk import Chunk
 from rivet.model.run import RunStatus
 from rivet.state import schema
 from rivet.state.filesystems import network_filesystem
 from rivet.state.locks import export_lock, lock_file_name
 from rivet.state.sqlite import SqliteDatabase
-from rivet.state.store import StateStore, open_store, utc_now
+from rivet.state.store import StateStore, open_store
 from unit.state.behaviour import StoreBehaviour, a_run, start, write_columns
 from unit.state.finishes import FinishBehaviour
 
@@ -195,23 +194,6 @@ def test_a_death_while_the_tables_are_made_is_harmless(
             start(store, "r1")
     assert deaths >= len(moments) - 1
     assert seen == ({None, "0001"} if way == "migrations" else {None, schema.REVISIONS[-1]})
-
-
-def test_an_older_store_is_upgraded_and_keeps_its_rows(tmp_path: Path) -> None:
-    database = SqliteDatabase(state_file(tmp_path))
-    engine = database.migration_engine()
-    with engine.begin() as connection:
-        assert schema._one_step(connection, database)
-    engine.dispose()
-    assert database.revision() == "0001"
-    StateStore(database, tmp_path, utc_now).begin_run(a_run("r1"))
-    with database.write() as db:
-        db.change("INSERT INTO chunks VALUES ('r1', 0, 'all', NULL, NULL, 'pending', 0, NULL, '')")
-    database.close()
-    with open_store(tmp_path) as store:
-        assert store.chunks("r1") == (Chunk(0),)
-        assert store.database.revision() == schema.REVISIONS[-1]
-        store.journal("r1", "orders", "{}")
 
 
 def test_a_newer_store_is_refused_and_left_alone(store: StateStore, tmp_path: Path) -> None:
