@@ -222,7 +222,7 @@ def test_a_run_imports_nothing_more(rivet, shop):
     )
     code, *imported = done.stderr.split()
     assert code == "0", done.stderr
-    assert imported == []
+    assert imported == [], " ".join(imported)
 
 
 def test_forty_children(nursery, capsys):

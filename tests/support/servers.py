@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _DIRECTORY_VARIABLE: Final = "RIVET_TEST_SERVERS_DIRECTORY"
+LONE_MARIADB: Final = "mariadblone"
 _KEEPER: Final = pytest.StashKey["subprocess.Popen[bytes]"]()
 _POSTGRES: Final = clusters.postgres_binaries()
 _POSTGRES_URLS: Final = {
@@ -200,11 +201,16 @@ def tls_mariadb() -> Iterator[MariaDatabase]:
         yield database
 
 
+def lone_mariadb_unheld() -> MariaServer:
+    """Return the MariaDB whose global variables may be set by who holds it."""
+    return _mariadb_server(LONE_MARIADB, tls=False)
+
+
 @contextmanager
 def lone_mariadb_server() -> Iterator[MariaServer]:
-    """Hold a MariaDB whose global variables may be set: nobody else connects to it meanwhile."""
-    with held("mariadblone"):
-        yield _mariadb_server("mariadblone", tls=False)
+    """Hold a MariaDB whose global variables may be set: no other test that wants it runs."""
+    with held(LONE_MARIADB):
+        yield lone_mariadb_unheld()
 
 
 @pytest.fixture

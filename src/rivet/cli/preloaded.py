@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rivet.execution.children.forkserver import Birth
 
 # Rooms whose modules every run needs, then the doors of those that load the rest by themselves.
-_ROOMS: Final = ("rivet.config", "rivet.execution", "rivet.execution.children")
+_ROOMS: Final = ("rivet.config", "rivet.execution")
 _DOORS: Final = (
     "rivet.__main__",
     "rivet.cli.child",
@@ -53,7 +53,7 @@ def preload(modules: Sequence[str]) -> None:
             below them. One whose driver is missing is left to the child that asks for it, which
             then says so in words.
     """
-    for name in (*_DOORS, *(module for room in _ROOMS for module in _modules(room))):
+    for name in (*_DOORS, *(module for room in _ROOMS for module in _modules(room, is_deep=True))):
         importlib.import_module(name)
     for name in modules:
         try:
@@ -79,11 +79,16 @@ def _below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
         yield from _below(child)
 
 
-def _modules(name: str) -> list[str]:
-    """Return a module and those directly below it."""
+def _modules(name: str, *, is_deep: bool = False) -> list[str]:
+    """Return a module and those directly below it, or all of them."""
+    found = [name]
     paths = getattr(importlib.import_module(name), "__path__", ())
-    below = pkgutil.iter_modules(paths, f"{name}.")
-    return [name, *(module.name for module in below if not module.ispkg)]
+    for module in pkgutil.iter_modules(paths, f"{name}."):
+        if not module.ispkg:
+            found.append(module.name)
+        elif is_deep:
+            found += _modules(module.name, is_deep=True)
+    return found
 
 
 def main() -> NoReturn:

@@ -103,7 +103,7 @@ def _plain(_: Any) -> Any:
 @contextmanager
 def _oracle(_: Any) -> Iterator[World]:
     """Modes are the whole server's; those who are connected already keep theirs."""
-    with servers.lone_mariadb_server() as server, maria_world(server=lambda: server) as made:
+    with maria_world(server=servers.lone_mariadb_unheld) as made:
         made.around = lambda: _mode(made.ask, "ORACLE")
         yield made
 
@@ -127,12 +127,13 @@ def _written(made: World) -> Iterator[None]:
 
 @contextmanager
 def _mode(ask: Callable[[str], list[tuple[Any, ...]]], name: str) -> Iterator[None]:
-    ((before,),) = ask("SELECT @@GLOBAL.sql_mode")
-    ask(f"SET GLOBAL sql_mode = '{name}'")
-    try:
-        yield
-    finally:
-        ask(f"SET GLOBAL sql_mode = '{before}'")
+    with servers.held(servers.LONE_MARIADB):  # for no longer: a world is kept for many tests
+        ((before,),) = ask("SELECT @@GLOBAL.sql_mode")
+        ask(f"SET GLOBAL sql_mode = '{name}'")
+        try:
+            yield
+        finally:
+            ask(f"SET GLOBAL sql_mode = '{before}'")
 
 
 _LETTERS = {
