@@ -280,6 +280,17 @@ def test_what_the_server_says_became_of_values_is_told(server, tmp_path):
     assert any("GROUP_CONCAT cut a text" in one for one in report.warnings)
 
 
+def test_every_number_of_digits_behind_the_point_is_kept(server):
+    """The wire's 31 means "not told" for other types."""
+    most = 39 if "MariaDB" in server.execute("SELECT VERSION()")[0][0] else 31
+    columns = ", ".join(f"c{n} decimal({n}, {n})" for n in range(1, most))
+    values = ", ".join("-0." + "9" * n for n in range(1, most))
+    server.execute(f"CREATE TABLE digits ({columns}); INSERT INTO digits VALUES ({values})")
+    with opened(server) as session:
+        (row,) = read(session, Relation(table="digits"))
+        assert [str(value) for value in row] == values.split(", ")
+
+
 def test_values_that_no_file_type_holds_have_words(server):
     digits = "9" * 80
     with opened(server) as session:

@@ -188,7 +188,7 @@ def native_column(
         name=name,
         code=code,
         length=length,
-        scale=0 if scale == _UNSPECIFIED_SCALE else scale,
+        scale=0 if scale == _UNSPECIFIED_SCALE and code not in DECIMALS else scale,
         is_unsigned=bool(flags & _UNSIGNED),
         is_binary=charset == _BINARY_CHARSET,
         nullable=not flags & _NOT_NULL,
