@@ -110,7 +110,7 @@ class SnapshotHolder:
 
         Args:
             relation: What will be read.
-            workers: Sessions that are lent at the same time, as `SessionPool.gather` found them.
+            workers: Sessions checked out at the same time, as `SessionPool.gather` found them.
             may_renew: A session that replaces a lost one may begin a snapshot of its own.
 
         Raises:

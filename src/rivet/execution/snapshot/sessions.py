@@ -1,4 +1,4 @@
-"""Connection pool of one export: each thread borrows a session; broken ones are replaced.
+"""Connection pool of one export: each thread acquires a session; broken ones are replaced.
 
 What sessions see together is `holder.py`'s affair; here a session is a connection.
 """
@@ -62,7 +62,7 @@ def open_sessions(
 class SessionPool:
     """Opens sessions on one address, lends them to one thread each and keeps them after.
 
-    A request to stop, where there can be one, cancels what lent sessions have running.
+    A request to stop, where there can be one, cancels what acquired sessions run.
 
     Attributes:
         engine: What opens them.
@@ -185,7 +185,7 @@ class SessionPool:
             self._set_aside.append(session)
 
     def close_session(self, session: Session) -> None:
-        """Close a session that nobody has borrowed; a second error must not hide the first."""
+        """Close a session that nobody has acquired; a second error must not hide the first."""
         if self.on_close is not None:
             self.on_close(session)
         with self._lock:
@@ -233,7 +233,7 @@ class SessionPool:
             self.close_session(session)
 
     def cancel_all(self) -> None:
-        """Cancel what lent sessions have running, for good; callable from any thread."""
+        """Cancel what acquired sessions run, for good; callable from any thread."""
         self.is_cancelled = True
         for session in tuple(self._checked_out.values()):
             session.cancel()
@@ -290,6 +290,6 @@ class SessionPool:
         self.close()
 
     def close(self) -> None:
-        """Close the sessions that nobody has borrowed. Safe to call twice."""
+        """Close the sessions that nobody has acquired. Safe to call twice."""
         for session in (*self._idle, *self._set_aside):
             self.close_session(session)
