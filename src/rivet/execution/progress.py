@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rivet.execution.job import Job
     from rivet.model.part import RecordedPart
+    from rivet.model.resume import ResumeDecision, RunState
     from rivet.model.source import Position
     from rivet.sources.base import ReadCounters
 
@@ -75,10 +76,20 @@ class RunProgress:
     in_flight: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def take_up(self, run_id: str, started_at: datetime) -> None:
-        """Go on with a run that began earlier: its start is that of the run, not of this part."""
-        self.run_id = run_id
-        self.resumed_at, self.started_at = self.started_at, started_at
+    def begin_as(self, decision: ResumeDecision) -> None:
+        """Become the run that was decided on; one that goes on keeps when it began."""
+        self.day = decision.day
+        if decision.row is not None:
+            self.run_id = decision.row.run_id
+            self.resumed_at, self.started_at = self.started_at, decision.row.record.started_at
+
+    def go_on_from(self, state: RunState) -> None:
+        """Count what the run had done before."""
+        self.parts.extend(state.parts)
+        self.observed = state.observed
+        self.earlier_instants = state.instants
+        self.position = state.position
+        self.chunks_done = state.chunks_done
 
     @property
     def rows(self) -> int:

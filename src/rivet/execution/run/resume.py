@@ -7,7 +7,7 @@ what no record knows goes into a folder of its own.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import RefusedError, StalePlanError, StateDamagedError
@@ -16,11 +16,12 @@ from rivet.execution.run.recorded_names import refuse_foreign_parts, refuse_fore
 from rivet.execution.warning import warn
 from rivet.execution.worker.observe import Observations
 from rivet.model.plan import Mode
+from rivet.model.resume import ResumeDecision, RunState
 from rivet.plan.naming import place_of_part
 from rivet.state.runs import UNFINISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from rivet.config.models import ExportConfig
@@ -33,23 +34,6 @@ if TYPE_CHECKING:
     from rivet.model.run import RunRow
 
 QUARANTINE: Final = "_quarantine"
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeDecision:
-    """What a run begins with; decided once, under the export's lock.
-
-    Attributes:
-        row: The run that goes on; None for a fresh one.
-        note: Why a run that was asked to go on does not.
-        complete: The run that has nothing left to do; nothing is to be run.
-        day: That of the invocation which began the run, as `{date}` has it.
-    """
-
-    row: RunRow | None = None
-    note: str | None = None
-    complete: RunRow | None = None
-    day: str = ""
 
 
 def decide_resume(
@@ -122,52 +106,74 @@ def refuse_other_plan(row: RunRow, job: Job) -> None:
         raise RefusedError(msg, hint=again, export=plan.export_name)
 
 
-def verified_parts(
-    job: Job, destination: Destination, context: RunContext, ledger: RunProgress
-) -> tuple[RecordedPart, ...]:
-    """Return the run's parts that are whole; chunks of others are to be read again.
+def run_state(
+    job: Job,
+    chunks: tuple[Chunk, ...],
+    decision: ResumeDecision,
+    destination: Destination,
+    context: RunContext,
+    ledger: RunProgress,
+) -> RunState:
+    """Return what of the run still stands, after opening chunks again whose parts do not.
 
-    Objects of this run that are no part of it are set aside.
+    Under the same lock as the decision; separate from it as only the plan tells where parts are.
+
+    Args:
+        job: The run of now.
+        chunks: All of its chunks.
+        decision: Whether it is a run that goes on.
+        destination: Is asked for the parts.
+        context: Its state is the record.
+        ledger: Where remarks go; nothing else of it is touched.
 
     Raises:
         DestinationError: The destination cannot be looked at; nothing is assumed of it.
+        StateDamagedError: The record names parts that cannot be of this run.
     """
-    run_id = job.plan.run_id
+    if decision.row is None:
+        return RunState.fresh(chunks)
+    run_id = decision.row.run_id
     parts = context.state.parts(run_id)
-    row = context.state.run(run_id)
-    if row is not None:
-        refuse_foreign_parts(row, parts)
-    broken: set[int] = set()
-    for part in parts:
-        found = destination.stat(part.name)
-        if found is None or found.size_bytes != part.stats.size_bytes:
-            broken.add(part.chunk_index)
-    why = dict.fromkeys(broken, "a part of it is not whole")
+    refuse_foreign_parts(decision.row, parts)
     seen = context.state.observations(run_id)
-    for index in _unobserved(job, seen, context) if job.gate() is not None else ():
-        why.setdefault(index, "what its rows were judged by is not known")
+    why = dict.fromkeys(_broken(parts, destination), "a part of it is not whole")
+    for index in _unobserved(job, chunks, seen, context):
+        why.setdefault(index, "what was counted in its rows is not known")
     for index, reason in sorted(why.items()):
         context.state.reopen_chunk(run_id, index)
         warn(context, ledger, "resume", f"chunk {index} is read again: {reason}")
-    broken = set(why)
-    ledger.observed = tuple(told for index, told in seen.items() if index not in broken)
-    standing = tuple(part for part in parts if part.chunk_index not in broken)
+    standing = tuple(part for part in parts if part.chunk_index not in why)
     quarantine_orphans(run_id, standing, destination, context, ledger)
-    return standing
+    observed = tuple(told for index, told in seen.items() if index not in why)
+    pending = tuple(context.state.chunks(run_id, is_incomplete=True))
+    state = RunState(chunks, pending, standing, observed)
+    text = f"run {run_id} goes on: {state.chunks_done} of {len(chunks)} chunks were done"
+    warn(context, ledger, "resume", text)
+    return state
 
 
-def _unobserved(job: Job, seen: dict[int, str], context: RunContext) -> set[int]:
-    """Return the complete chunks of which nothing, or nothing readable, was kept."""
-    run_id = job.plan.run_id
-    planned = {chunk.index for chunk in context.state.chunks(run_id)}
-    left = {chunk.index for chunk in context.state.chunks(run_id, is_incomplete=True)}
+def _broken(parts: Iterable[RecordedPart], destination: Destination) -> Iterator[int]:
+    """Yield the chunks of parts that the destination does not hold as the record knows them."""
+    for part in parts:
+        found = destination.stat(part.name)
+        if found is None or found.size_bytes != part.stats.size_bytes:
+            yield part.chunk_index
+
+
+def _unobserved(
+    job: Job, chunks: Iterable[Chunk], seen: dict[int, str], context: RunContext
+) -> set[int]:
+    """Return complete chunks without the observations that rules need, or with unreadable ones."""
     unreadable = set()
     for index, told in seen.items():
         try:
             Observations(job.gate()).absorb_json(told)
         except ValueError:
             unreadable.add(index)
-    return (planned - left - seen.keys()) | unreadable
+    if job.gate() is None:
+        return unreadable
+    pending = {chunk.index for chunk in context.state.chunks(job.plan.run_id, is_incomplete=True)}
+    return ({chunk.index for chunk in chunks} - pending - seen.keys()) | unreadable
 
 
 def quarantine_orphans(
