@@ -11,7 +11,7 @@ import pytest
 import rivet
 from rivet.destinations import local
 from rivet.errors import DestinationError, DestinationUnavailableError
-from support.sinks import FaultySink
+from support.sinks import WatchedSink
 
 ROWS = 400_000
 CALLS = [
@@ -62,8 +62,8 @@ def faulty(monkeypatch):
         def begin(self: local.LocalDestination, name: str) -> local.LocalSink:
             faults("create", "before")
             made = create(self, name)
-            made.__class__ = FaultySink
-            made.fail = faults
+            made.__class__ = WatchedSink
+            made.watch = faults
             return made
 
         monkeypatch.setattr(local.LocalDestination, "create", begin)

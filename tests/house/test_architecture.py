@@ -71,6 +71,7 @@ TERMS = (
     "sparse key ranges",
     "supervisor",
     "thread pool",
+    "upload stage",
     "process pool",
     "pools of workers",
     "validation",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DestinationModule", "destination_names", "load_destination", "open_destination"]
 
-_SEAM: Final = frozenset({"base", "object_store", "placeholders", "staged"})
+_SEAM: Final = frozenset({"base", "deadlines", "object_store", "placeholders", "staged"})
 
 
 class DestinationModule(Protocol):

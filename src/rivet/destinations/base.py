@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rivet.destinations.deadlines import CallLimits
     from rivet.model.sink import ObjectInfo, Sink
 
 
@@ -19,11 +20,13 @@ class DestinationCapabilities:
         name: Registry name.
         is_listable: Objects can be listed, read back and removed; without it there is no manifest.
         has_atomic_put: An object is never visible before it is whole.
+        call_timeout_s: How long one call may take; None where that is not its own affair.
     """
 
     name: str
     is_listable: bool
     has_atomic_put: bool
+    call_timeout_s: float | None = None
 
 
 class Destination(Protocol):
@@ -32,6 +35,11 @@ class Destination(Protocol):
     @property
     def uri(self) -> str:
         """The prefix for people and manifests; holds no secret."""
+        ...
+
+    @property
+    def limits(self) -> CallLimits:
+        """How long its calls may take."""
         ...
 
     def create(self, name: str) -> Sink:

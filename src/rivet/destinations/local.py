@@ -20,6 +20,7 @@ import secrets
 import shutil
 import socket
 import stat
+import threading
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from rivet.destinations.base import DestinationCapabilities
+from rivet.destinations.deadlines import CallLimits
 from rivet.destinations.staged import StagedFile
 from rivet.errors import DestinationError, ObjectExistsError
 from rivet.model.diskerrors import disk_errors
@@ -38,7 +40,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CAPABILITIES", "LocalDestination", "Options", "open"]
 
-CAPABILITIES: Final = DestinationCapabilities(name="local", is_listable=True, has_atomic_put=True)
+# Long: the fsync of a large part may have to wait for all that others have written before.
+CAPABILITIES: Final = DestinationCapabilities(
+    name="local", is_listable=True, has_atomic_put=True, call_timeout_s=600.0
+)
 
 # What `_staged_name` makes, and nothing else, is ever swept.
 _STAGED: Final = re.compile(r"\.rivet-(.+)-[0-9]+-[0-9a-f]{8}\.tmp")
@@ -94,6 +99,7 @@ class LocalSink(StagedFile):
         with disk_errors("cannot publish", self._target):
             self.prepare()
             _make_folder(self._target.parent)
+            self.refuse_given_up()
             _move_without_overwrite(self.path, self._target)
             self.is_published = True
             _sync(self._target.parent)
@@ -102,12 +108,19 @@ class LocalSink(StagedFile):
 
 
 class LocalDestination:
-    """The folder of one export; holds a staging folder of its own from first use to `close`."""
+    """The folder of one export; holds a staging folder of its own from first use to `close`.
+
+    Attributes:
+        limits: How long its calls may take.
+    """
 
     def __init__(self, root: Path) -> None:
+        self.limits = CallLimits(CAPABILITIES.call_timeout_s)
         self._root = root
+        self._making = threading.Lock()
         self._staging: Path | None = None
         self._lock: int | None = None
+        self._is_closed = False
 
     @property
     def uri(self) -> str:
@@ -116,17 +129,27 @@ class LocalDestination:
 
     def _staging_dir(self) -> Path:
         """Return a folder inside the destination, its name hidden, made on first use."""
-        while self._staging is None:
-            folder = self._root / _staged_name()
-            with disk_errors("cannot create", folder):
-                folder.mkdir(mode=0o700)
-            with suppress(FileNotFoundError, BlockingIOError):  # swept before it was locked
-                lock = _lock(folder)
-                if folder.is_dir():
-                    self._staging, self._lock = folder, lock
-                elif lock is not None:
-                    os.close(lock)
-        return self._staging
+        with self._making:
+            while (staging := self._staging) is None:
+                self._refuse_closed()
+                folder = self._root / _staged_name()
+                with disk_errors("cannot create", folder):
+                    folder.mkdir(mode=0o700)
+                with suppress(FileNotFoundError, BlockingIOError):  # swept before it was locked
+                    lock = _lock(folder)
+                    if folder.is_dir():
+                        self._staging, self._lock = folder, lock
+                    elif lock is not None:
+                        os.close(lock)
+        if self._is_closed:  # meanwhile, by who did not wait for it
+            self.close()
+            self._refuse_closed()
+        return staging
+
+    def _refuse_closed(self) -> None:
+        if self._is_closed:
+            msg = f"{self._root}: nothing is written any more, the destination was closed"
+            raise DestinationError(msg)
 
     def create(self, name: str) -> LocalSink:
         """Begin a file in the staging folder.
@@ -150,6 +173,7 @@ class LocalDestination:
             try:
                 _write_synced(staged, data)
                 _make_folder(target.parent)
+                self._refuse_closed()
                 staged.replace(target)
             finally:
                 staged.unlink(missing_ok=True)
@@ -230,6 +254,7 @@ class LocalDestination:
 
     def close(self) -> None:
         """Drop the staging folder and what was never stored. Safe to call twice."""
+        self._is_closed = True
         staging, self._staging = self._staging, None
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)

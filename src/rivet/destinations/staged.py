@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from rivet.errors import DestinationError
 from rivet.model.diskerrors import disk_errors
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class StagedFile:
         self._written = 0
         self._written_back = 0
         self.is_published = False
+        self._is_given_up = False
 
     @property
     def local_path(self) -> Path:
@@ -68,6 +70,20 @@ class StagedFile:
                 os.fsync(fd)
             finally:
                 os.close(fd)
+
+    def give_up(self) -> None:
+        """Publish nothing from here on."""
+        self._is_given_up = True
+
+    def refuse_given_up(self) -> None:
+        """Stop right before something would be seen.
+
+        Raises:
+            DestinationError: Nobody waits for it any more.
+        """
+        if self._is_given_up:
+            msg = f"{self.name} was given up; it is not published"
+            raise DestinationError(msg)
 
     def abort(self) -> None:
         """Close and delete the file, unless it is published; never raises."""

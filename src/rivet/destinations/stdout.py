@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import BaseModel, ConfigDict
 
 from rivet.destinations.base import DestinationCapabilities
+from rivet.destinations.deadlines import CallLimits
 from rivet.destinations.staged import StagedFile
 from rivet.errors import DestinationError, InternalError
 from rivet.model.diskerrors import disk_errors, translated
@@ -88,9 +89,14 @@ class StdoutSink(StagedFile):
 
 
 class StdoutDestination:
-    """Standard output for one file."""
+    """Standard output for one file.
+
+    Attributes:
+        limits: There is none: the reader of a pipe may take its time.
+    """
 
     def __init__(self) -> None:
+        self.limits = CallLimits()
         self._staging: Path | None = None
         self.is_used = False
 

@@ -13,6 +13,7 @@ One file per family. They import nothing of Rivet but what masks secrets, for al
     |- FormatError
     |- DestinationError                DestinationAuthError, ObjectExistsError
     |  '- DestinationUnavailableError  exit 2, retryable
+    |     '- DestinationTimeoutError
     |- StateError
     |  |- StateDamagedError            exit 5, as StateLostError and StateVersionError
     |  '- StateLockedError             exit 2, retryable
@@ -65,6 +66,7 @@ from rivet.errors.source import (
 from rivet.errors.storage import (
     DestinationAuthError,
     DestinationError,
+    DestinationTimeoutError,
     DestinationUnavailableError,
     FormatError,
     ObjectExistsError,
@@ -83,6 +85,7 @@ __all__ = [
     "DataIntegrityError",
     "DestinationAuthError",
     "DestinationError",
+    "DestinationTimeoutError",
     "DestinationUnavailableError",
     "FormatError",
     "InternalError",

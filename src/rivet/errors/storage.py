@@ -37,6 +37,12 @@ class DestinationUnavailableError(DestinationError):
     retryable = True
 
 
+class DestinationTimeoutError(DestinationUnavailableError):
+    """A call to the destination hangs; what it was to write is not part of any run."""
+
+    code = "RIVET_DESTINATION_TIMEOUT"
+
+
 class StateError(RivetError):
     """The state store cannot be read or written; nothing was read from the source."""
 

@@ -27,6 +27,11 @@ def random_hex() -> str:
     return secrets.token_hex(4)
 
 
+def no_signal() -> bool:
+    """Return False: nobody asked to stop."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """The flags of `rivet run` that change what happens.
@@ -62,6 +67,8 @@ class RunContext:
         snapshot: An instant that all exports which ask for it read in; None without one.
         max_connections: The most connections to the source that one export holds at a time.
         stop: For exports that no signal reaches, as in threads; None in the main thread.
+        interrupted: Whether Ctrl-C or SIGTERM came, by whatever way: then nothing is waited for
+            long.
     """
 
     config: Config
@@ -77,3 +84,4 @@ class RunContext:
     is_state_checked: bool = False
     snapshot: SharedSnapshot | None = None
     max_connections: int | None = None
+    interrupted: Callable[[], bool] = no_signal

@@ -35,7 +35,7 @@ class Sink(Protocol):
         ...
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append bytes.
+        """Append bytes, which the caller does not change any more.
 
         Raises:
             DestinationError: They cannot be written; a full disk has its own code.
@@ -56,6 +56,13 @@ class Sink(Protocol):
         Raises:
             ObjectExistsError: The name is taken; nothing was changed.
             DestinationError: It failed; nothing is visible under the name.
+        """
+        ...
+
+    def give_up(self) -> None:
+        """Publish nothing from here on: a call of it hangs and nobody waits for it any more.
+
+        Unlike all else it may be called while another thread is inside a call.
         """
         ...
 

@@ -166,6 +166,7 @@ class _Invocation:
                 is_state_checked=self.assignment is not None,
                 snapshot=self._snapshot(stack),
                 max_connections=self._connections_each(self.max_concurrent),
+                interrupted=has_come,
             )
             if mode is ParallelMode.SEQUENTIAL:
                 interrupt = self._one_after_another(shared)
@@ -229,7 +230,7 @@ class _Invocation:
                 if self.parallel.mode is ParallelMode.THREADS or launcher is None:
                     from rivet.execution.many.one_export import run_single
 
-                    context = replace(shared, stop=stop)
+                    context = replace(shared, stop=stop, interrupted=lambda: stop.is_set)
                     self.reports = run_threads(
                         exports,
                         lambda export: run_single(export, context)[0],

@@ -74,7 +74,7 @@ def open_export_destination(
     Raises:
         DestinationError: It cannot be written.
     """
-    return open_destination(
+    destination = open_destination(
         export.destination,
         base_dir=context.config.base_dir,
         placeholders={
@@ -84,6 +84,8 @@ def open_export_destination(
             "run_id": run_id,
         },
     )
+    destination.limits.interrupted = context.interrupted
+    return destination
 
 
 def prepare(

@@ -6,11 +6,13 @@ Nothing here publishes: a part leaves as a `PreparedPart`, durable and hashed, a
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, suppress
+from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rivet.execution.worker.prefetch import Prefetch
+from rivet.execution.worker.upload import UploadStage
 from rivet.model.sink import PreparedPart
 from rivet.plan.naming import part_name
 from rivet.sources.base import PausesBetweenStatements
@@ -21,13 +23,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from rivet.destinations.base import Destination
+    from rivet.destinations.deadlines import Call
     from rivet.execution.worker.enrich import Enricher
     from rivet.execution.worker.quality import QualityGate
+    from rivet.execution.worker.upload import QueuedSink
     from rivet.formats.base import Format, Writer
     from rivet.model.chunk import Claim
     from rivet.model.output import OutputPlan
     from rivet.model.plan import ReadTuning
-    from rivet.model.sink import Sink
     from rivet.sources.base import BatchStream
 
 
@@ -57,16 +60,16 @@ class PartWriter:
         self._output = output
         self._enricher = enricher
         self._gate = gate
-        self._destination = destination
-        self._sinks: list[Sink] = []
+        self._uploads = UploadStage(destination)
         self._ordinal = 0
-        self._open: tuple[Writer, Sink] | None = None
+        self._open: tuple[Writer, QueuedSink] | None = None
+        self._preparing: deque[tuple[PreparedPart, Call[None]]] = deque()
         self.flow = Flow()
 
     def write(
         self, stream: BatchStream, tuning: ReadTuning, on_batch: Callable[[Flow], None]
     ) -> Iterator[PreparedPart]:
-        """Write a stream; each part is yielded once it is whole.
+        """Write a stream; each part is yielded, in order, once it is whole and durable.
 
         Closing the generator early, or an error, drops the part that is open; those that were
         yielded and never published are dropped by `drop_unpublished`.
@@ -100,13 +103,13 @@ class PartWriter:
                 self.flow.bytes_written = done + writer.bytes_written
                 on_batch(self.flow)
                 if self._is_full(writer):
-                    part = self._close()
-                    done += part.stats.size_bytes
-                    yield part
+                    done += self._close()
+                self._uploads.check()
+                yield from self._prepared()
             if self._open is not None:
-                part = self._close()
-                self.flow.bytes_written = done + part.stats.size_bytes
-                yield part
+                done += self._close()
+            self.flow.bytes_written = done
+            yield from self._prepared(waits=True)
         finally:
             with ExitStack() as ending:  # whatever one of them raises, the others come
                 ending.callback(self._abort)
@@ -118,8 +121,7 @@ class PartWriter:
             self._gate.observe(batch)
         if self._open is None:
             name = part_name(self._claim, self._ordinal, self._format.CAPABILITIES.extension)
-            sink = self._destination.create(name)
-            self._sinks.append(sink)
+            sink = self._uploads.create(name)
             writer = self._format.open(sink, self._enricher.schema, self._output.writer)
             self._open = (writer, sink)
         writer = self._open[0]
@@ -131,23 +133,33 @@ class PartWriter:
         limit = self._output.max_file_bytes
         return limit is not None and writer.bytes_written >= limit
 
-    def _close(self) -> PreparedPart:
+    def _close(self) -> int:
+        """Finish the open part, and have it made durable; returns its size."""
         if self._open is None:
             msg = "no part is open"
             raise AssertionError(msg)
         writer, sink = self._open
         stats = writer.close()
-        sink.prepare()
+        call = sink.begin_to_prepare()
         self._open = None
-        part = PreparedPart(sink, self._ordinal, stats)
+        self._preparing.append((PreparedPart(sink, self._ordinal, stats), call))
         self._ordinal += 1
-        return part
+        return stats.size_bytes
+
+    def _prepared(self, *, waits: bool = False) -> Iterator[PreparedPart]:
+        """Yield the parts that are durable by now, or all."""
+        while self._preparing and (waits or self._preparing[0][1].is_done):
+            part, call = self._preparing.popleft()
+            self._uploads.prepared(call)
+            yield part
 
     def drop_unpublished(self) -> None:
-        """Drop every part that was begun and not published; never raises."""
-        for sink in self._sinks:
-            with suppress(Exception):  # what fails here is swept when the destination opens next
-                sink.abort()
+        """Drop every part that was begun and not published.
+
+        What cannot be dropped is swept when the destination opens next; see `UploadStage` for how
+        long that is waited for.
+        """
+        self._uploads.drop_unpublished()
 
     def _abort(self) -> None:
         if self._open is not None:

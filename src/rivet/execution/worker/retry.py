@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rivet.errors import RivetError
+from rivet.errors import DestinationTimeoutError, RivetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,6 +61,8 @@ def attempts(
     from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
     def is_worth_it(error: BaseException) -> bool:
+        if isinstance(error, DestinationTimeoutError):  # another call would hang as long again
+            return False
         return isinstance(error, RivetError) and error.retryable and may_retry()
 
     def wait(state: RetryCallState) -> float:
