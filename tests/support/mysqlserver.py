@@ -23,7 +23,7 @@ import pytest
 
 from support import clusters
 from support.databases import MariaDatabase, MariaServer
-from support.servers import missing, start_once
+from support.servers import missing, own, start_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,16 +150,21 @@ def _reachable(root: Path, home: Path) -> Path:
     return Path(shutil.copytree(root, home / "program", symlinks=True))
 
 
-@pytest.fixture(scope="session")
-def mysql9_server() -> MariaServer:
-    if url := os.environ.get("RIVET_TEST_MYSQL_URL"):
-        return MariaServer(url, url)
+def own_mysql() -> MariaServer:
+    """Return the MySQL of this worker: a window depends on the transactions of all the server."""
     root = mysql_root()
     if root is None:
         missing(_NAME)
         raise AssertionError
-    running = start_once(_NAME, lambda directory: start_mysql(root, directory))
+    running = start_once(own(_NAME), lambda directory: start_mysql(root, directory))
     return MariaServer(running.url, running.admin_url, Path(running.home))
+
+
+@pytest.fixture(scope="session")
+def mysql9_server() -> MariaServer:
+    if url := os.environ.get("RIVET_TEST_MYSQL_URL"):
+        return MariaServer(url, url)
+    return own_mysql()
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@
     mariadb               a fresh database on MariaDB
     shared_mariadb        as `mariadb`, one database per test module
     tls_mariadb           a fresh database on a MariaDB that serves TLS as well; `home/ca.crt`
-    lone_mariadb          a fresh database on a MariaDB that one test at a time has to itself:
-                          for what sets global variables
+    lone_mariadb          a fresh database on a MariaDB of this run, never one of your own: for what
+                          sets global variables
 
-One run of pytest has one set of servers, shared by its xdist workers. A server of your own is used
-instead where `RIVET_TEST_POSTGRESQL_<major>_URL` or `RIVET_TEST_MARIADB_URL` holds a superuser's
-URL. Where a server is missing the test is skipped, or fails if `RIVET_TEST_REQUIRE`
-(comma-separated) names its engine.
+One run of pytest has one set of servers, shared by its xdist workers. Of MariaDB and MySQL each
+worker has its own: they tell a window of the transactions of the whole server, other tests' too.
+A server of your own is used instead where `RIVET_TEST_POSTGRESQL_<major>_URL` or
+`RIVET_TEST_MARIADB_URL` holds a superuser's URL. Where a server is missing the test is skipped, or
+fails if `RIVET_TEST_REQUIRE` (comma-separated) names its engine.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _DIRECTORY_VARIABLE: Final = "RIVET_TEST_SERVERS_DIRECTORY"
-LONE_MARIADB: Final = "mariadblone"
 _KEEPER: Final = pytest.StashKey["subprocess.Popen[bytes]"]()
 _POSTGRES: Final = clusters.postgres_binaries()
 _POSTGRES_URLS: Final = {
@@ -88,6 +88,11 @@ def start_once(name: str, start: Callable[[Path], clusters.Running]) -> clusters
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return clusters.read_running(directory) or start(directory)
+
+
+def own(name: str) -> str:
+    """Return the name of a server that this worker has to itself."""
+    return name + os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 @contextmanager
@@ -176,11 +181,16 @@ def _mariadb_server(name: str, *, tls: bool) -> MariaServer:
     return MariaServer(running.url, running.admin_url, Path(running.home))
 
 
+def lone_mariadb_server() -> MariaServer:
+    """Return the MariaDB of this worker, whose global variables a test may set."""
+    return _mariadb_server(own("mariadb"), tls=False)
+
+
 @pytest.fixture(scope="session")
 def mariadb_server() -> MariaServer:
     if url := os.environ.get("RIVET_TEST_MARIADB_URL"):
         return MariaServer(url, url)
-    return _mariadb_server("mariadb", tls=False)
+    return lone_mariadb_server()
 
 
 @pytest.fixture
@@ -201,19 +211,7 @@ def tls_mariadb() -> Iterator[MariaDatabase]:
         yield database
 
 
-def lone_mariadb_unheld() -> MariaServer:
-    """Return the MariaDB whose global variables may be set by who holds it."""
-    return _mariadb_server(LONE_MARIADB, tls=False)
-
-
-@contextmanager
-def lone_mariadb_server() -> Iterator[MariaServer]:
-    """Hold a MariaDB whose global variables may be set: no other test that wants it runs."""
-    with held(LONE_MARIADB):
-        yield lone_mariadb_unheld()
-
-
 @pytest.fixture
 def lone_mariadb() -> Iterator[MariaDatabase]:
-    with lone_mariadb_server() as server, server.fresh_database() as database:
+    with lone_mariadb_server().fresh_database() as database:
         yield database

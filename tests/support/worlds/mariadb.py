@@ -23,8 +23,8 @@ TABLE = (
 
 
 def the_server() -> MariaServer:
-    """Return the shared server of this run."""
-    return servers._mariadb_server("mariadb", tls=False)
+    """Return the server of this worker."""
+    return servers.lone_mariadb_server()
 
 
 @contextmanager
@@ -102,8 +102,8 @@ def _plain(_: Any) -> Any:
 @world("mysql", "a server in ORACLE mode", without=("full", "slices", "one statement", "window"))
 @contextmanager
 def _oracle(_: Any) -> Iterator[World]:
-    """Modes are the whole server's; those who are connected already keep theirs."""
-    with maria_world(server=servers.lone_mariadb_unheld) as made:
+    """Modes are the whole server's, for no longer than a run: a world is kept for many tests."""
+    with maria_world() as made:
         made.around = lambda: _mode(made.ask, "ORACLE")
         yield made
 
@@ -127,13 +127,12 @@ def _written(made: World) -> Iterator[None]:
 
 @contextmanager
 def _mode(ask: Callable[[str], list[tuple[Any, ...]]], name: str) -> Iterator[None]:
-    with servers.held(servers.LONE_MARIADB):  # for no longer: a world is kept for many tests
-        ((before,),) = ask("SELECT @@GLOBAL.sql_mode")
-        ask(f"SET GLOBAL sql_mode = '{name}'")
-        try:
-            yield
-        finally:
-            ask(f"SET GLOBAL sql_mode = '{before}'")
+    ((before,),) = ask("SELECT @@GLOBAL.sql_mode")
+    ask(f"SET GLOBAL sql_mode = '{name}'")
+    try:
+        yield
+    finally:
+        ask(f"SET GLOBAL sql_mode = '{before}'")
 
 
 _LETTERS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -55,12 +54,9 @@ def _replica_of(primary: MariaServer) -> MariaServer:
     if binary is None or primary.home is None:
         servers.missing("mysql")
         raise AssertionError
-    # One per worker, as a replica follows one world at a time; its primary tells them apart by id.
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    number = str(100 + int(worker.removeprefix("gw")))
-    settings = {"server-id": number, "log-slave-updates": "0", "innodb-buffer-pool-size": "32M"}
+    settings = {"server-id": "3", "log-slave-updates": "0", "innodb-buffer-pool-size": "32M"}
     running = servers.start_once(
-        f"mariadbreplicaworld{number}",
+        servers.own("mariadbreplicaworld"),
         lambda folder: clusters.start_mariadb(binary, folder, settings=settings),
     )
     return MariaServer(running.url, running.admin_url, Path(running.home))
@@ -105,28 +101,21 @@ def _until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def _mysql9_server() -> MariaServer:
-    root = mysqlserver.mysql_root()
-    if root is None:
-        servers.missing("mysql9")
-        raise AssertionError
-    running = servers.start_once("mysql9", lambda folder: mysqlserver.start_mysql(root, folder))
-    return MariaServer(running.url, running.admin_url, Path(running.home))
-
-
 _MYSQL9 = TABLE.replace("DEFAULT '2024-01-01'", "")
 
 
 @world("mysql", "a real MySQL")
 def _mysql9(_: Any) -> Any:
-    return maria_world(_MYSQL9, server=_mysql9_server, after="ANALYZE TABLE t")
+    return maria_world(_MYSQL9, server=mysqlserver.own_mysql, after="ANALYZE TABLE t")
 
 
 @world("mysql", "a real MySQL, keys in cp932")
 def _mysql9_texts(_: Any) -> Any:
     table = _MYSQL9.replace("code varchar(40)", "code varchar(40) CHARACTER SET cp932")
     return maria_world(
-        table, server=_mysql9_server, code_of=lambda n: f"{'あ表ソ漢'[n % 4]}{n * 7919 % 100_003}"
+        table,
+        server=mysqlserver.own_mysql,
+        code_of=lambda n: f"{'あ表ソ漢'[n % 4]}{n * 7919 % 100_003}",
     )
 
 
@@ -137,5 +126,5 @@ def _mysql9_stale(_: Any) -> Any:
         f"{_MYSQL9} STATS_PERSISTENT=1 STATS_AUTO_RECALC=0;;INSERT INTO t VALUES"
         " (900001, 'x', 1, '2024-01-01', '2024-01-01', 1, '');;ANALYZE TABLE t;;"
         "SELECT table_rows FROM information_schema.tables WHERE table_name = 't';;DELETE FROM t",
-        server=_mysql9_server,
+        server=mysqlserver.own_mysql,
     )

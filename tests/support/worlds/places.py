@@ -171,10 +171,9 @@ class _Maria:
 
 @contextmanager
 def mariadb_place(_: Path) -> Iterator[Place]:
-    """A database of a MariaDB held alone, as settings are global; they are put back."""
+    """A database of this worker's MariaDB, as settings are global; they are put back."""
     with (
-        servers.lone_mariadb_server() as server,
-        server.fresh_database() as found,
+        servers.lone_mariadb_server().fresh_database() as found,
         driver(found.admin_url) as ask,
     ):
         place = _Maria(found, ask)
