@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rivet.errors import InternalError, RivetError
+from rivet.model.metrics import RunMetrics, by_name, merged
 from rivet.model.report import ExportReport, Failure, PlanSummary
 from rivet.model.run import RunOutcome, RunStatus
 from rivet.redact import redact, visible
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RunProgress:
-    """Counters and findings of one run; filled by the loop, read by the report.
+    """Counters and findings of one run, with one owner: the coordinator, which adds to them.
 
     Attributes:
+        counted: What was added so far; what can be told from the parts is not in it.
         read_in: The instants that recorded parts of this run were read in, by number.
         earlier_instants: Those of the parts that a run that was taken up had already.
         resumed_at: When a run that was taken up went on; None for a fresh one.
@@ -38,7 +40,6 @@ class RunProgress:
         finished_as: The good end of the run, once it is on record: nothing takes it back.
         in_flight: Rows, bytes read and bytes written of the chunks at work, by index.
         lock: Held while several threads change it.
-        reconciled: Rows in recorded parts and rows the source holds in the same instant.
     """
 
     export_name: str
@@ -46,27 +47,18 @@ class RunProgress:
     started_at: datetime
     job: Job | None = None
     is_begun: bool = False
+    counted: RunMetrics = field(default_factory=RunMetrics)
     parts: list[RecordedPart] = field(default_factory=list)
     read_in: set[int] = field(default_factory=set)
     chunks_done: int = 0
-    retries: int = 0
-    bytes_read: int = 0
-    nulled: dict[str, int] = field(default_factory=dict)
     remarks: set[str] = field(default_factory=set)
-    longest_statement_s: float = 0.0
     position: Position | None = None
     warnings: list[str] = field(default_factory=list)
     instant_doubt: str | None = None
     not_covered: list[str] = field(default_factory=list)
-    is_validated: bool | None = None
-    reconciled: tuple[int, int] | None = None
-    schema_changed: bool | None = None
-    quality_passed: bool | None = None
     kernel: str | None = None
     skip_reason: str | None = None
     guarantee: str | None = None
-    harm: dict[str, int] = field(default_factory=dict)
-    snapshot_age_s: float = 0.0
     earlier_instants: int = 0
     resumed_at: datetime | None = None
     day: str = ""
@@ -101,13 +93,39 @@ class RunProgress:
         """Size of recorded parts."""
         return sum(part.stats.size_bytes for part in self.parts)
 
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that finished streams received from the database."""
+        return self.counted.bytes_read
+
+    def add(self, metrics: RunMetrics) -> None:
+        """Add counts and findings. From any thread."""
+        with self.lock:
+            self.counted = merged(self.counted, metrics)
+
     def take_counters(self, counters: ReadCounters) -> None:
-        """Add what a finished stream counted."""
-        self.bytes_read += counters.wire_bytes
-        self.longest_statement_s = max(self.longest_statement_s, counters.longest_statement_s)
-        for column, count in counters.nulled.items():
-            self.nulled[column] = self.nulled.get(column, 0) + count
-        self.remarks |= counters.remarks
+        """Add what a finished stream counted. From any thread."""
+        metrics = RunMetrics(
+            bytes_read=counters.wire_bytes,
+            longest_statement_s=counters.longest_statement_s,
+            nulled=by_name(counters.nulled),
+        )
+        with self.lock:
+            self.add(metrics)
+            self.remarks |= counters.remarks
+
+    def metrics(self, finished_at: datetime, peak_rss_mb: int) -> RunMetrics:
+        """Return the metrics as they are now, frozen."""
+        taken = finished_at - (self.resumed_at or self.started_at)
+        return replace(
+            self.counted,
+            rows=self.rows,
+            file_count=len(self.parts),
+            bytes_written=self.bytes_written,
+            duration_ms=round(taken.total_seconds() * 1000),
+            peak_rss_mb=peak_rss_mb,
+            instants=len(self.read_in) + self.earlier_instants,
+        )
 
     def report(
         self,
@@ -123,34 +141,18 @@ class RunProgress:
             status=status,
             run_id=self.run_id,
             plan=self._summary(),
-            rows=self.rows,
-            bytes_read=self.bytes_read,
-            bytes_written=self.bytes_written,
             files=tuple(self.parts),
             started_at=self.started_at,
             finished_at=finished_at,
-            duration_ms=round(
-                (finished_at - (self.resumed_at or self.started_at)).total_seconds() * 1000
-            ),
-            peak_rss_mb=peak_rss_mb,
-            retries=self.retries,
-            nulled=tuple(sorted(self.nulled.items())),
-            longest_statement_s=self.longest_statement_s,
             position=self.position,
-            is_validated=self.is_validated,
-            reconciled=self.reconciled,
-            schema_changed=self.schema_changed,
-            quality_passed=self.quality_passed,
             warnings=tuple(self.warnings),
             not_covered=tuple(self.not_covered),
             kernel=self.kernel,
             failure=failure,
             skip_reason=self.skip_reason,
             guarantee=self.guarantee,
-            harm=tuple(sorted(self.harm.items())),
-            snapshot_age_s=self.snapshot_age_s,
-            instants=len(self.read_in) + self.earlier_instants,
             instant_doubt=self.instant_doubt,
+            **self.metrics(finished_at, peak_rss_mb).values(),
         )
 
     def _summary(self) -> PlanSummary:
@@ -196,15 +198,5 @@ def outcome_of(report: ExportReport, finished_at: datetime) -> RunOutcome:
         error_code=report.failure.code if report.failure else None,
         error_message=report.failure.message if report.failure else None,
         skip_reason=report.skip_reason,
-        rows=report.rows,
-        files=len(report.files),
-        bytes_read=report.bytes_read,
-        bytes_written=report.bytes_written,
-        duration_ms=report.duration_ms,
-        peak_rss_mb=report.peak_rss_mb,
-        retries=report.retries,
-        longest_statement_s=report.longest_statement_s,
-        is_validated=report.is_validated,
-        schema_changed=report.schema_changed,
-        quality_passed=report.quality_passed,
+        **report.values(),
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
+from rivet.model.metrics import metrics_from_json, metrics_to_json
 from rivet.model.owner import Owner
 from rivet.model.run import RunOutcome, RunStatus
 from rivet.model.seal import seal_of
@@ -47,8 +49,15 @@ class Finish:
 
     def to_json(self) -> str:
         """Return it as one line of JSON, sealed."""
-        outcome = asdict(self.outcome)
-        outcome["finished_at"] = self.outcome.finished_at.isoformat()
+        verdict = self.outcome
+        outcome = {
+            "status": verdict.status,
+            "finished_at": verdict.finished_at.isoformat(),
+            "error_code": verdict.error_code,
+            "error_message": verdict.error_message,
+            "skip_reason": verdict.skip_reason,
+            **metrics_to_json(verdict),
+        }
         body = json.dumps(
             {
                 "outcome": outcome,
@@ -73,14 +82,24 @@ class Finish:
             msg = "the seal does not fit"
             raise ValueError(msg)
         values = json.loads(body)
-        outcome = values["outcome"]
-        outcome["status"] = RunStatus(outcome["status"])
-        outcome["finished_at"] = datetime.fromisoformat(outcome["finished_at"])
         watermark, owner, columns = values["watermark"], values["owner"], values["columns"]
         return cls(
-            RunOutcome(**outcome),
+            _outcome(values["outcome"]),
             None if watermark is None else Position(**watermark),
             None if owner is None else Owner.from_json(owner),
             values["adopts"],
             None if columns is None else tuple((name, kind) for name, kind in columns),
         )
+
+
+def _outcome(told: dict[str, Any]) -> RunOutcome:
+    if "files" in told:  # as earlier versions have it
+        told["file_count"] = told["files"]
+    return RunOutcome(
+        status=RunStatus(told["status"]),
+        finished_at=datetime.fromisoformat(told["finished_at"]),
+        error_code=told["error_code"],
+        error_message=told["error_message"],
+        skip_reason=told["skip_reason"],
+        **metrics_from_json(told),
+    )

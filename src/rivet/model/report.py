@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from rivet.model.metrics import METRICS, RunMetrics, compared, in_order
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from rivet.model.part import RecordedPart
     from rivet.model.source import Position
+
+# The keys of JSON that others read, in the order of earlier versions.
+_EXPORT_KEYS: Final = (
+    *("export_name", "status", "run_id", "rows", "files", "bytes", "bytes_read", "duration_ms"),
+    *("mode", "error_message", "skip_reason", "error_code", "reconciliation", "parts"),
+    "not_covered",
+)
+_TOTAL_KEYS: Final = (
+    *("run_aggregate_id", "started_at", "finished_at", "duration_ms", "config_path"),
+    *("parallel_mode", "total_exports", "success_count", "failed_count", "skipped_count"),
+    *("total_rows", "total_files", "total_bytes", "total_bytes_read", "per_export"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +52,16 @@ class PlanSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportReport:
-    """One run of one export.
+class ExportReport(RunMetrics):
+    """One run of one export: its metrics, and what there is to say besides.
 
     Attributes:
         status: `success`, `failed`, `skipped` or `interrupted`.
         run_id: Unique name of the run; the empty string where it failed before it had one.
         plan: What the run set out to do.
-        rows: Rows in recorded parts.
-        bytes_read: Bytes received from the database; 0 where there is no wire.
-        bytes_written: Size of the recorded parts.
         files: The recorded parts, in order: exactly what a reader of this run should read.
-        nulled: Column to the number of values that a `null` policy turned into NULL.
-        longest_statement_s: Longest time one statement ran on the server.
-        is_validated: None where validation was not asked for.
-        reconciled: Rows in the recorded parts and rows the source holds in the instant that was
-            read, of the same window; None where that was not asked for or could not be counted.
-        schema_changed: None where there was no earlier run to compare with.
         guarantee: Which rows an incremental run is certain to have taken; None for other modes.
         not_covered: What the run cannot promise of the rows, in plain words.
-        harm: Counters of the server by name, the difference over the run: everybody's work counts.
-        snapshot_age_s: How long an instant was held; 0 where none was.
-        instants: How many instants the parts were read in, those of a run taken up included.
         instant_doubt: Why what was read together may not be of one instant; None where it is.
         kernel: `compiled` or `interpreted`; None for engines without a kernel.
     """
@@ -68,32 +70,21 @@ class ExportReport:
     status: str
     run_id: str = ""
     plan: PlanSummary = PlanSummary()
-    rows: int = 0
-    bytes_read: int = 0
-    bytes_written: int = 0
     files: tuple[RecordedPart, ...] = ()
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    duration_ms: int = 0
-    peak_rss_mb: int = 0
-    retries: int = 0
-    nulled: tuple[tuple[str, int], ...] = ()
-    longest_statement_s: float = 0.0
     position: Position | None = None
-    is_validated: bool | None = None
-    reconciled: tuple[int, int] | None = None
-    schema_changed: bool | None = None
-    quality_passed: bool | None = None
     warnings: tuple[str, ...] = ()
     not_covered: tuple[str, ...] = ()
     kernel: str | None = None
     failure: Failure | None = None
     skip_reason: str | None = None
     guarantee: str | None = None
-    harm: tuple[tuple[str, int], ...] = ()
-    snapshot_age_s: float = 0.0
-    instants: int = 0
     instant_doubt: str | None = None
+
+    def __post_init__(self) -> None:
+        # Whoever makes a report gives its files; their number follows.
+        object.__setattr__(self, "file_count", len(self.files))
 
     @property
     def is_success(self) -> bool:
@@ -103,34 +94,25 @@ class ExportReport:
     @property
     def reconciliation(self) -> dict[str, Any] | None:
         """What `--reconcile` found, as JSON; None where it was not asked for or found nothing."""
-        if self.reconciled is None:
-            return None
-        exported, in_source = self.reconciled
-        return {
-            "source_count": in_source,
-            "exported_rows": exported,
-            "matched": exported == in_source,
-        }
+        return compared(self.reconciled)
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of `per_export` in the aggregate JSON."""
-        return {
+        body = {
             "export_name": self.export_name,
             "status": self.status,
             "run_id": self.run_id,
-            "rows": self.rows,
-            "files": len(self.files),
-            "bytes": self.bytes_written,
-            "bytes_read": self.bytes_read,
-            "duration_ms": self.duration_ms,
             "mode": self.plan.mode,
             "error_message": self.failure.message if self.failure else None,
             "skip_reason": self.skip_reason,
             "error_code": self.failure.code if self.failure else None,
-            "reconciliation": self.reconciliation,
             "parts": [part.name for part in self.files],
             "not_covered": list(self.not_covered),
         }
+        for metric in METRICS:
+            if metric.report is not None:
+                body[metric.report] = metric.published(getattr(self, metric.name))
+        return in_order(body, _EXPORT_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +177,20 @@ class RunReport:
         """The exports that did not succeed."""
         return tuple(export for export in self.exports if not export.is_success)
 
+    def totals(self) -> dict[str, int]:
+        """Return the sums over all exports, by their keys in the aggregate JSON."""
+        return {
+            metric.total: sum(getattr(export, metric.name) for export in self.exports)
+            for metric in METRICS
+            if metric.total is not None
+        }
+
     def to_json(self) -> dict[str, Any]:
         """Return the aggregate JSON of `--json` and `--summary-output`."""
         statuses = [export.status for export in self.exports]
         success = statuses.count("success")
         failed = sum(not export.is_success for export in self.exports)
-        return {
+        body = {
             "run_aggregate_id": self.run_aggregate_id,
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat(),
@@ -211,9 +201,7 @@ class RunReport:
             "success_count": success,
             "failed_count": failed,
             "skipped_count": len(self.exports) - success - failed,
-            "total_rows": self.rows,
-            "total_files": sum(len(export.files) for export in self.exports),
-            "total_bytes": sum(export.bytes_written for export in self.exports),
-            "total_bytes_read": sum(export.bytes_read for export in self.exports),
             "per_export": [export.to_json() for export in self.exports],
+            **self.totals(),
         }
+        return in_order(body, _TOTAL_KEYS)

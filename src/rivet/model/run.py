@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from rivet.model.metrics import RunMetrics
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -55,18 +57,11 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """What came of a run.
+class RunOutcome(RunMetrics):
+    """What came of a run: its metrics and its verdict.
 
     Attributes:
         status: Any final status but `superseded`, which only a newer run gives.
-        rows: Rows in recorded parts.
-        files: Recorded parts.
-        bytes_written: Size of the recorded parts.
-        bytes_read: Bytes received from the database.
-        is_validated: None where validation was not asked for.
-        schema_changed: None where there was no earlier run to compare with.
-        quality_passed: None where no quality rule was set.
     """
 
     status: RunStatus
@@ -74,17 +69,6 @@ class RunOutcome:
     error_code: str | None = None
     error_message: str | None = None
     skip_reason: str | None = None
-    rows: int = 0
-    files: int = 0
-    bytes_written: int = 0
-    bytes_read: int = 0
-    duration_ms: int = 0
-    peak_rss_mb: int = 0
-    retries: int = 0
-    longest_statement_s: float = 0.0
-    is_validated: bool | None = None
-    schema_changed: bool | None = None
-    quality_passed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from rivet.errors import InternalError, RefusedError
 from rivet.model.owner import Owner
 from rivet.model.run import RunOutcome, RunRecord, RunRow, RunStatus
 from rivet.redact import redact, redact_json
-from rivet.state.database import flag, optional_flag, optional_time, read_time
+from rivet.state import metrics
+from rivet.state.database import optional_time, read_time
 from rivet.state.decoding import (
     UnreadableRowError,
     decoding,
     json_object,
     number,
     optional_text,
-    real,
     text,
     written,
 )
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 UNFINISHED: Final = frozenset({RunStatus.RUNNING, RunStatus.FAILED, RunStatus.INTERRUPTED})
 """What a run may be that is taken up again, or brought to its end."""
+
+_FINISH: Final = (
+    "UPDATE pyrivet.runs SET status = :status, finished_at = :finished_at,"  # noqa: S608 - columns
+    " error_code = :error_code, error_message = :error_message, skip_reason = :skip_reason,"
+    f" {metrics.ASSIGNED} WHERE run_id = :run_id"
+)
 
 _FINAL: Final = frozenset(
     {RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.SKIPPED, RunStatus.INTERRUPTED}
@@ -191,30 +197,14 @@ def finish(db: Statements, run_id: str, outcome: RunOutcome) -> None:
         msg = f"run '{run_id}' cannot finish as success with {left} incomplete chunks"
         raise InternalError(msg)
     db.change(
-        "UPDATE pyrivet.runs SET status = :status, finished_at = :finished_at,"
-        " error_code = :error_code, error_message = :error_message, skip_reason = :skip_reason,"
-        " total_rows = :total_rows, total_files = :total_files, bytes_written = :bytes_written,"
-        " bytes_read = :bytes_read, duration_ms = :duration_ms, peak_rss_mb = :peak_rss_mb,"
-        " retries = :retries, longest_statement_s = :longest_statement_s,"
-        " is_validated = :is_validated, schema_changed = :schema_changed,"
-        " quality_passed = :quality_passed WHERE run_id = :run_id",
+        _FINISH,
         run_id=run_id,
         status=status.value,
         finished_at=outcome.finished_at,
         error_code=outcome.error_code,
         error_message=None if outcome.error_message is None else redact(outcome.error_message),
         skip_reason=outcome.skip_reason,
-        total_rows=outcome.rows,
-        total_files=outcome.files,
-        bytes_written=outcome.bytes_written,
-        bytes_read=outcome.bytes_read,
-        duration_ms=outcome.duration_ms,
-        peak_rss_mb=outcome.peak_rss_mb,
-        retries=outcome.retries,
-        longest_statement_s=outcome.longest_statement_s,
-        is_validated=flag(outcome.is_validated),
-        schema_changed=flag(outcome.schema_changed),
-        quality_passed=flag(outcome.quality_passed),
+        **metrics.columns_of(outcome),
     )
 
 
@@ -359,15 +349,5 @@ def _outcome(row: Row) -> RunOutcome | None:
         error_code=optional_text(row, "error_code"),
         error_message=optional_text(row, "error_message"),
         skip_reason=optional_text(row, "skip_reason"),
-        rows=number(row, "total_rows"),
-        files=number(row, "total_files"),
-        bytes_written=number(row, "bytes_written"),
-        bytes_read=number(row, "bytes_read"),
-        duration_ms=number(row, "duration_ms"),
-        peak_rss_mb=number(row, "peak_rss_mb"),
-        retries=number(row, "retries"),
-        longest_statement_s=real(row, "longest_statement_s"),
-        is_validated=optional_flag(row["is_validated"]),
-        schema_changed=optional_flag(row["schema_changed"]),
-        quality_passed=optional_flag(row["quality_passed"]),
+        **metrics.from_columns(row),
     )

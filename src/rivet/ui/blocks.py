@@ -7,13 +7,16 @@ import signal
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from rivet.model.metrics import METRICS
 from rivet.ui.causes import cause, common_cause
-from rivet.ui.quantities import duration, files, rate, size
+from rivet.ui.metrics import worded
+from rivet.ui.quantities import duration, files, rate
 from rivet.ui.text import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rivet.model.metrics import Metric
     from rivet.model.report import ChildOutput, ExportReport, RunReport
 
 _BLOCK_WIDTH: Final = 60
@@ -22,6 +25,9 @@ _PROCESSES: Final = "parallel-processes"
 _MOST_ALIKE: Final = 3
 _MOST_COMMITTED: Final = 20
 _MOST_NAMED: Final = 10
+_SUMMED: Final = tuple(
+    (metric.label, metric.total, metric) for metric in METRICS if metric.label and metric.total
+)
 
 
 def export_block(report: ExportReport) -> str:
@@ -38,40 +44,41 @@ def export_block(report: ExportReport) -> str:
 
 
 def _rows(report: ExportReport) -> list[tuple[str, str | None]]:
-    plan = report.plan
-    seconds = report.duration_ms / 1000
-    status = report.status
+    """Return the rows: the metrics in their order, and in between what else there is to say."""
+    plan, status = report.plan, report.status
     if report.skip_reason:
         status = f"{status} ({report.skip_reason})"
     tuning = f"profile={plan.tuning_profile}, batch_size={plan.batch_size:,}" if plan.mode else None
-    throughput = rate(report.rows, seconds)
-    return [
-        ("run_id", report.run_id),
-        ("status", status),
-        ("tuning", tuning),
-        ("rows", f"{report.rows:,}{f' ({throughput})' if throughput else ''}"),
-        ("files", f"{len(report.files):,}"),
-        ("output", plan.destination_uri),
-        ("bytes read", size(report.bytes_read) if report.bytes_read else None),
-        ("bytes written", size(report.bytes_written) if report.bytes_written else None),
-        ("duration", duration(seconds)),
-        ("longest statement", _statement(report)),
-        ("peak RSS", f"{report.peak_rss_mb} MB (sampled during run)"),
-        ("compression", _compression(report)),
-        ("kernel", "interpreted (slow)" if report.kernel == "interpreted" else None),
-        ("window", report.guarantee),
-        ("consistency", _consistency(report)),
-        ("not covered", "\n".join(report.not_covered)),
-        ("source did", _impact(report)),
-        ("retries", str(report.retries) if report.retries else None),
-        ("set to NULL", ", ".join(f"{name} {count:,}" for name, count in report.nulled)),
-        ("validated", _verdict(report.is_validated)),
-        ("reconcile", _reconciled(report)),
-        ("schema", _changed(report.schema_changed)),
-        ("quality", _verdict(report.quality_passed)),
-        ("error", _error(report)),
-        ("hint", report.failure.hint if report.failure else None),
-    ]
+    rows = [("run_id", report.run_id), ("status", status), ("tuning", tuning)]
+    beside = _beside(report)
+    for metric in METRICS:
+        if metric.label is not None:
+            rows.append((metric.label, _value(metric, report)))
+        rows += beside.pop(metric.name, ())
+    hint = report.failure.hint if report.failure else None
+    return [*rows, ("error", _error(report)), ("hint", hint)]
+
+
+def _beside(report: ExportReport) -> dict[str, tuple[tuple[str, str | None], ...]]:
+    """Return the rows that follow a metric."""
+    slow = "interpreted (slow)" if report.kernel == "interpreted" else None
+    return {
+        "file_count": (("output", report.plan.destination_uri),),
+        "peak_rss_mb": (
+            ("compression", _compression(report)),
+            ("kernel", slow),
+            ("window", report.guarantee),
+            ("consistency", _consistency(report)),
+            ("not covered", "\n".join(report.not_covered)),
+        ),
+    }
+
+
+def _value(metric: Metric, report: ExportReport) -> str | None:
+    words = worded(metric, getattr(report, metric.name))
+    if metric.name == "rows" and (throughput := rate(report.rows, report.duration_ms / 1000)):
+        return f"{words} ({throughput})"
+    return words
 
 
 def _consistency(report: ExportReport) -> str | None:
@@ -84,36 +91,9 @@ def _consistency(report: ExportReport) -> str | None:
     return f"{many}, held {age}" if age else many
 
 
-def _impact(report: ExportReport) -> str | None:
-    """Return what the server counted meanwhile; it does not tell one client from another."""
-    counts = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in report.harm if n)
-    return f"{counts} (by everybody there, not by this run alone)" if counts else None
-
-
-def _statement(report: ExportReport) -> str | None:
-    return duration(report.longest_statement_s) if report.longest_statement_s else None
-
-
 def _compression(report: ExportReport) -> str | None:
     plan = report.plan
     return plan.compression if plan.format == "parquet" and plan.compression != "zstd" else None
-
-
-def _verdict(passed: bool | None) -> str | None:  # noqa: FBT001 - three-valued answer
-    return None if passed is None else ("pass" if passed else "FAIL")
-
-
-def _reconciled(report: ExportReport) -> str | None:
-    if report.reconciled is None:
-        return None
-    exported, in_source = report.reconciled
-    if exported == in_source:
-        return f"MATCH ({exported:,}/{in_source:,})"
-    return f"MISMATCH (exported {exported:,} vs source {in_source:,})"
-
-
-def _changed(changed: bool | None) -> str | None:  # noqa: FBT001 - three-valued answer
-    return None if changed is None else ("CHANGED" if changed else "unchanged")
 
 
 def _error(report: ExportReport) -> str | None:
@@ -143,7 +123,7 @@ def run_summary(report: RunReport, *, written: str | None = None) -> str:
     return harmless("\n".join(lines)) + "\n" + going_on(report)
 
 
-def _totals(report: RunReport) -> list[tuple[str, str]]:
+def _totals(report: RunReport) -> list[tuple[str, str | None]]:
     body = report.to_json()
     seconds = report.duration_ms / 1000
     interrupted = sum(export.status == "interrupted" for export in report.exports)
@@ -156,10 +136,7 @@ def _totals(report: RunReport) -> list[tuple[str, str]]:
         ("id", report.run_aggregate_id),
         ("status", status),
         ("stopped", f"by {_signal(report.stopped_by)}" if report.stopped_by is not None else ""),
-        ("rows", f"{report.rows:,}"),
-        ("files", f"{body['total_files']:,}"),
-        ("bytes read", size(body["total_bytes_read"]) if body["total_bytes_read"] else ""),
-        ("bytes written", size(body["total_bytes"]) if body["total_bytes"] else ""),
+        *((label, worded(metric, body[total])) for label, total, metric in _SUMMED),
         ("duration", f"{duration(seconds)} (wall clock)"),
         ("throughput", rate(report.rows, seconds)),
         ("mode", report.parallel_mode),

@@ -12,6 +12,7 @@ from rivet.events import ExportStarted, PlanResolved, ProgressInit, SchemaChange
 from rivet.execution.run.checks import schema_pairs
 from rivet.execution.warning import warn
 from rivet.model.arrow import schema_fingerprint
+from rivet.model.metrics import RunMetrics
 from rivet.model.plan import DriftPolicy
 from rivet.model.run import RunRecord
 from rivet.model.version import __version__
@@ -149,8 +150,9 @@ def check_drift(job: Job, context: RunContext, ledger: RunProgress) -> None:
     if before is None:
         return
     added, removed, changed = schema_difference(before, schema_pairs(job.schema))
-    ledger.schema_changed = bool(added or removed or changed)
-    if not ledger.schema_changed:
+    is_changed = bool(added or removed or changed)
+    ledger.add(RunMetrics(schema_changed=is_changed))
+    if not is_changed:
         return
     event = SchemaChanged(plan.export_name, added=added, removed=removed, changed=changed)
     context.emit(event)

@@ -15,6 +15,7 @@ from rivet.errors import (
     SourceInterruptedError,
 )
 from rivet.events import Reconciled
+from rivet.model.metrics import RunMetrics
 from rivet.verify.manifest_check import check_prefix
 from rivet.verify.part_check import count_rows
 
@@ -111,12 +112,12 @@ def reconcile(
         in_source = _count(job, snapshots, ledger)
     except SourceError as error:
         raise _unverified(job, error) from error
-    ledger.longest_statement_s = max(ledger.longest_statement_s, time.monotonic() - begun)
+    ledger.add(RunMetrics(longest_statement_s=time.monotonic() - begun))
     exported = ledger.rows
     is_match = exported == in_source
     if not is_match:
         _refuse_unheld(job, snapshots, exported, in_source)
-    ledger.reconciled = exported, in_source
+    ledger.add(RunMetrics(reconciled=(exported, in_source)))
     context.emit(Reconciled(plan.export_name, plan.run_id, exported, in_source, is_match))
     if not is_match:
         msg = (

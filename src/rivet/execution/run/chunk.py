@@ -15,6 +15,7 @@ from rivet.execution.warning import warn
 from rivet.execution.worker.observe import Observations
 from rivet.execution.worker.parts import Flow, PartWriter
 from rivet.execution.worker.retry import attempts
+from rivet.model.metrics import RunMetrics, by_name
 from rivet.redact import redact
 
 if TYPE_CHECKING:
@@ -63,9 +64,10 @@ class ChunkRunner:
         self.context = context
         self.ledger = ledger
         self.gate = job.gate()
-        before = Observations(self.gate, ledger.nulled)
+        before = Observations(self.gate)
         for told in ledger.observed:
             before.absorb_json(told)
+        ledger.add(RunMetrics(nulled=by_name(before.nulled)))
         self._progressed_at = 0.0
         self._has_warned = False
         self.splitter = splitter
@@ -80,8 +82,7 @@ class ChunkRunner:
         durable: list[StoredPart] = []
 
         def on_retry(attempt: int, wait_s: float, error: Exception) -> None:
-            with ledger.lock:
-                ledger.retries += 1
+            ledger.add(RunMetrics(retries=1))
             context.emit(
                 RetryAttempted(
                     export_name=plan.export_name,
@@ -166,8 +167,7 @@ class ChunkRunner:
                 yield from held
         finally:
             writer.drop_unpublished()
-        with ledger.lock:
-            ledger.take_counters(stream.counters)
+        ledger.take_counters(stream.counters)
         seen.nulled = dict(stream.counters.nulled)
         if not self._snapshots.is_held and not context.options.reconcile and job.is_chunked:
             session.release()  # the next chunk has an instant of its own
@@ -228,7 +228,7 @@ def judge(gate: QualityGate, context: RunContext, ledger: RunProgress, published
         QualityGateError: They do not hold.
     """
     problems, remarks = gate.verdict()
-    ledger.quality_passed = not problems
+    ledger.add(RunMetrics(quality_passed=not problems))
     for remark in remarks:
         warn(context, ledger, "quality", remark)
     if problems:

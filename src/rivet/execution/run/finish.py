@@ -22,6 +22,7 @@ from rivet.execution.warning import warn
 from rivet.manifest import MANIFEST_NAME
 from rivet.model.arrow import schema_fingerprint
 from rivet.model.finish import Finish
+from rivet.model.metrics import RunMetrics
 
 if TYPE_CHECKING:
     from rivet.config.models import ExportConfig
@@ -54,7 +55,7 @@ def finish_run(job: Job, destination: Destination, context: RunContext, ledger: 
     if left:
         msg = f"export '{plan.export_name}': {left} chunks are not complete at the end of the run"
         raise InternalError(msg, export=plan.export_name)
-    for column, count in sorted(ledger.nulled.items()):
+    for column, count in ledger.counted.nulled:
         warn(context, ledger, "nulled", f"column '{column}': {count:,} values became NULL")
     for remark in sorted(ledger.remarks):
         warn(context, ledger, "server", remark)
@@ -63,6 +64,7 @@ def finish_run(job: Job, destination: Destination, context: RunContext, ledger: 
         return _finish("skipped", job, (), context, ledger)
     receipts: tuple[Receipt, ...] = ()
     if job.is_listable:
+        reconciled = ledger.counted.reconciled
         publication = Publication(
             plan,
             finished_at=context.clock(),
@@ -70,7 +72,7 @@ def finish_run(job: Job, destination: Destination, context: RunContext, ledger: 
             position=ledger.position,
             window=job.window,
             not_covered=tuple(ledger.not_covered),
-            source_row_count=ledger.reconciled[1] if ledger.reconciled else None,
+            source_row_count=reconciled[1] if reconciled else None,
             progress=progress_of(job, parts),
         )
         state.intend(plan.run_id, _finish_of("success", job, context, ledger))
@@ -78,7 +80,7 @@ def finish_run(job: Job, destination: Destination, context: RunContext, ledger: 
         if context.options.validate:
             validate_published(destination, plan.export_name)
     if context.options.validate:
-        ledger.is_validated = True
+        ledger.add(RunMetrics(is_validated=True))
     return _finish("success", job, receipts, context, ledger)
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rivet.errors import SourceError
+from rivet.model.metrics import RunMetrics, by_name
 from rivet.sources.base import ReportsImpact
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def note_server_impact(
     """
     if not before:
         return
-    ledger.snapshot_age_s = snapshots.age_s
+    ledger.add(RunMetrics(snapshot_age_s=snapshots.age_s))
     snapshots.sessions.close()
     with suppress(SourceError), snapshots.sessions.dedicated() as session:
         after = server_impact(session)
-        ledger.harm = {name: after[name] - before[name] for name in after if name in before}
+        harm = {name: after[name] - before[name] for name in after if name in before}
+        ledger.add(RunMetrics(harm=by_name(harm)))

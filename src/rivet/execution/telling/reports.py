@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from rivet.events import ExportFinished
+from rivet.model.metrics import METRICS, metrics_from_json, metrics_to_json
 from rivet.model.report import ExportReport, Failure, PlanSummary
 from rivet.model.source import Position
 
@@ -32,33 +33,20 @@ NOT_STARTED: Final = Failure(
     retryable=True,
 )
 
-# Fields of a report that are the same in JSON, with the types they have there.
-_PLAIN: Final[dict[str, tuple[type, ...]]] = {
-    "retries": (int,),
-    "longest_statement_s": (int, float),
-    "is_validated": (bool, type(None)),
-    "schema_changed": (bool, type(None)),
-    "quality_passed": (bool, type(None)),
-    "kernel": (str, type(None)),
-    "skip_reason": (str, type(None)),
-    "guarantee": (str, type(None)),
-    "instant_doubt": (str, type(None)),
-}
+# Metrics that the last event has a field for, those that its details hold, and other texts there.
+_TOLD: Final = {metric.name: metric.event for metric in METRICS if metric.event is not None}
+_DETAILED: Final = tuple(metric for metric in METRICS if metric.event is None)
+_TEXTS: Final = ("kernel", "skip_reason", "guarantee", "instant_doubt")
 
 
 def details_of(report: ExportReport) -> dict[str, Any]:
     """Return what the last event of a child carries besides its own fields."""
-    details: dict[str, Any] = {name: getattr(report, name) for name in _PLAIN}
     return {
-        **details,
+        **metrics_to_json(report, _DETAILED),
+        **{name: getattr(report, name) for name in _TEXTS},
         "plan": asdict(report.plan),
         "started_at": report.started_at.isoformat() if report.started_at else None,
         "finished_at": report.finished_at.isoformat() if report.finished_at else None,
-        "harm": [list(pair) for pair in report.harm],
-        "snapshot_age_s": report.snapshot_age_s,
-        "instants": report.instants,
-        "nulled": [list(pair) for pair in report.nulled],
-        "reconciled": list(report.reconciled) if report.reconciled else None,
         "position": asdict(report.position) if report.position else None,
         "warnings": list(report.warnings),
         "not_covered": list(report.not_covered),
@@ -99,14 +87,9 @@ def report_of(
         report = replace(report, plan=PlanSummary(**summary), started_at=record.started_at)
     if finished is None:
         return report
-    report = replace(
-        report,
-        rows=report.rows or finished.total_rows,
-        bytes_written=report.bytes_written or finished.bytes_written,
-        bytes_read=finished.bytes_read,
-        duration_ms=finished.duration_ms,
-        peak_rss_mb=finished.peak_rss_mb,
-    )
+    # The record counts; what it does not count, the child does.
+    told = {name: getattr(report, name) or getattr(finished, key) for name, key in _TOLD.items()}
+    report = replace(report, **told)
     try:
         return replace(report, **_restored(finished.details or {}))
     except (KeyError, TypeError, ValueError):
@@ -115,22 +98,17 @@ def report_of(
 
 def _restored(details: Mapping[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = {}
-    for name, types in _PLAIN.items():
-        if not isinstance(details[name], types):
+    for name in _TEXTS:
+        if not isinstance(details[name], str | None):
             raise TypeError(name)
         known[name] = details[name]
     position = details["position"]
-    reconciled = details["reconciled"]
     return {
         **known,
+        **metrics_from_json(details, _DETAILED),
         "plan": _plan(details["plan"]),
         "started_at": _moment(details["started_at"]),
         "finished_at": _moment(details["finished_at"]),
-        "harm": tuple((str(name), int(count)) for name, count in details.get("harm", ())),
-        "snapshot_age_s": float(details.get("snapshot_age_s", 0.0)),
-        "instants": int(details.get("instants", 0)),
-        "nulled": tuple((str(column), int(count)) for column, count in details["nulled"]),
-        "reconciled": (int(reconciled[0]), int(reconciled[1])) if reconciled else None,
         "position": Position(**position) if position else None,
         "warnings": tuple(str(warning) for warning in details["warnings"]),
         "not_covered": tuple(str(text) for text in details.get("not_covered", ())),
@@ -157,18 +135,14 @@ def interrupted_report(export_name: str, failure: Failure) -> ExportReport:
 def finished_event(report: ExportReport, *, is_synthetic: bool = False) -> ExportFinished:
     """Return the verdict as an event."""
     failure = report.failure
+    told: dict[str, Any] = {key: getattr(report, name) for name, key in _TOLD.items()}
     return ExportFinished(
+        **told,
         export_name=report.export_name,
         run_id=report.run_id,
         status=report.status,
-        total_rows=report.rows,
-        files_produced=len(report.files),
-        bytes_written=report.bytes_written,
-        duration_ms=report.duration_ms,
-        peak_rss_mb=report.peak_rss_mb,
         error_message=failure.message if failure else None,
         error_code=failure.code if failure else None,
-        bytes_read=report.bytes_read,
         error_hint=failure.hint if failure else None,
         exit_code=failure.exit_code if failure else 0,
         is_retryable=failure.retryable if failure else False,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from rivet.model.metrics import METRICS, in_order
 from rivet.openfile import make_private_folder, open_regular
 from rivet.redact import redact, redacted
 
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rivet.model.report import ExportReport
+
+# The keys of `summary.json` in the order of earlier versions.
+_KEYS: Final = (
+    *("run_id", "export_name", "status", "started_at", "finished_at", "duration_ms"),
+    *("source_engine", "mode", "destination_kind", "destination_uri", "format", "compression"),
+    *("tuning_profile", "batch_size", "kernel", "total_rows", "files_produced", "files"),
+    *("bytes_read", "bytes_written", "peak_rss_mb", "retries", "longest_statement_s"),
+    *("values_nulled", "source_position", "validated", "reconciliation", "schema_changed"),
+    *("quality_passed", "warnings", "not_covered", "skip_reason", "error_code", "error_message"),
+    "hint",
+)
 
 
 def write_run_files(report: ExportReport, base_dir: Path) -> Path | None:
@@ -42,14 +54,13 @@ def _write(path: Path, text: str) -> None:
 
 def summary_json(report: ExportReport) -> dict[str, Any]:
     """Return what `summary.json` holds."""
-    plan, failure = report.plan, report.failure
-    return {
+    plan, failure, position = report.plan, report.failure, report.position
+    body: dict[str, Any] = {
         "run_id": report.run_id,
         "export_name": report.export_name,
         "status": report.status,
         "started_at": report.started_at.isoformat() if report.started_at else None,
         "finished_at": report.finished_at.isoformat() if report.finished_at else None,
-        "duration_ms": report.duration_ms,
         "source_engine": plan.engine,
         "mode": plan.mode,
         "destination_kind": plan.destination_type,
@@ -59,28 +70,8 @@ def summary_json(report: ExportReport) -> dict[str, Any]:
         "tuning_profile": plan.tuning_profile,
         "batch_size": plan.batch_size,
         "kernel": report.kernel,
-        "total_rows": report.rows,
-        "files_produced": len(report.files),
         "files": [part.name for part in report.files],
-        "bytes_read": report.bytes_read,
-        "bytes_written": report.bytes_written,
-        "peak_rss_mb": report.peak_rss_mb,
-        "retries": report.retries,
-        "longest_statement_s": round(report.longest_statement_s, 3),
-        "values_nulled": dict(report.nulled),
-        "source_position": (
-            {
-                "kind": report.position.kind,
-                "text": report.position.text,
-                "approximate": report.position.is_approximate,
-            }
-            if report.position
-            else None
-        ),
-        "validated": report.is_validated,
-        "reconciliation": report.reconciliation,
-        "schema_changed": report.schema_changed,
-        "quality_passed": report.quality_passed,
+        "source_position": None,
         "warnings": list(report.warnings),
         "not_covered": list(report.not_covered),
         "skip_reason": report.skip_reason,
@@ -88,6 +79,16 @@ def summary_json(report: ExportReport) -> dict[str, Any]:
         "error_message": failure.message if failure else None,
         "hint": failure.hint if failure else None,
     }
+    if position is not None:
+        body["source_position"] = {
+            "kind": position.kind,
+            "text": position.text,
+            "approximate": position.is_approximate,
+        }
+    for metric in METRICS:
+        if metric.summary is not None:
+            body[metric.summary] = metric.published(getattr(report, metric.name))
+    return in_order(body, _KEYS)
 
 
 def summary_markdown(report: ExportReport) -> str:

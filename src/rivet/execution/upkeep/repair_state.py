@@ -241,7 +241,7 @@ def _restored(found: FoundManifest) -> RestoredRun | None:
         RunStatus.SUCCESS,
         finished,
         rows=manifest.row_count,
-        files=manifest.part_count,
+        file_count=manifest.part_count,
         bytes_written=sum(part.stats.size_bytes for part in parts),
     )
     return RestoredRun(record, tuple(parts), outcome)
