@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from rivet.destinations import destination_names, load_destination, open_destination
+from rivet.destinations import destination_names, load_destination, open_destination, sink_ref
 from rivet.errors import (
     ConfigError,
     DestinationError,
@@ -29,7 +29,7 @@ LISTABLE = [name for name in destination_names() if load_destination(name).CAPAB
 
 def opened(name: str, base_dir):
     block = Block(type=name, **SETTINGS[name])
-    return open_destination(block, base_dir=base_dir, placeholders={"export": "orders"})
+    return open_destination(sink_ref(block, base_dir=base_dir, placeholders={"export": "orders"}))
 
 
 @pytest.fixture(params=LISTABLE)
@@ -60,7 +60,7 @@ def test_the_registry_lists_what_it_loads(name, tmp_path) -> None:
 def test_foreign_keys_are_refused_by_name(name, tmp_path) -> None:
     block = Block(type=name, **SETTINGS[name], nonsense="1")
     with pytest.raises(ConfigError, match="nonsense"):
-        open_destination(block, base_dir=tmp_path, placeholders={"export": "orders"})
+        open_destination(sink_ref(block, base_dir=tmp_path, placeholders={"export": "orders"}))
 
 
 def test_an_unknown_destination_is_refused_with_a_hint() -> None:

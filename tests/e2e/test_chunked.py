@@ -200,7 +200,7 @@ def test_quality_is_judged_over_all_chunks(rivet, items):
 
 
 def test_chunks_wait_while_the_process_holds_too_much_memory(items, monkeypatch):
-    monkeypatch.setattr("rivet.execution.run.chunk._MEMORY_WAIT_S", 0.001)
+    monkeypatch.setattr("rivet.execution.run.dispatch.MEMORY_WAIT_S", 0.001)
     items.keys = {"chunk_column": "id", "chunk_count": 2, "tuning": {"memory_threshold_mb": 1}}
     (report,) = library.run(items.config).exports
     assert report.is_success

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from rivet.destinations.placeholders import resolve_placeholders
 from rivet.errors import ConfigError, UnknownDestinationError
+from rivet.model.sink import SinkRef
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 
     from rivet.destinations.base import Destination, DestinationCapabilities
 
-__all__ = ["DestinationModule", "destination_names", "load_destination", "open_destination"]
+__all__ = [
+    "DestinationModule",
+    "destination_names",
+    "load_destination",
+    "open_destination",
+    "sink_ref",
+]
 
 _SEAM: Final = frozenset({"base", "deadlines", "object_store", "placeholders", "staged"})
 
@@ -63,13 +70,13 @@ def load_destination(name: str) -> DestinationModule:
     return cast("DestinationModule", importlib.import_module(f"{__name__}.{name}"))
 
 
-def open_destination(
+def sink_ref(
     settings: BaseModel,
     *,
     base_dir: Path | None = None,
     placeholders: Mapping[str, str] | None = None,
-) -> Destination:
-    """Open the destination of a configuration's `destination:` block.
+) -> SinkRef:
+    """Return where a configuration's `destination:` block leads, its placeholders replaced.
 
     Args:
         settings: The block: `type`, and the keys of that destination; unset keys do not count.
@@ -77,17 +84,26 @@ def open_destination(
         placeholders: Values for `{name}` in `path` and `prefix`.
 
     Raises:
-        UnknownDestinationError: No such destination.
-        ConfigError: A key does not belong to it, or a placeholder is not known.
-        DestinationError: It cannot be written.
+        ConfigError: A placeholder is not known.
     """
     values = settings.model_dump(exclude_unset=True, exclude_none=True)
-    name = str(values.pop("type"))
-    module = load_destination(name)
+    kind = str(values.pop("type"))
     for key in ("path", "prefix"):
         if isinstance(values.get(key), str):
             values[key] = resolve_placeholders(values[key], placeholders or {}, key=key)
-    return module.open(_options(module, name, values), base_dir=base_dir)
+    return SinkRef(kind, values, base_dir)
+
+
+def open_destination(ref: SinkRef) -> Destination:
+    """Open a destination.
+
+    Raises:
+        UnknownDestinationError: No such destination.
+        ConfigError: A key does not belong to it.
+        DestinationError: It cannot be written.
+    """
+    module = load_destination(ref.kind)
+    return module.open(_options(module, ref.kind, dict(ref.options)), base_dir=ref.base_dir)
 
 
 def _options(module: DestinationModule, name: str, values: dict[str, Any]) -> BaseModel:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rivet.config.models import Config
     from rivet.events import Emit
     from rivet.execution.stopping import StopRequest
+    from rivet.execution.worker.contract import WorkerPool
     from rivet.model.source import SharedSnapshot
     from rivet.state.store import StateStore
 
@@ -66,6 +67,8 @@ class RunContext:
         is_state_checked: The parent process has just proven that the state can be written.
         snapshot: An instant that all exports which ask for it read in; None without one.
         max_connections: The most connections to the source that one export holds at a time.
+        workers: Gives the pool that chunk tasks run in instead of threads of this process, which it
+            is handed; None for those.
         stop: For exports that no signal reaches, as in threads; None in the main thread.
         interrupted: Whether Ctrl-C or SIGTERM came, by whatever way: then nothing is waited for
             long.
@@ -83,5 +86,6 @@ class RunContext:
     max_memory_mb: int | None = None
     is_state_checked: bool = False
     snapshot: SharedSnapshot | None = None
+    workers: Callable[[WorkerPool], WorkerPool] | None = None
     max_connections: int | None = None
     interrupted: Callable[[], bool] = no_signal

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rivet.config.resolve import quality_rules
 from rivet.model.plan import Consistency
-from rivet.model.relation import ReadRequest
 from rivet.model.shape import ShapeKind
-from rivet.model.span import WHOLE, Span
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from rivet.config.models import ExportConfig
     from rivet.execution.worker.enrich import Enricher
-    from rivet.execution.worker.quality import QualityGate
+    from rivet.execution.worker.observe import Observations
     from rivet.execution.worker.retry import RetryPolicy
     from rivet.formats.base import Format
     from rivet.model.owner import Owner
     from rivet.model.plan import ExportPlan
+    from rivet.model.quality import QualityRules
     from rivet.model.window import Window
-
-
-SLICE_SHARE: Final = 2.0
-"""How large a slice may be, in what may be read ahead; see docs/adr/0018."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,37 +70,17 @@ class Job:
         """Whether a run of it that ends early can be gone on with."""
         return self.is_chunked and self.survives_new_snapshot
 
-    def request(self, span: Span = WHOLE, *, holds_snapshot: bool = False) -> ReadRequest:
-        """Return the read of one chunk.
+    @property
+    def rules(self) -> QualityRules | None:
+        """What must hold of its rows; None where the export has no rules."""
+        return quality_rules(self.export)
 
-        Args:
-            span: The rows it holds.
-            holds_snapshot: The rows will be counted in the same instant afterwards.
-        """
-        tuning = self.plan.tuning
-        return ReadRequest(
-            relation=self.plan.relation,
-            columns=self.plan.columns,
-            batch_rows=tuning.batch_rows,
-            batch_bytes=tuning.batch_bytes,
-            max_value_bytes=tuning.max_value_bytes,
-            holds_snapshot=holds_snapshot,
-            is_whole=self.takes_all_columns,
-            spans=() if span == WHOLE else (span,),
-            fetch_rows=tuning.fetch_rows,
-            slice_s=tuning.max_statement_s,
-            slice_bytes=int(SLICE_SHARE * tuning.read_ahead_bytes),
-        )
-
-    def gate(self) -> QualityGate | None:
-        """Return a fresh quality gate, None where the export has no rules.
+    def observations(self) -> Observations:
+        """Return observations of its rows that have seen nothing yet.
 
         Raises:
             PlanError: A rule names a column that is not there.
         """
-        rules = quality_rules(self.export)
-        if rules is None:
-            return None
-        from rivet.execution.worker.quality import QualityGate
+        from rivet.execution.worker.observe import Observations
 
-        return QualityGate(rules, self.schema)
+        return Observations.of(self.rules, self.schema)

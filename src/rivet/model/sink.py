@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from rivet.model.part import FileStats
@@ -19,6 +20,21 @@ class ObjectInfo:
     uri: str
     size_bytes: int
     md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SinkRef:
+    """Which destination the parts of a run go to; secrets are named in it, never held.
+
+    Attributes:
+        kind: Registry name of the destination.
+        options: Its keys, with placeholders replaced.
+        base_dir: What relative paths are relative to; None is the working directory.
+    """
+
+    kind: str
+    options: Mapping[str, Any]
+    base_dir: Path | None = None
 
 
 class Sink(Protocol):

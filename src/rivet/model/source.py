@@ -129,3 +129,16 @@ class Position:
     kind: str
     text: str
     is_approximate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a read sees: one instant of the source.
+
+    Attributes:
+        number: From 1, in the order in which a run began its snapshots.
+        position: Its place in the source's history, where the engine has one.
+    """
+
+    number: int
+    position: Position | None

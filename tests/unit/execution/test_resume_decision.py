@@ -7,15 +7,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 
 from rivet.errors import StateDamagedError
 from rivet.execution.context import RunOptions
 from rivet.execution.progress import RunProgress
 from rivet.execution.run.resume import decide_resume, run_state
+from rivet.execution.worker.observe import Observations
 from rivet.model.chunk import Chunk
 from rivet.model.finish import Finish
 from rivet.model.plan import Mode
+from rivet.model.quality import QualityRules
 from rivet.model.resume import ResumeDecision, RunState
 from rivet.model.run import RunOutcome, RunStatus
 from rivet.model.source import Position
@@ -46,6 +49,21 @@ class Prefix:
         self.moved.append(target)
 
 
+class Planned:
+    """An export that is planned, with rules or without."""
+
+    def __init__(self, world):
+        self._world = world
+        self.plan = SimpleNamespace(run_id=RUN)
+
+    @property
+    def rules(self):
+        return self._world.rules
+
+    def observations(self):
+        return Observations.of(self.rules, pa.schema([("id", pa.int64())]))
+
+
 class World:
     """A record of one export's runs, and the files that they left."""
 
@@ -60,7 +78,7 @@ class World:
             emit=self.events.append,
         )
         self.progress = RunProgress("orders", "orders_of_now", TODAY)
-        self.job = SimpleNamespace(gate=lambda: self.rules, plan=SimpleNamespace(run_id=RUN))
+        self.job = Planned(self)
 
     def begin(self, run_id=RUN, plan_json=LASTING):
         self.state.begin_run(a_run(run_id, plan_json=plan_json), CHUNKS)
@@ -185,7 +203,7 @@ def test_it_is_counted_in_one_place(world):
 def test_chunks_whose_rows_nobody_judged_are_read_again(world, observed, has_rules):
     world.begin()
     world.record(0, observed=observed)
-    world.rules = SimpleNamespace(absorb_json=lambda told: None) if has_rules else None
+    world.rules = QualityRules(row_count_min=1) if has_rules else None
     state = world.go_on()
     if observed is None and not has_rules:  # nothing was to be counted
         assert state.chunks_done == 1

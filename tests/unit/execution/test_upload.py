@@ -13,6 +13,7 @@ import pytest
 
 from rivet.errors import DestinationError, DestinationTimeoutError
 from rivet.execution.worker.enrich import Enricher
+from rivet.execution.worker.observe import Observations
 from rivet.execution.worker.parts import Flow, PartWriter
 from rivet.execution.worker.upload import QUEUE_BYTES
 from rivet.formats import load_format
@@ -60,7 +61,7 @@ class Written:
             file_format=load_format("csv"),
             output=OutputPlan("csv", PLAIN, max_file_bytes=max_file_bytes),
             enricher=Enricher(BATCH.schema, OutputPlan("csv", PLAIN), AT),
-            gate=None,
+            observations=Observations(),
             destination=destination,
         )
         self.encoded = 0

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from rivet.errors import (
-    DataIntegrityError,
     ManifestMismatchError,
     ReconcileMismatchError,
     ReconcileUnverifiedError,
@@ -17,11 +16,8 @@ from rivet.errors import (
 from rivet.events import Reconciled
 from rivet.model.metrics import RunMetrics
 from rivet.verify.manifest_check import check_prefix
-from rivet.verify.part_check import count_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pyarrow as pa
 
     from rivet.destinations.base import Destination
@@ -29,30 +25,7 @@ if TYPE_CHECKING:
     from rivet.execution.job import Job
     from rivet.execution.progress import RunProgress
     from rivet.execution.snapshot.holder import SnapshotHolder
-    from rivet.model.sink import PreparedPart
     from rivet.model.span import Span
-
-
-def validate_parts(parts: Iterator[PreparedPart], format_name: str) -> Iterator[PreparedPart]:
-    """Count each part's rows again from the file, before it is published.
-
-    Raises:
-        DataIntegrityError: A file holds another number of rows than were written to it, or cannot
-            be read back before it is published.
-    """
-    for part in parts:
-        path = part.sink.local_path
-        if path is None:
-            msg = f"validation failed: {part.name} cannot be read back before it is published"
-            raise DataIntegrityError(msg, hint="run it without --validate; nothing was published")
-        found = count_rows(path, format_name)
-        if found != part.stats.rows:
-            msg = (
-                f"validation failed: {part.name}: expected {part.stats.rows} rows, "
-                f"the file holds {found}"
-            )
-            raise DataIntegrityError(msg, hint="run again; the part was not published")
-        yield part
 
 
 def validate_published(destination: Destination, export_name: str) -> None:

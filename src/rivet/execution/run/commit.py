@@ -1,7 +1,7 @@
-"""Commit of parts: store a part, then record it in the state.
+"""Commit of parts: record what a worker has stored in the state.
 
-Only `store` makes a `StoredPart`; only `record` makes a `RecordedPart`; only recorded parts reach
-a manifest or move a watermark.
+Only `store` of the worker makes a `StoredPart`; only `record` makes a `RecordedPart`; only recorded
+parts reach a manifest or move a watermark.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from rivet.manifest import (
     MAX_MANIFEST_BYTES,
     parse_manifest,
 )
-from rivet.model.part import RecordedPart, StoredPart
 from rivet.redact import redact, visible_line
 
 if TYPE_CHECKING:
@@ -38,24 +37,8 @@ if TYPE_CHECKING:
     from rivet.destinations.base import Destination
     from rivet.manifest import Manifest
     from rivet.model.chunk import Claim
-    from rivet.model.sink import PreparedPart
-    from rivet.model.source import Position
+    from rivet.model.part import RecordedPart, StoredPart
     from rivet.state.store import StateStore
-
-
-def store(part: PreparedPart, instant: Position | None = None) -> StoredPart:
-    """Make a part durable under its final name.
-
-    Args:
-        part: A whole file.
-        instant: The place in the source's history it was read from.
-
-    Raises:
-        ObjectExistsError: The name is taken; nothing was changed.
-        DestinationError: The write failed; nothing is visible under the name.
-    """
-    info = part.sink.publish()
-    return StoredPart(part.name, info.uri, part.ordinal, part.stats, instant)
 
 
 @contextmanager

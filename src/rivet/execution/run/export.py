@@ -12,8 +12,8 @@ from rivet.execution.pool.splitting import Splitter
 from rivet.execution.pool.threads import run_chunks
 from rivet.execution.run.begin import begin_run
 from rivet.execution.run.checks import reconcile
-from rivet.execution.run.chunk import ChunkRunner, judge
 from rivet.execution.run.continuity import refuse_lost
+from rivet.execution.run.dispatch import dispatch_to_workers
 from rivet.execution.run.finish import finish_dead, finish_run
 from rivet.execution.run.planning import note_plan, plan_run, refuse_plan
 from rivet.execution.run.prepare import open_export_destination, prepare
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rivet.execution.context import RunContext
     from rivet.execution.job import Job
     from rivet.execution.progress import RunProgress
+    from rivet.execution.run.dispatch import ChunkDispatcher
     from rivet.model.chunk import Chunk
 
 
@@ -83,8 +84,8 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
         ledger.go_on_from(state)
         workers = gather_workers(job, len(state.pending), snapshots, context, ledger)
         splitter = Splitter(job, snapshots, context, len(state.chunks)) if workers > 1 else None
-        runner = ChunkRunner(job, snapshots, destination, context, ledger, splitter)
-        _read(job, state.pending, Permits(workers), runner, snapshots)
+        dispatcher = dispatch_to_workers(job, snapshots, destination, context, ledger, splitter)
+        _read(job, state.pending, Permits(workers), dispatcher, snapshots)
         if context.options.reconcile:
             reconcile(job, snapshots, context, ledger)
         status = finish_run(job, destination, context, ledger)
@@ -125,11 +126,11 @@ def _read(
     job: Job,
     pending: Sequence[Chunk],
     permits: Permits,
-    runner: ChunkRunner,
+    dispatcher: ChunkDispatcher,
     snapshots: SnapshotHolder,
 ) -> None:
-    """Read the chunks, as many at a time as the source bears, and judge their rows together."""
-    context, ledger, splitter = runner.context, runner.ledger, runner.splitter
+    """Have the chunks read, as many at a time as the source bears; judge their rows together."""
+    context, ledger, splitter = dispatcher.context, dispatcher.ledger, dispatcher.splitter
     with ExitStack() as stack:
         if job.is_adaptive and permits.allowed > 1:
             if snapshots.sessions.has_room:
@@ -139,12 +140,13 @@ def _read(
                 text = "the load of the source is not watched: `max_connections` leaves no room"
                 warn(context, ledger, "governor", text)
         if splitter is None:
-            run_chunks(pending, permits, runner.run, snapshots)
+            run_chunks(pending, permits, dispatcher.run, snapshots)
         else:
-            run_chunks(pending, permits, runner.run, snapshots, splitter.take)
-    if runner.gate is not None and job.is_chunked:
-        hint = "the files stay where they are, the manifest still is that of the last good run"
-        judge(runner.gate, context, ledger, hint)
+            run_chunks(pending, permits, dispatcher.run, snapshots, splitter.take)
+    if job.is_chunked:
+        dispatcher.judge(
+            "the files stay where they are, the manifest still is that of the last good run"
+        )
 
 
 def _prune(export: ExportConfig, context: RunContext, ledger: RunProgress) -> None:

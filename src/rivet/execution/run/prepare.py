@@ -11,7 +11,7 @@ from rivet.config.resolve import (
     output_plan,
     quality_rules,
 )
-from rivet.destinations import load_destination, open_destination
+from rivet.destinations import load_destination, open_destination, sink_ref
 from rivet.errors import SourceAuthError
 from rivet.execution.job import Job
 from rivet.execution.run.estimates import shape_of
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from rivet.model.output import OutputPlan
     from rivet.model.relation import Relation, TableFacts
     from rivet.model.run import RunRow
+    from rivet.model.sink import SinkRef
     from rivet.sources.base import Session
 
 _MEBIBYTE: Final = 1024 * 1024
@@ -66,15 +67,13 @@ def day_of_run(row: RunRow) -> str:
     return told if isinstance(told, str) else f"{row.record.started_at:%Y-%m-%d}"
 
 
-def open_export_destination(
-    export: ExportConfig, context: RunContext, *, run_id: str, day: str
-) -> Destination:
-    """Open an export's destination; an unwritable one is found here, before any row is read.
+def export_sink(export: ExportConfig, context: RunContext, *, run_id: str, day: str) -> SinkRef:
+    """Return where the files of a run go.
 
     Raises:
-        DestinationError: It cannot be written.
+        ConfigError: A placeholder is not known.
     """
-    destination = open_destination(
+    return sink_ref(
         export.destination,
         base_dir=context.config.base_dir,
         placeholders={
@@ -84,6 +83,17 @@ def open_export_destination(
             "run_id": run_id,
         },
     )
+
+
+def open_export_destination(
+    export: ExportConfig, context: RunContext, *, run_id: str, day: str
+) -> Destination:
+    """Open an export's destination; an unwritable one is found here, before any row is read.
+
+    Raises:
+        DestinationError: It cannot be written.
+    """
+    destination = open_destination(export_sink(export, context, run_id=run_id, day=day))
     destination.limits.interrupted = context.interrupted
     return destination
 
@@ -176,7 +186,7 @@ def prepare(
         is_adaptive=tuning.adaptive,
         least_workers=tuning.min_parallel or 1,
     )
-    job.gate()
+    job.observations()
     return job
 
 

@@ -14,7 +14,6 @@ from rivet.errors import RefusedError, StalePlanError, StateDamagedError
 from rivet.execution.run.prepare import day_of, day_of_run
 from rivet.execution.run.recorded_names import refuse_foreign_parts, refuse_foreign_run
 from rivet.execution.warning import warn
-from rivet.execution.worker.observe import Observations
 from rivet.model.plan import Mode
 from rivet.model.resume import ResumeDecision, RunState
 from rivet.plan.naming import place_of_part
@@ -167,10 +166,10 @@ def _unobserved(
     unreadable = set()
     for index, told in seen.items():
         try:
-            Observations(job.gate()).absorb_json(told)
+            job.observations().merge_json(told)
         except ValueError:
             unreadable.add(index)
-    if job.gate() is None:
+    if job.rules is None:
         return unreadable
     pending = {chunk.index for chunk in context.state.chunks(job.plan.run_id, is_incomplete=True)}
     return ({chunk.index for chunk in chunks} - pending - seen.keys()) | unreadable

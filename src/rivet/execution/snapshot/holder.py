@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import SourceError, SourceInterruptedError
+from rivet.model.source import Snapshot
 from rivet.sources.base import ExportsSnapshots
 from rivet.sources.instants import ProvesInstants
 
@@ -26,19 +26,6 @@ if TYPE_CHECKING:
 
 PING_S: Final = 20.0
 """How often a session that only holds a snapshot is asked for something small."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What sessions see.
-
-    Attributes:
-        number: From 1, in the order in which a run began its snapshots.
-        position: Its place in the source's history, where the engine has one.
-    """
-
-    number: int
-    position: Position | None
 
 
 class SnapshotHolder:

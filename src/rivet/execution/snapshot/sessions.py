@@ -14,6 +14,7 @@ from rivet.config.resolve import resolve_source
 from rivet.errors import RivetError, SourceUnavailableError
 from rivet.execution.snapshot.budget import END_WAIT_S, ConnectionBudget
 from rivet.execution.snapshot.connection_limits import CONNECTIONS_LEFT, wait_for_slot
+from rivet.model.sourceref import source_ref
 from rivet.sources import load_engine
 from rivet.sources.base import TakesTurns
 from rivet.sources.connections import CountsConnections
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rivet.config.resolve import ResolvedTuning
     from rivet.execution.stopping import StopRequest
     from rivet.model.source import SessionSettings, SourceAddress
+    from rivet.model.sourceref import SourceRef
     from rivet.sources.base import Engine, Session
 
 _SIDE_BY_SIDE: Final = 2
@@ -96,6 +98,11 @@ class SessionPool:
         self.is_cancelled = False
         self.refusal: str | None = None
         self.on_close: Callable[[Session], None] | None = None
+
+    @property
+    def source(self) -> tuple[SourceRef, dict[str, str]]:
+        """What another process opens sessions like these by: a reference, and its secrets."""
+        return source_ref(self._address, self._settings)
 
     @property
     def has_room(self) -> bool:

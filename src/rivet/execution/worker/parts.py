@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rivet.destinations.base import Destination
     from rivet.destinations.deadlines import Call
     from rivet.execution.worker.enrich import Enricher
-    from rivet.execution.worker.quality import QualityGate
+    from rivet.execution.worker.observe import Observations
     from rivet.execution.worker.upload import QueuedSink
     from rivet.formats.base import Format, Writer
     from rivet.model.chunk import Claim
@@ -52,14 +52,14 @@ class PartWriter:
         file_format: Format,
         output: OutputPlan,
         enricher: Enricher,
-        gate: QualityGate | None,
+        observations: Observations,
         destination: Destination,
     ) -> None:
         self._claim = claim
         self._format = file_format
         self._output = output
         self._enricher = enricher
-        self._gate = gate
+        self._observations = observations
         self._uploads = UploadStage(destination)
         self._ordinal = 0
         self._open: tuple[Writer, QueuedSink] | None = None
@@ -117,8 +117,7 @@ class PartWriter:
                 stream.close()
 
     def _write_batch(self, batch: pa.RecordBatch) -> Writer:
-        if self._gate is not None:
-            self._gate.observe(batch)
+        self._observations.observe(batch)
         if self._open is None:
             name = part_name(self._claim, self._ordinal, self._format.CAPABILITIES.extension)
             sink = self._uploads.create(name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from rivet.errors import PlanError
+from rivet.errors import PlanError, QualityGateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +72,7 @@ class QualityGate:
                 distinct.hashes = set()
                 return
 
-    def absorb(self, other: QualityGate) -> None:
+    def merge(self, other: QualityGate) -> None:
         """Add what another gate of the same rules has observed."""
         self._rows += other._rows
         for name, count in other._nulls.items():
@@ -91,7 +91,7 @@ class QualityGate:
             },
         }
 
-    def absorb_json(self, body: Mapping[str, Any]) -> None:
+    def merge_json(self, body: Mapping[str, Any]) -> None:
         """Add what a gate of the same rules had observed.
 
         Raises:
@@ -127,6 +127,24 @@ class QualityGate:
                 if distinct.is_capped
             ],
         )
+
+    def refuse(self, export_name: str, hint: str) -> None:
+        """Refuse rows that break the rules.
+
+        Args:
+            export_name: For the message.
+            hint: What became of the files.
+
+        Raises:
+            QualityGateError: They do not hold.
+        """
+        problems, _ = self.verdict()
+        if problems:
+            msg = (
+                f"export '{export_name}': {len(problems)} quality check(s) failed: "
+                f"{'; '.join(problems)}"
+            )
+            raise QualityGateError(msg, hint=hint)
 
     def _row_problems(self) -> list[str]:
         least, most = self._rules.row_count_min, self._rules.row_count_max

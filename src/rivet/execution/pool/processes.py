@@ -1,0 +1,167 @@
+"""Process pool of chunk tasks: workers in other processes, spoken to by JSON lines.
+
+What a task needs travels with it; secrets are given to the processes when they start, by name.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import queue
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Self
+
+from rivet.errors import SourceInterruptedError, UnsupportedPlanError
+from rivet.execution.worker.contract import ReadProgress
+from rivet.execution.worker.taskjson import (
+    error_from_json,
+    part_from_json,
+    result_from_json,
+    task_to_json,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from rivet.execution.worker.contract import ChunkResult, ChunkTask, TaskChannel
+
+COMMAND: Final = (sys.executable, "-m", "rivet.execution.pool.taskprocess")
+_INHERITED: Final = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ")
+_END_S: Final = 5.0
+
+
+class WorkerProcess:
+    """A process that runs one task at a time; see `taskprocess.py` for what it is told.
+
+    Args:
+        secrets: What its tasks name, by those names.
+        env: The environment that it inherits the little from that programs need.
+    """
+
+    def __init__(self, secrets: Mapping[str, str], env: Mapping[str, str] = os.environ) -> None:
+        kept = {name: env[name] for name in _INHERITED if name in env}
+        self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**kept, **secrets},
+            encoding="utf-8",
+        )
+
+    def run(self, task: ChunkTask, channel: TaskChannel) -> ChunkResult:
+        """Have one task run.
+
+        Raises:
+            RivetError: It failed.
+            SourceInterruptedError: The process ended before the task did.
+        """
+        process = self._process
+        if process.stdin is not None and process.stdout is not None:
+            with suppress(OSError):  # its end is seen below
+                process.stdin.write(task_to_json(task) + "\n")
+                process.stdin.flush()
+            for line in process.stdout:
+                what, _, body = line.partition(" ")
+                if what == "result":
+                    return result_from_json(body, task)
+                if what == "failure":
+                    raise error_from_json(body)
+                if what == "stored":
+                    channel.stored(task.claim, part_from_json(body))
+                elif what == "progress":
+                    channel.progressed(task.claim, ReadProgress(*json.loads(body)))
+        msg = f"the process of a worker ended in the middle of chunk {task.claim.chunk.index}"
+        raise SourceInterruptedError(msg)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can run another task."""
+        return self._process.poll() is None
+
+    def cancel(self) -> None:
+        """End it now; the server ends what it ran once its connections are gone."""
+        self._process.terminate()
+
+    def close(self) -> None:
+        """Let it end, which closes its connections; one that does not is killed."""
+        process = self._process
+        if process.stdin is not None:
+            with suppress(OSError):
+                process.stdin.close()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+class ProcessWorkers:
+    """Worker pool of processes: as many as tasks run at a time, each used again and again.
+
+    Args:
+        secrets: What tasks name, by those names; see `SessionPool.source`.
+        tasks_each: How many tasks a process runs before another one takes its place; None is any
+            number.
+    """
+
+    def __init__(self, secrets: Mapping[str, str], *, tasks_each: int | None = None) -> None:
+        self._secrets = secrets
+        self._tasks_each = tasks_each
+        self._idle: queue.LifoQueue[tuple[WorkerProcess, int]] = queue.LifoQueue()
+        self._at_work: set[WorkerProcess] = set()
+        self._numbers = itertools.count(1)
+        self.is_cancelled = False
+
+    def run(self, task: ChunkTask, channel: TaskChannel) -> ChunkResult:
+        """Run one task in an idle process, or in a new one.
+
+        Raises:
+            UnsupportedPlanError: The chunks share an instant that only this process can enter.
+            RivetError: It failed.
+        """
+        if task.is_one_of_many and task.holds_snapshot and task.snapshot is None:
+            msg = "sessions of other processes cannot enter the instant that the chunks share"
+            hint = "set `consistency: run`, where the engine can, or `consistency: chunk`"
+            raise UnsupportedPlanError(msg, hint=hint, export=task.plan.export_name)
+        number = 1 if task.snapshot is not None else next(self._numbers)
+        try:
+            process, done = self._idle.get_nowait()
+        except queue.Empty:
+            process, done = WorkerProcess(self._secrets), 0
+        self._at_work.add(process)
+        try:
+            result = process.run(task, channel)
+        finally:
+            self._at_work.discard(process)
+            if process.is_alive and done + 1 != self._tasks_each:
+                self._idle.put((process, done + 1))
+            else:
+                process.close()
+        # Numbers of a process are its own: two of them may well have the same.
+        return replace(result, snapshot=replace(result.snapshot, number=number))
+
+    def cancel_all(self) -> None:
+        """End all tasks for good; callable from any thread."""
+        self.is_cancelled = True
+        for process in tuple(self._at_work):
+            process.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(queue.Empty):
+            while True:
+                self._idle.get_nowait()[0].close()
