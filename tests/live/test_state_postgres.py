@@ -20,6 +20,7 @@ from rivet.state.shape import SHAPE, WHOLE
 from rivet.state.store import StateStore, open_store
 from unit.state.behaviour import StoreBehaviour, a_run, start
 from unit.state.finishes import FinishBehaviour
+from unit.state.units import UnitBehaviour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +63,7 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-class TestPostgresStore(StoreBehaviour, FinishBehaviour):
+class TestPostgresStore(StoreBehaviour, FinishBehaviour, UnitBehaviour):
     """The common behaviour in the schema `pyrivet`."""
 
 

@@ -60,7 +60,9 @@ class RecordedPart:
     """A stored part that the state knows: from here on it is data.
 
     Attributes:
+        chunk_index: Of a stream of changes, the number of its commit unit.
         instant: The place in the source's history it was read from, where the engine has one.
+        relation: Which relation of a stream it holds; None for all other exports.
     """
 
     part_id: int
@@ -74,6 +76,7 @@ class RecordedPart:
     stats: FileStats
     recorded_at: datetime
     instant: Position | None = None
+    relation: str | None = None
 
     @property
     def location(self) -> str:

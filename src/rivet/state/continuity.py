@@ -55,7 +55,7 @@ def memory_of(store: StateStore, export_name: str, run_id: str | None) -> Memory
             reset=watermarks.RESET,
             lost=watermarks.LOST,
         )
-        has_moved = _has_moved(db, export_name)
+        has_moved = _has_moved(db, export_name) or _has_units(db, export_name)
     is_reset = decided is not None and decided["action"] == watermarks.RESET
     is_lost = not is_reset and (decided is not None or has_moved)
     return Memory(has_progress, is_lost=is_lost, is_reset=is_reset, knows_run=knows_run)
@@ -68,6 +68,14 @@ def _knows(db: Statements, export_name: str, run_id: str) -> bool:
         run_id=run_id,
         name=export_name,
         action=watermarks.accepted_run(run_id),
+    )
+    return row is not None
+
+
+def _has_units(db: Statements, export_name: str) -> bool:
+    """Whether a stream committed a unit once: each sets the watermark."""
+    row = db.one(
+        "SELECT 1 AS found FROM pyrivet.commit_units WHERE export_name = :name", name=export_name
     )
     return row is not None
 

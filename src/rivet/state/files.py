@@ -94,9 +94,10 @@ def insert(db: Statements, part: RecordedPart) -> None:
     inserted = db.change(
         "INSERT INTO pyrivet.parts (run_id, part_id, export_name, chunk_index, claim_number,"
         " ordinal, name, uri, row_count, size_bytes, content_hash, content_md5, columns_json,"
-        " recorded_at, instant_json) VALUES (:run_id, :part_id, :export_name, :chunk_index,"
-        " :claim_number, :ordinal, :name, :uri, :row_count, :size_bytes, :content_hash,"
-        " :content_md5, :columns_json, :recorded_at, :instant_json)",
+        " recorded_at, instant_json, relation)"
+        " VALUES (:run_id, :part_id, :export_name, :chunk_index, :claim_number, :ordinal, :name,"
+        " :uri, :row_count, :size_bytes, :content_hash, :content_md5, :columns_json,"
+        " :recorded_at, :instant_json, :relation)",
         run_id=part.run_id,
         part_id=part.part_id,
         export_name=part.export_name,
@@ -112,6 +113,7 @@ def insert(db: Statements, part: RecordedPart) -> None:
         columns_json=_columns_text(part.stats.columns),
         recorded_at=part.recorded_at,
         instant_json=_instant_text(part.instant),
+        relation=part.relation,
     )
     written(inserted, "parts")
 
@@ -140,6 +142,15 @@ def of_run(db: Statements, run_id: str, *, is_void: bool = False) -> tuple[Recor
         run_id=run_id,
         is_void=int(is_void),
     )
+    return decoded(rows)
+
+
+def decoded(rows: Sequence[Row]) -> tuple[RecordedPart, ...]:
+    """Return parts from whole rows.
+
+    Raises:
+        UnreadableRowError: A row is not what was written.
+    """
     with decoding("parts"):
         return tuple(_part(row) for row in rows)
 
@@ -195,6 +206,7 @@ def _part(row: Row) -> RecordedPart:
         ),
         recorded_at=read_time(row["recorded_at"]),
         instant=_instant(optional_text(row, "instant_json")),
+        relation=optional_text(row, "relation"),
     )
 
 

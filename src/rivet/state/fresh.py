@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-REVISION: Final = "0008"
+REVISION: Final = "0009"
 
 TABLES: Final = (
     "CREATE TABLE alembic_version ( version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num) )",
@@ -17,7 +17,7 @@ TABLES: Final = (
     "CREATE INDEX runs_by_export ON runs (export_name, sequence)",
     "CREATE UNIQUE INDEX runs_one_running ON runs (export_name) WHERE status = 'running'",
     "CREATE TABLE chunks ( run_id TEXT NOT NULL, chunk_index INTEGER NOT NULL, kind TEXT NOT NULL, lower_bound TEXT, upper_bound TEXT, status TEXT NOT NULL, claim_number INTEGER NOT NULL, last_error TEXT, updated_at TEXT NOT NULL, span_json TEXT, PRIMARY KEY (run_id, chunk_index), FOREIGN KEY(run_id) REFERENCES runs (run_id) )",
-    "CREATE TABLE parts ( run_id TEXT NOT NULL, part_id INTEGER NOT NULL, export_name TEXT NOT NULL, chunk_index INTEGER NOT NULL, claim_number INTEGER NOT NULL, ordinal INTEGER NOT NULL, name TEXT NOT NULL, uri TEXT NOT NULL, is_void INTEGER DEFAULT '0' NOT NULL, row_count INTEGER NOT NULL, size_bytes INTEGER NOT NULL, content_hash TEXT NOT NULL, content_md5 TEXT NOT NULL, columns_json TEXT NOT NULL, recorded_at TEXT NOT NULL, instant_json TEXT, PRIMARY KEY (run_id, part_id), UNIQUE (run_id, chunk_index, claim_number, ordinal), FOREIGN KEY(run_id) REFERENCES runs (run_id) )",
+    "CREATE TABLE parts ( run_id TEXT NOT NULL, part_id INTEGER NOT NULL, export_name TEXT NOT NULL, chunk_index INTEGER NOT NULL, claim_number INTEGER NOT NULL, ordinal INTEGER NOT NULL, name TEXT NOT NULL, uri TEXT NOT NULL, is_void INTEGER DEFAULT '0' NOT NULL, row_count INTEGER NOT NULL, size_bytes INTEGER NOT NULL, content_hash TEXT NOT NULL, content_md5 TEXT NOT NULL, columns_json TEXT NOT NULL, recorded_at TEXT NOT NULL, instant_json TEXT, relation TEXT, PRIMARY KEY (run_id, part_id), UNIQUE (run_id, chunk_index, claim_number, ordinal), FOREIGN KEY(run_id) REFERENCES runs (run_id) )",
     "CREATE TABLE watermarks ( export_name TEXT NOT NULL, engine TEXT NOT NULL, kind TEXT NOT NULL, position_text TEXT NOT NULL, is_approximate INTEGER NOT NULL, run_id TEXT, part_id INTEGER, updated_at TEXT NOT NULL, owner_json TEXT, seal TEXT, PRIMARY KEY (export_name) )",
     "CREATE TABLE schemas ( export_name TEXT NOT NULL, columns_json TEXT NOT NULL, updated_at TEXT NOT NULL, PRIMARY KEY (export_name) )",
     "CREATE TABLE journal ( sequence INTEGER NOT NULL, run_id TEXT NOT NULL, export_name TEXT NOT NULL, event_json TEXT NOT NULL, recorded_at TEXT NOT NULL, PRIMARY KEY (sequence) )",
@@ -26,4 +26,6 @@ TABLES: Final = (
     "CREATE TABLE audits ( sequence INTEGER NOT NULL, export_name TEXT NOT NULL, action TEXT NOT NULL, before_json TEXT, after_json TEXT, rivet_version TEXT NOT NULL, host TEXT NOT NULL, recorded_at TEXT NOT NULL, PRIMARY KEY (sequence) )",
     "CREATE TABLE publications ( run_id TEXT NOT NULL, publisher TEXT NOT NULL, place TEXT NOT NULL, digest TEXT NOT NULL, published_at TEXT NOT NULL, PRIMARY KEY (run_id, publisher) )",
     "CREATE TABLE observations ( run_id TEXT NOT NULL, chunk_index INTEGER NOT NULL, body_json TEXT NOT NULL, PRIMARY KEY (run_id, chunk_index) )",
+    "CREATE TABLE streams ( export_name TEXT NOT NULL, run_id TEXT NOT NULL, claim_number INTEGER NOT NULL, last_unit INTEGER NOT NULL, acknowledged_unit INTEGER NOT NULL, seal TEXT NOT NULL, PRIMARY KEY (export_name) )",
+    "CREATE TABLE commit_units ( export_name TEXT NOT NULL, unit_number INTEGER NOT NULL, run_id TEXT NOT NULL, claim_number INTEGER NOT NULL, part_count INTEGER NOT NULL, engine TEXT NOT NULL, kind TEXT NOT NULL, position_text TEXT NOT NULL, is_approximate INTEGER NOT NULL, seal TEXT NOT NULL, recorded_at TEXT NOT NULL, PRIMARY KEY (export_name, unit_number) )",
 )

@@ -250,6 +250,9 @@ def with_files(db: Statements, export_name: str, good: int) -> tuple[RunRow, ...
         "  AND status = 'success' ORDER BY sequence DESC LIMIT :good)"
         # By the run alone: parts that name another export are damage to be told of.
         " OR EXISTS (SELECT 1 FROM pyrivet.parts p WHERE p.run_id = r.run_id))"
+        # Each run of a stream holds rows of its own, however it ended.
+        " AND NOT EXISTS (SELECT 1 FROM pyrivet.commit_units u"
+        "  WHERE u.export_name = r.export_name AND u.run_id = r.run_id)"
         " ORDER BY r.sequence DESC",
         export_name=export_name,
         good=good,

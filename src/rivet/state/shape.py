@@ -38,6 +38,11 @@ _TABLES: Final = {
         "lower_bound:text run_id:text span_json:text status:text "
         "updated_at:timestamp_with_time_zone upper_bound:text"
     ),
+    "commit_units": (
+        "claim_number:bigint engine:text export_name:text is_approximate:bigint kind:text "
+        "part_count:bigint position_text:text recorded_at:timestamp_with_time_zone run_id:text "
+        "seal:text unit_number:bigint"
+    ),
     "journal": (
         "event_json:text export_name:text recorded_at:timestamp_with_time_zone "
         "run_id:text sequence:bigint"
@@ -45,7 +50,7 @@ _TABLES: Final = {
     "parts": (
         "chunk_index:bigint claim_number:bigint columns_json:text content_hash:text "
         "content_md5:text export_name:text instant_json:text is_void:bigint name:text "
-        "ordinal:bigint part_id:bigint recorded_at:timestamp_with_time_zone "
+        "ordinal:bigint part_id:bigint recorded_at:timestamp_with_time_zone relation:text "
         "row_count:bigint run_id:text size_bytes:bigint uri:text"
     ),
     "observations": "body_json:text chunk_index:bigint run_id:text",
@@ -67,6 +72,10 @@ _TABLES: Final = {
         "total_files:bigint total_rows:bigint tuning_profile:text"
     ),
     "schemas": ("columns_json:text export_name:text updated_at:timestamp_with_time_zone"),
+    "streams": (
+        "acknowledged_unit:bigint claim_number:bigint export_name:text last_unit:bigint "
+        "run_id:text seal:text"
+    ),
     "watermarks": (
         "engine:text export_name:text is_approximate:bigint kind:text owner_json:text "
         "part_id:bigint position_text:text run_id:text seal:text "
@@ -74,10 +83,11 @@ _TABLES: Final = {
     ),
 }
 _INDEXES: Final = (
-    "aggregates_pkey alembic_version_pkc audits_pkey chunks_pkey journal_by_run "
-    "journal_pkey observations_pkey parts_pkey parts_run_id_chunk_index_claim_number_ordinal_key "
+    "aggregates_pkey alembic_version_pkc audits_pkey chunks_pkey commit_units_pkey "
+    "journal_by_run journal_pkey observations_pkey parts_pkey "
+    "parts_run_id_chunk_index_claim_number_ordinal_key "
     "publications_pkey runs_by_export runs_one_running runs_pkey runs_run_id_key schemas_pkey "
-    "watermarks_pkey"
+    "streams_pkey watermarks_pkey"
 )
 WHOLE: Final = frozenset(
     [f"{table}.{told}" for table, columns in _TABLES.items() for told in columns.split()]

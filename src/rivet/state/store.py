@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
 from rivet.errors import StateError
-from rivet.state import chunks, files, finishing, journal, runs, watermarks
+from rivet.state import chunks, commit_units, files, finishing, journal, runs, watermarks
 from rivet.state.schema import ensure_current
 from rivet.state.sqlite import SqliteDatabase
+from rivet.state.streams import StreamRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,13 +83,12 @@ def _open_database(base_dir: Path, url: str | None) -> Database:
     return SqliteDatabase(base_dir.resolve() / STATE_DIR / STATE_FILE)
 
 
-class StateStore:
+class StateStore(StreamRecord):
     """An open state store; made by `open_store`."""
 
     def __init__(self, database: Database, base_dir: Path, clock: Clock) -> None:
-        self.database = database
+        super().__init__(database, clock)
         self.base_dir = base_dir
-        self._clock = clock
 
     def __enter__(self) -> Self:
         return self
@@ -343,6 +343,7 @@ class StateStore:
         """
         with self.database.write() as db:
             files.forget(db, run_id)
+            commit_units.forget(db, run_id)
 
     def current_parts(self, export_name: str) -> tuple[RecordedPart, ...]:
         """Return the parts of the newest successful run of an export, in order."""
@@ -376,6 +377,7 @@ class StateStore:
     def forget_watermark(self, export_name: str) -> bool:
         """Remove an export's watermark: its next run begins anew on purpose; False without one."""
         with self.database.write() as db:
+            commit_units.settle_all(db, export_name)
             return watermarks.forget(db, export_name, self._clock())
 
     def schema_of(self, export_name: str) -> tuple[tuple[str, str], ...] | None:

@@ -24,6 +24,7 @@ from rivet.state.sqlite import SqliteDatabase
 from rivet.state.store import StateStore, open_store
 from unit.state.behaviour import StoreBehaviour, a_run, start, write_columns
 from unit.state.finishes import FinishBehaviour
+from unit.state.units import UnitBehaviour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +60,7 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-class TestSqliteStore(StoreBehaviour, FinishBehaviour):
+class TestSqliteStore(StoreBehaviour, FinishBehaviour, UnitBehaviour):
     """The common behaviour in a file."""
 
 
@@ -175,7 +176,7 @@ store.open_store(Path(sys.argv[1])).close()
 
 
 @pytest.mark.parametrize(
-    ("way", "moments"), [("at once", range(2, 26, 3)), ("migrations", (14, 23, 25, 33))]
+    ("way", "moments"), [("at once", range(2, 28, 3)), ("migrations", (14, 23, 25, 33))]
 )
 def test_a_death_while_the_tables_are_made_is_harmless(
     tmp_path: Path, way: str, moments: Sequence[int]
