@@ -13,6 +13,7 @@ from rivet.errors import SourceAuthError
 from rivet.model.source import SessionSettings, SourceAddress, TlsMode, TlsOptions
 from rivet.redact import Secret
 from rivet.sources.mysql import connect
+from support.asking import value_of
 
 pytestmark = pytest.mark.live("mysql9")
 
@@ -49,10 +50,11 @@ def test_a_first_login_by_caching_sha2(mysql9, stranger, mode):
     assert "no:w" not in f"{caught.value} {caught.value!r}"
     for _ in range(2):
         with opened(stranger, tls, key=key) as session:
-            assert session.scalar("SELECT 1") == "1"
-            cipher = session.scalar(
+            assert value_of(session, "SELECT 1") == "1"
+            cipher = value_of(
+                session,
                 "SELECT VARIABLE_VALUE FROM performance_schema.session_status"
-                " WHERE VARIABLE_NAME = 'Ssl_cipher'"
+                " WHERE VARIABLE_NAME = 'Ssl_cipher'",
             )
     assert bool(cipher) is (mode is TlsMode.VERIFY_FULL)
 
@@ -71,7 +73,7 @@ def test_settings_that_could_change_a_value_are_pinned(mysql9):
             "net_write_timeout": "3600",
             "information_schema_stats_expiry": "0",  # else estimates are of a day ago
         }
-        found = {name: session.scalar(f"SELECT @@SESSION.{name}") for name in wanted}
+        found = {name: value_of(session, f"SELECT @@SESSION.{name}") for name in wanted}
         assert found == wanted
         assert session.server_version().startswith("MySQL 9")
         assert session.proxy_note() is None

@@ -24,6 +24,7 @@ from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress, TlsMode, TlsOptions
 from rivet.redact import Secret
 from rivet.sources.mysql import connect
+from support.asking import value_of
 from support.databases import MariaDatabase
 
 pytestmark = pytest.mark.live("mysql")
@@ -75,7 +76,7 @@ def test_nasty_passwords_connect_and_never_show(login, password):
     literal = password.replace("\\", "\\\\").replace("'", "\\'")
     url = login(f"BY '{literal}'", password)
     with opened(url) as session:
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT 1") == "1"
     wrong = url.replace(quote(password, safe=""), quote("no" + password, safe=""))
     with pytest.raises(SourceAuthError) as caught:
         opened(wrong)
@@ -91,7 +92,7 @@ def test_ways_to_log_in(mariadb, login, plugin):
             mariadb.execute("INSTALL SONAME 'auth_ed25519'")
     url = login(f"VIA {plugin} USING PASSWORD('s3cret')", "s3cret")
     with opened(url) as session:
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT 1") == "1"
     with pytest.raises(SourceAuthError):
         opened(url.replace("s3cret", "wrong"))
 
@@ -115,7 +116,7 @@ def test_settings_that_could_change_a_value_are_pinned(mariadb):
             "net_write_timeout": "3600",
             "idle_transaction_timeout": "0",
         }
-        found = {name: session.scalar(f"SELECT @@SESSION.{name}") for name in wanted}
+        found = {name: value_of(session, f"SELECT @@SESSION.{name}") for name in wanted}
         assert found == wanted
         assert session.server_version().startswith("MariaDB 1")
         assert session.proxy_note() is None
@@ -154,7 +155,7 @@ def test_a_servers_own_row_limit_does_not_cut_a_result(lone_mariadb):
 def test_a_session_cannot_write(mariadb):
     mariadb.execute("CREATE TABLE t (a int)")
     with opened(mariadb.url) as session, pytest.raises(SourceQueryError, match="READ ONLY"):
-        session.scalar("INSERT INTO t VALUES (1) RETURNING a")
+        value_of(session, "INSERT INTO t VALUES (1) RETURNING a")
     assert mariadb.execute("SELECT count(*) FROM t") == [("0",)]
 
 
@@ -170,9 +171,10 @@ def test_a_session_cannot_write(mariadb):
 def test_tls_protects(tls_mariadb, mode, host, ca):
     file = tls_mariadb.home / "ca.crt" if ca else None
     with opened(with_host(tls_mariadb, host), tls=TlsOptions(mode, file)) as session:
-        shown = session.scalar(
+        shown = value_of(
+            session,
             "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS"
-            " WHERE VARIABLE_NAME = 'Ssl_cipher'"
+            " WHERE VARIABLE_NAME = 'Ssl_cipher'",
         )
         assert shown
 
@@ -180,7 +182,7 @@ def test_tls_protects(tls_mariadb, mode, host, ca):
 def test_tls_by_url(tls_mariadb):
     options = f"ssl-mode=VERIFY_CA&ssl-ca={quote(str(tls_mariadb.home / 'ca.crt'))}"
     with opened(f"{tls_mariadb.url}?{options}") as session:
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT 1") == "1"
 
 
 def test_a_stranger_is_refused(tls_mariadb, tmp_path):
@@ -247,17 +249,17 @@ def test_a_running_statement_is_cancelled_from_another_thread(mariadb):
         try:
             # MariaDB ends a SLEEP that is killed with 1, other statements with an error.
             with pytest.raises(SourceInterruptedError):
-                session.scalar("SELECT count(*) FROM seq_1_to_1000000 a, seq_1_to_1000000 b")
+                value_of(session, "SELECT count(*) FROM seq_1_to_1000000 a, seq_1_to_1000000 b")
         finally:
             timer.join()
         assert time.monotonic() - began < 10
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT 1") == "1"
 
 
 def test_a_statement_that_takes_too_long(mariadb):
     with opened(mariadb.url, statement_timeout_s=0.5) as session:
         with pytest.raises(SourceStatementTimeoutError, match=r"0\.5 s") as caught:
-            session.scalar("SELECT count(*) FROM seq_1_to_1000000 a, seq_1_to_1000000 b")
+            value_of(session, "SELECT count(*) FROM seq_1_to_1000000 a, seq_1_to_1000000 b")
         assert "statement_timeout_s" in caught.value.hint
 
 

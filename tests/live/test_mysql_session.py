@@ -24,6 +24,7 @@ from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress, TlsMode, TlsOptions
 from rivet.redact import Secret
 from rivet.sources.mysql import connect
+from support.asking import value_of
 from support.proxy import Proxy
 
 pytestmark = pytest.mark.live("mysql")
@@ -295,4 +296,4 @@ def test_a_driver_that_is_not_ours_still_sees_the_server_alive(mariadb):
     names = ("_execute_command", "_read_packet", "_force_close", "_read_query_result")
     assert all(hasattr(pymysql.connections.Connection, name) for name in names)
     with opened(mariadb.url) as session, pytest.raises(SourceError):
-        session.scalar("SELECT")
+        value_of(session, "SELECT")

@@ -20,6 +20,7 @@ from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.redact import Secret
 from rivet.sources.postgres import connect
+from support.asking import value_of
 from support.proxy import Proxy
 
 pytestmark = pytest.mark.live("postgresql")
@@ -83,7 +84,7 @@ def test_a_plan_that_went_stale(any_postgres, change, told):
         with pytest.raises(StalePlanError, match=told) as caught:
             session.read(ReadRequest(T, columns))
         assert caught.value.hint
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT 1") == "1"
 
 
 def test_a_query_over_a_dropped_table(any_postgres):

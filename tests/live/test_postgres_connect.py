@@ -21,6 +21,7 @@ from rivet.model.source import SessionSettings, SourceAddress, TlsMode, TlsOptio
 from rivet.redact import Secret
 from rivet.sources.postgres import connect
 from support import clusters
+from support.asking import value_of
 
 pytestmark = pytest.mark.live("postgresql")
 
@@ -60,7 +61,7 @@ def test_nasty_passwords_connect_and_never_show(role, password):
     )
     url = f"postgresql://{name}:{quote(password, safe='')}@{host}:{port}/postgres"
     with opened(url) as session:
-        assert session.scalar("SELECT current_user") == name
+        assert value_of(session, "SELECT current_user") == name
     wrong = f"wrong {password} wrong"
     address = SourceAddress(
         "postgresql", host=host, port=port, user=name, password=Secret(wrong), database="postgres"
@@ -85,7 +86,7 @@ def test_url_forms(any_postgres):
         f"host={host} port={port} user={user} dbname={name} password='{quoted}'",
     ):
         with opened(form) as session:
-            assert session.scalar("SELECT current_database()") == name
+            assert value_of(session, "SELECT current_database()") == name
 
 
 def test_service_and_password_file(any_postgres, tmp_path, monkeypatch):
@@ -105,12 +106,12 @@ def test_service_and_password_file(any_postgres, tmp_path, monkeypatch):
         base_dir=tmp_path,
     )
     with connect(address, SessionSettings()) as session:
-        assert session.scalar("SELECT current_database()") == given["dbname"]
+        assert value_of(session, "SELECT current_database()") == given["dbname"]
 
 
 def test_the_server_sees_our_name(any_postgres):
     with opened(any_postgres.url, application_name="rivet: orders") as session:
-        assert session.scalar("SELECT current_setting('application_name')") == "rivet: orders"
+        assert value_of(session, "SELECT current_setting('application_name')") == "rivet: orders"
         assert session.server_version().startswith(f"PostgreSQL {any_postgres.version}.")
 
 
@@ -147,7 +148,7 @@ def test_a_server_that_does_not_answer():
 
 
 def encrypted(session):
-    return session.scalar("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == "t"
+    return value_of(session, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == "t"
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,9 @@ def test_a_killed_client_leaves_no_statement_running(any_postgres):
     program = (
         "import sys; from rivet.sources.postgres import connect; from rivet.redact import Secret\n"
         "from rivet.model.source import SessionSettings, SourceAddress\n"
+        "from rivet.model.relation import Relation\n"
         "address = SourceAddress('postgresql', url=Secret(sys.argv[1]))\n"
-        "connect(address, SessionSettings()).scalar('SELECT pg_sleep(300)')\n"
+        "connect(address, SessionSettings()).count(Relation(query='SELECT pg_sleep(300)'))\n"
     )
     client = subprocess.Popen([sys.executable, "-c", program, any_postgres.url])
     try:

@@ -9,7 +9,7 @@ import pytest
 from rivet.model.relation import Relation
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.redact import Secret
-from rivet.sources.base import EstimatesSizes
+from rivet.sources.abilities import EstimatesSizes
 from rivet.sources.postgres import connect
 
 pytestmark = pytest.mark.live("postgresql")

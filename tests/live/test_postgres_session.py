@@ -20,6 +20,7 @@ from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.redact import Secret
 from rivet.sources.postgres import connect
+from support.asking import value_of
 
 pytestmark = pytest.mark.live("postgresql")
 T = Relation(table="t")
@@ -59,11 +60,13 @@ def test_settings_hold_for_the_transaction_only(postgres):
             f"ALTER ROLE CURRENT_USER IN DATABASE {postgres.name} SET transaction_timeout = '7s'"
         )
     with opened(postgres, statement_timeout_s=1.5, lock_timeout_s=2) as session:
-        found = [session.scalar(f"SELECT current_setting('{name}')") for name in names]
+        found = [value_of(session, f"SELECT current_setting('{name}')") for name in names]
         assert found == ["UTF8", "repeatable read", "on", "1500ms", "2s", "0"]
         if postgres.version >= 17:
-            assert session.scalar("SELECT current_setting('transaction_timeout')") == "0"
-        assert session.scalar("SELECT current_setting('client_connection_check_interval')") == "5s"
+            assert value_of(session, "SELECT current_setting('transaction_timeout')") == "0"
+        assert (
+            value_of(session, "SELECT current_setting('client_connection_check_interval')") == "5s"
+        )
         outside = session._connection.execute("SHOW statement_timeout").fetchone()
         assert outside == ("0",)
 
@@ -72,32 +75,15 @@ def test_settings_that_queries_mean_something_by_are_the_servers_own(any_postgre
     own = {"TimeZone": "Asia/Kolkata", "DateStyle": "SQL, DMY", "IntervalStyle": "sql_standard",
            "bytea_output": "escape", "extra_float_digits": "0"}  # fmt: skip
     with opened(any_postgres) as session:
-        assert {name: session.scalar(f"SHOW {name}") for name in own} == own
+        assert {name: value_of(session, f"SHOW {name}") for name in own} == own
 
 
 def test_nothing_can_be_written(any_postgres):
     any_postgres.execute("CREATE TABLE t (a int)")
     with opened(any_postgres) as session, pytest.raises(SourceQueryError, match="read-only"):
-        session.scalar("INSERT INTO t VALUES (1) RETURNING a")
+        value_of(session, "INSERT INTO t VALUES (1) RETURNING a")
     with opened(any_postgres) as session:
-        assert session.scalar("SELECT count(*) FROM t") == "0"
-
-
-def test_scalar(any_postgres):
-    with opened(any_postgres) as session:
-        assert session.scalar("SELECT 1.50::numeric; -- done") == "1.50"
-        assert session.scalar("SELECT NULL") is None
-        assert session.scalar("SELECT 'a' WHERE 'x' LIKE '%x%'") == "a"
-        for bad in (
-            "SELECT 1, 2",
-            "SELECT 1 WHERE false",
-            "SELECT",
-            "nonsense",
-            "SELECT 1; SELECT 2",
-        ):
-            with pytest.raises(SourceQueryError):
-                session.scalar(bad)
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT count(*) FROM t") == "0"
 
 
 def test_position_moves_on(any_postgres):
@@ -187,7 +173,7 @@ def test_closing_early_stops_the_statement_and_keeps_the_session(postgres):
         stream.close()
         stream.close()
         assert list(stream) == []
-        assert session.scalar("SELECT count(*) FROM t") == "100000"
+        assert value_of(session, "SELECT count(*) FROM t") == "100000"
 
 
 def test_a_session_that_ends_in_the_middle_leaves_nothing_running(any_postgres):
@@ -216,7 +202,7 @@ def test_closing_from_another_thread_ends_the_iteration(any_postgres, pause_s):
         stream.close()
         reader.join(timeout=10)
         assert ended == [True]
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT 1") == "1"
 
 
 def running(database, text, *, within_s=10):
@@ -243,7 +229,7 @@ def test_cancel_from_another_thread(any_postgres):
         with pytest.raises(SourceInterruptedError):
             list(stream)
         timer.join()
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT 1") == "1"
 
 
 def test_statement_timeout(any_postgres):
@@ -253,8 +239,8 @@ def test_statement_timeout(any_postgres):
             list(stream_of(session, query))
         assert "statement_timeout_s" in caught.value.hint
         with pytest.raises(SourceStatementTimeoutError):
-            session.scalar("SELECT pg_sleep(5)")
-        assert session.scalar("SELECT 1") == "1"
+            value_of(session, "SELECT pg_sleep(5)")
+        assert value_of(session, "SELECT 1") == "1"
 
 
 def test_lock_timeout(any_postgres):
@@ -277,10 +263,10 @@ def test_a_value_that_fails_on_the_server_is_not_shown(any_postgres):
 
 def test_every_error_of_a_dead_connection_is_ours(any_postgres):
     with opened(any_postgres) as session:
-        pid = session.scalar("SELECT pg_backend_pid()")
+        pid = value_of(session, "SELECT pg_backend_pid()")
         any_postgres.execute(f"SELECT pg_terminate_backend({pid})", admin=True)
         with pytest.raises(SourceInterruptedError):
-            session.scalar("SELECT 1")
+            session.ping()
         with pytest.raises(SourceError):
             session.columns(T, ColumnRules())
         session.cancel()

@@ -51,7 +51,7 @@ def test_a_string_that_ends_elsewhere_is_refused(backslashes):
             for ask in (
                 lambda relation=relation: session.columns(relation, ColumnRules()),
                 lambda relation=relation: session.facts(relation),
-                lambda query=query: session.scalar(query),
+                lambda relation=relation: session.count(relation),
             ):
                 with pytest.raises(SourceQueryError, match="standard_conforming_strings"):
                     ask()

@@ -23,6 +23,7 @@ from rivet.model.source import SessionSettings, SourceAddress
 from rivet.redact import Secret
 from rivet.sources.mysql import connect
 from support import clusters
+from support.asking import value_of
 from support.databases import MariaServer
 from support.followed import Followed
 from support.proxy import Proxy
@@ -102,7 +103,7 @@ def outcomes(url: str) -> dict[str, int]:
             except SourceQueryError:
                 counted["refused"] += 1
                 continue
-            sums = {one.scalar("SELECT sum(n) FROM c") for one in (first, *others)}
+            sums = {value_of(one, "SELECT sum(n) FROM c") for one in (first, *others)}
             is_doubted = first.unproven(relation) is not None
             counted["doubted" if is_doubted else "proven"] += 1
             counted["false"] += len(sums) > 1 and not is_doubted

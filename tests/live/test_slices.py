@@ -15,6 +15,7 @@ from rivet.model.span import Span, SpanKind
 from rivet.redact import Secret
 from rivet.sources import load_engine
 from rivet.sources.base import PausesBetweenStatements
+from support.asking import value_of
 
 if TYPE_CHECKING:
     from rivet.sources.base import Session
@@ -166,7 +167,7 @@ def test_a_stream_that_is_closed_between_slices_ends(any_postgres):
         closer.start()
         assert sum(batch.num_rows for batch in stream) < 9000
         closer.join()
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT 1") == "1"
 
 
 def test_a_query_is_fetched_in_portions_when_it_shall_be_gentle(any_postgres, tmp_path):
@@ -187,4 +188,4 @@ def test_a_query_is_fetched_in_portions_when_it_shall_be_gentle(any_postgres, tm
         again = session.read(ReadRequest(relation, columns, fetch_rows=1000))
         next(iter(again))
         again.close()
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT 1") == "1"

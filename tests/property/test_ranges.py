@@ -234,7 +234,7 @@ def test_what_is_given_away_is_not_read(
         parts.append(part)
         for _ in range(gives.count(number % 10)):
             with suppress(UnsupportedPlanError):
-                slicer.give(rows.probe_keys, commit)
+                slicer.split_off(rows.probe_keys, commit)
         taken = sum(inside(part, value) for value in rows.values)
         part, number = slicer.next(SliceTiming(0.01, 50 * taken, taken)), number + 1
     assert all(sum(inside(one, value) for one in parts) == 1 for value in rows.values)
@@ -376,7 +376,7 @@ def test_bounds_that_change_on_their_way_lose_and_double_nothing(
             assert len(parts) < 500
             parts.append(part)
             if len(parts) in gives:
-                slicer.give(rows.probe_keys, parts.append)
+                slicer.split_off(rows.probe_keys, parts.append)
             part = slicer.next(SliceTiming(0.1, 50, 1))
     except UnsupportedPlanError:
         return

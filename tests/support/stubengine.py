@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rivet.errors import ConnectionLimitError, SourceInterruptedError, SourceQueryError
 from rivet.model.source import Position, SessionSettings, SharedSnapshot, SourceAddress
-from rivet.sources.base import Capabilities, Pressure
+from rivet.sources.abilities import Pressure
+from rivet.sources.base import Capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +89,7 @@ class StubSession:
         self.snapshot: int | str | None = None
         self.is_open, self.is_lost = True, False
         self.cancelled = 0
-        self.asked: list[str] = []
+        self.pings = 0
         self.on_pressure: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Self:
@@ -102,11 +103,10 @@ class StubSession:
             msg = "the connection is gone"
             raise SourceInterruptedError(msg)
 
-    def scalar(self, sql: str) -> str:
-        """Answer anything."""
+    def ping(self) -> None:
+        """Answer, and count."""
         self._alive()
-        self.asked.append(sql)
-        return "1"
+        self.pings += 1
 
     def position(self) -> Position:
         """Return a place that never moves."""

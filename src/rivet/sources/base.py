@@ -1,7 +1,8 @@
 """The engine seam: what every engine's package offers.
 
 An engine's package (its `__init__`) offers `CAPABILITIES`, `connect` and `parse_table`; everything
-else is its own. Callers ask optional abilities by `isinstance` on the small protocols below.
+else is its own. A session is the sum of small protocols, and whoever needs one takes that one; what
+only some sessions can do stands in `sources/abilities.py` and is asked for by `isinstance`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from rivet.model.columns import Column, ColumnRules
     from rivet.model.relation import KeyProbe, ReadRequest, Relation, TableFacts
-    from rivet.model.source import Position, SessionSettings, SharedSnapshot, SourceAddress
+    from rivet.model.source import Position, SessionSettings, SourceAddress
     from rivet.model.span import Span
     from rivet.model.window import Horizon
 
@@ -92,7 +93,7 @@ class BatchStream(Protocol):
 class SplittableStream(Protocol):
     """Streams that can leave a part of what they have not begun to somebody else."""
 
-    def give(
+    def split_off(
         self,
         look: Callable[[KeyProbe], list[tuple[str, ...]]],
         commit: Callable[[Span], None],
@@ -124,17 +125,8 @@ class PausesBetweenStatements(Protocol):
         ...
 
 
-class Session(Protocol):
-    """One connection with Rivet's settings: UTC, read-only, timeouts; a context manager."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+class DescribesRelations(Protocol):
+    """Sessions that say what a relation is, without reading its rows."""
 
     def facts(self, relation: Relation) -> TableFacts:
         """Read what the catalog says of a relation; never scans data.
@@ -155,6 +147,26 @@ class Session(Protocol):
         """
         ...
 
+
+class Counts(Protocol):
+    """Sessions that count the rows of a relation."""
+
+    def count(self, relation: Relation, spans: Sequence[Span] = ()) -> int:
+        """Count a relation's rows exactly, in this session's snapshot where it has one.
+
+        Args:
+            relation: What to count.
+            spans: Only rows that all of these hold; empty is every row.
+
+        Raises:
+            SourceQueryError: The count could not be read.
+        """
+        ...
+
+
+class Reads(DescribesRelations, Counts, Protocol):
+    """Sessions that read the rows of a relation."""
+
     def read(self, request: ReadRequest) -> BatchStream:
         """Stream a relation as record batches; memory is bounded by a batch.
 
@@ -164,13 +176,9 @@ class Session(Protocol):
         """
         ...
 
-    def scalar(self, sql: str) -> str | None:
-        """Run a query of one row and one column and return its text; None is SQL NULL.
 
-        Raises:
-            SourceQueryError: The query is not valid or gives no row.
-        """
-        ...
+class AnswersKeyProbes(Protocol):
+    """Sessions that say where the values of a key lie: all that cutting and splitting need."""
 
     def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
         """Say where the values of a key lie, in this session's snapshot where it has one.
@@ -185,6 +193,10 @@ class Session(Protocol):
         """
         ...
 
+
+class KnowsHorizon(Protocol):
+    """Sessions that say which rows transactions that still are open may yet bring."""
+
     def commit_horizon(self, *, is_zoned: bool) -> Horizon:
         """Return the server's clock, when the oldest open transaction began, and what is not known.
 
@@ -198,6 +210,10 @@ class Session(Protocol):
             SourceError: The server cannot be asked for its time.
         """
         ...
+
+
+class HasSnapshots(Protocol):
+    """Sessions that stay in one instant over several reads, alone or together with others."""
 
     def begin(self, relation: Relation, others: Sequence[Self] = ()) -> Position | None:
         """Enter an instant and stay in it for every read until `release`, with other sessions.
@@ -227,21 +243,33 @@ class Session(Protocol):
         """Whether the session still is in the instant of a read, so that a count sees its rows."""
         ...
 
-    def count(self, relation: Relation, spans: Sequence[Span] = ()) -> int:
-        """Count a relation's rows exactly, in this session's snapshot where it has one.
-
-        Args:
-            relation: What to count.
-            spans: Only rows that all of these hold; empty is every row.
-
-        Raises:
-            SourceQueryError: The count could not be read.
-        """
-        ...
-
     def position(self) -> Position | None:
         """Return the place in the source's history this session reads from, if it has one."""
         ...
+
+    def ping(self) -> None:
+        """Ask for something small, so that a session which only holds its instant is not ended.
+
+        Raises:
+            SourceError: The session does not answer: it is gone, and its instant with it.
+        """
+        ...
+
+
+class Session(Reads, AnswersKeyProbes, KnowsHorizon, HasSnapshots, Protocol):
+    """One connection with Rivet's settings: UTC, read-only, timeouts; a context manager.
+
+    Whoever needs a part of this asks for that part.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
     def cancel(self) -> None:
         """Cancel what runs on the server; callable from any thread."""
@@ -260,123 +288,5 @@ class Engine(Protocol):
             ConfigError: The URL or the TLS settings are not valid.
             SourceAuthError: The database refused the credentials.
             SourceUnavailableError: The database cannot be reached.
-        """
-        ...
-
-
-@runtime_checkable
-class ReportsVersion(Protocol):
-    """Sessions that can name their server."""
-
-    def server_version(self) -> str:
-        """Return the server's name and version, such as `PostgreSQL 16.4`."""
-        ...
-
-
-@runtime_checkable
-class ExportsSnapshots(Protocol):
-    """Sessions whose instant the sessions of other processes can enter."""
-
-    def export_snapshot(self, relations: Sequence[Relation]) -> SharedSnapshot:
-        """Enter an instant, keep what will be read from being dropped, and let others in.
-
-        A relation that is not there is left out: whoever reads it says so.
-
-        Raises:
-            SourceError: The source refuses, or something is locked for too long.
-        """
-        ...
-
-    def import_snapshot(self, relation: Relation, snapshot: SharedSnapshot) -> None:
-        """Enter the instant of another session, and stay in it until `release`.
-
-        Raises:
-            SourceError: It is over, or the relation is locked by somebody who waits for its end.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Pressure:
-    """What a server shows of its load.
-
-    Attributes:
-        counter: Rises while the server is pressed.
-        sign: What it counts, for people.
-        lag_bytes: How far the replica that is farthest behind is, in log; None where unknown.
-        lag_s: How far this server itself is behind its primary, in seconds; None for a primary.
-    """
-
-    counter: int
-    sign: str
-    lag_bytes: int | None = None
-    lag_s: float | None = None
-
-
-@runtime_checkable
-class ReportsPressure(Protocol):
-    """Sessions that can tell how much their server has to bear."""
-
-    def pressure(self) -> Pressure:
-        """Return the signs of pressure, as of now.
-
-        Raises:
-            SourceError: The server cannot be asked.
-        """
-        ...
-
-
-@runtime_checkable
-class ReportsImpact(Protocol):
-    """Sessions that can tell what a server has done so far, to compare before and after a run."""
-
-    def server_impact(self) -> dict[str, int]:
-        """Return counters of the server by name, over everybody's work.
-
-        Raises:
-            SourceError: The server cannot be asked.
-        """
-        ...
-
-
-@runtime_checkable
-class NoticesProxies(Protocol):
-    """Sessions that can tell whether something stands between them and their server."""
-
-    def proxy_note(self) -> str | None:
-        """Return what the user should know of it, such as what it does to snapshots; or None."""
-        ...
-
-
-@runtime_checkable
-class TakesTurns(Protocol):
-    """Sessions whose connection a pooler may lend to others between transactions."""
-
-    def occupy(self, wait_s: float) -> None:
-        """Make sure of a connection until the next question or read has used it, or `release`.
-
-        Raises:
-            SourceUnavailableError: None became free within that many seconds; the session is over.
-        """
-        ...
-
-
-@runtime_checkable
-class EstimatesSizes(Protocol):
-    """Sessions that can tell at once, and roughly, how large tables are: to begin with the largest.
-
-    It costs about one round trip whatever the number of tables, scans nothing and waits for
-    nobody's lock.
-    """
-
-    def estimates(self, relations: Sequence[Relation]) -> tuple[int | None, ...]:
-        """Return a size per relation, to be compared with one another only.
-
-        Returns:
-            In the order given, in one unit per engine (bytes or rows), never negative; None for
-            queries, for tables that are not there, and where nothing is known.
-
-        Raises:
-            SourceError: The source cannot be asked.
         """
         ...

@@ -25,6 +25,8 @@ class Dialect:
         has_brackets: Identifiers may be written in brackets.
         has_variables: `@name` is a variable of the session, which a statement may set as it goes.
         picks_in_groups: With GROUP BY, a column may show the value of any row of its group.
+        limit_clause: What lets a statement give no more than `{rows}` rows.
+        offset_clause: The same, of the rows behind the first `{offset}`.
     """
 
     quote: str = '"'
@@ -37,6 +39,8 @@ class Dialect:
     has_brackets: bool = False
     has_variables: bool = False
     picks_in_groups: bool = False
+    limit_clause: str = "LIMIT {rows}"
+    offset_clause: str = "LIMIT {rows} OFFSET {offset}"
 
     def identifier(self, name: str) -> str:
         """Return the identifier quoted, so that every character stands for itself.
@@ -48,6 +52,11 @@ class Dialect:
             msg = "a table or column name is empty or holds a NUL byte"
             raise PlanError(msg)
         return f"{self.quote}{name.replace(self.quote, self.quote * 2)}{self.quote}"
+
+    def limited(self, statement: str, rows: int, *, offset: int = 0) -> str:
+        """Return a statement that gives so many rows at the most, of those behind `offset`."""
+        clause = self.offset_clause if offset else self.limit_clause
+        return f"{statement} {clause.format(rows=rows, offset=offset)}"
 
     def qualified(self, *names: str | None) -> str:
         """Return the parts quoted and joined by dots; None parts are left out."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rivet.model.relation import KeyProbe
+    from rivet.sources.dialect import Dialect
 
 __all__ = [
     "ROW",
@@ -218,15 +219,14 @@ def _lexical(
     return f"({more} OR ({equal} AND {rest}))"
 
 
-def question_sql(  # noqa: PLR0911 - one per place
-    question: KeyProbe, source: str, spelling: Spelling
-) -> str:
+def question_sql(question: KeyProbe, source: str, spelling: Spelling, dialect: Dialect) -> str:
     """Return the statement that answers a question; `source` stands behind FROM."""
     columns, spans = question.columns, question.spans
     if question.place is ProbeKind.NULL:
         tests = " OR ".join(_null_tests(spelling, columns, question.fallback, is_null=True))
         rest = condition(spans, spelling)
-        return f"SELECT 1 FROM {source} WHERE ({tests}){f' AND {rest}' if rest else ''} LIMIT 1"  # noqa: S608
+        statement = f"SELECT 1 FROM {source} WHERE ({tests}){f' AND {rest}' if rest else ''}"  # noqa: S608
+        return dialect.limited(statement, 1)
     if question.place is ProbeKind.EXTREMES:
         test = _extremes(columns[0], question.fallback, spelling)
         rest = condition(spans, spelling)
@@ -242,24 +242,20 @@ def question_sql(  # noqa: PLR0911 - one per place
     everything = Span(SpanKind.KEY, columns, fallback=question.fallback)
     tail = where((*spans, everything), spelling)
     order = ", ".join(names)
-    match question.place:
-        case ProbeKind.FIRST:
-            return f"SELECT {texts} FROM {source}{tail} ORDER BY {order} LIMIT 1"  # noqa: S608
-        case ProbeKind.LAST:
-            order = ", ".join(f"{name} DESC" for name in names)
-            return f"SELECT {texts} FROM {source}{tail} ORDER BY {order} LIMIT 1"  # noqa: S608
-        case ProbeKind.STEP:
-            offset = question.rows - 1
-            return f"SELECT {texts} FROM {source}{tail} ORDER BY {order} LIMIT 1 OFFSET {offset}"  # noqa: S608
-        case _:
-            inner = (
-                f"SELECT {order}, row_number() OVER (ORDER BY {order}) AS _rivet_n"  # noqa: S608
-                f" FROM {source}{tail}"
-            )
-            return (
-                f"SELECT {texts} FROM ({inner}) AS {ROW}"  # noqa: S608
-                f" WHERE {spelling.is_multiple('_rivet_n', question.rows)} ORDER BY _rivet_n"
-            )
+    if question.place is ProbeKind.CUTS:
+        inner = (
+            f"SELECT {order}, row_number() OVER (ORDER BY {order}) AS _rivet_n"  # noqa: S608
+            f" FROM {source}{tail}"
+        )
+        return (
+            f"SELECT {texts} FROM ({inner}) AS {ROW}"  # noqa: S608
+            f" WHERE {spelling.is_multiple('_rivet_n', question.rows)} ORDER BY _rivet_n"
+        )
+    if question.place is ProbeKind.LAST:
+        order = ", ".join(f"{name} DESC" for name in names)
+    offset = question.rows - 1 if question.place is ProbeKind.STEP else 0
+    statement = f"SELECT {texts} FROM {source}{tail} ORDER BY {order}"  # noqa: S608
+    return dialect.limited(statement, 1, offset=offset)
 
 
 def _order_sql(question: KeyProbe, source: str, spelling: Spelling) -> str:

@@ -115,7 +115,7 @@ class Slicer(Protocol):
         """
         ...
 
-    def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
+    def split_off(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
         """Give a part of what has not been begun to somebody else; None where too little is left.
 
         Args:
@@ -165,7 +165,7 @@ class BlockSlicer:
                 self._at, upper = stop, (str(stop),)
             return Span(SpanKind.BLOCKS, (), (str(start),), upper)
 
-    def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:  # noqa: ARG002
+    def split_off(self, look: Look, commit: Callable[[Span], None]) -> Span | None:  # noqa: ARG002
         """Give the second half of the blocks that are left."""
         with self._lock:
             if self._is_done or self._last - self._at < _LEAST_SLICES * self._size:
@@ -206,7 +206,7 @@ class KeySlicer:
         """How large a slice is now."""
         return self._rows
 
-    def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
+    def split_off(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
         """Give what lies behind the next few slices."""
         with self._lock:
             rest = self._rest
@@ -286,7 +286,7 @@ class NumberSlicer:
         self._last: int | None = None
         self._lock = threading.Lock()
 
-    def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:  # noqa: ARG002
+    def split_off(self, look: Look, commit: Callable[[Span], None]) -> Span | None:  # noqa: ARG002
         """Give the second half of the numbers that are left."""
         with self._lock:
             rest, last = self._rest, self._last

@@ -83,9 +83,9 @@ class WireStream(ABC):
         """Whether the read is several statements."""
         return self._slicer is not None
 
-    def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
+    def split_off(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
         """Give a part of what has not been begun to somebody else, see `Slicer.give`."""
-        return None if self._slicer is None else self._slicer.give(look, commit)
+        return None if self._slicer is None else self._slicer.split_off(look, commit)
 
     @abstractmethod
     def _begin(self, span: Span | None) -> None:

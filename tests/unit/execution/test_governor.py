@@ -14,7 +14,7 @@ from rivet.execution.pool.governor import INTERVAL_VARIABLE, Governor, Permits, 
 from rivet.execution.progress import RunProgress
 from rivet.execution.snapshot.sessions import SessionPool
 from rivet.model.source import SessionSettings
-from rivet.sources.base import Pressure
+from rivet.sources.abilities import Pressure
 from support.stubengine import ADDRESS, FakeClock, StubEngine
 
 CALM = Pressure(0, "requests")

@@ -23,7 +23,7 @@ class Stream:
     def __init__(self, *places):
         self.places, self.kept_all = list(places), 0
 
-    def give(self, look, commit):
+    def split_off(self, look, commit):
         assert look
         if not self.places:
             return None
@@ -70,17 +70,17 @@ def test_the_one_that_has_run_longest_gives(world):
     world.splitter.begin(claim(0), Stream("50"))
     world.clock.sleep(1)
     world.splitter.begin(claim(1), Stream("70"))
-    assert world.splitter.take() is None
+    assert world.splitter.steal() is None
     world.clock.sleep(LONG_S)
-    taken = world.splitter.take()
+    taken = world.splitter.steal()
     assert taken.index == 2
     assert (taken.span.lower, taken.span.upper, taken.span.takes_lower) == (("50",), ("100",), True)
     kept = world.splitter.chunk_now(claim(0).chunk).span
     assert (kept.lower, kept.upper, kept.takes_upper) == (("0",), ("50",), False)
     assert [event.total_chunks for event in world.events] == [3]
-    assert world.splitter.take().span.lower == ("70",)
+    assert world.splitter.steal().span.lower == ("70",)
     world.splitter.end(claim(0))
-    assert world.splitter.take() is None
+    assert world.splitter.steal() is None
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_a_split_that_is_not_recorded_leaves_all_as_it_is(world, error):
     world.splitter.begin(claim(0), stream)
     world.clock.sleep(LONG_S)
     world.state.failures = [error]
-    assert world.splitter.take() is None
+    assert world.splitter.steal() is None
     assert stream.kept_all == 1
     assert world.splitter.chunk_now(claim(0).chunk) == claim(0).chunk
     assert world.events == []
     assert len(world.engine.open) == 1  # nothing is wrong with the session
-    assert world.splitter.take().index == 2
+    assert world.splitter.steal().index == 2
 
 
 def test_a_record_that_may_have_been_made_is_no_small_matter(world):
@@ -104,15 +104,15 @@ def test_a_record_that_may_have_been_made_is_no_small_matter(world):
     world.clock.sleep(LONG_S)
     world.state.failures = [StateError("the server went away")]
     with pytest.raises(StateError):
-        world.splitter.take()
+        world.splitter.steal()
 
 
 def test_a_session_that_is_lost_takes_nothing(world):
     class Lost(Stream):
-        def give(self, look, commit):
+        def split_off(self, look, commit):
             raise SourceInterruptedError("cut")
 
     world.splitter.begin(claim(0), Lost())
     world.clock.sleep(LONG_S)
-    assert world.splitter.take() is None
+    assert world.splitter.steal() is None
     assert world.engine.open == []

@@ -12,6 +12,7 @@ from rivet.model.columns import ColumnRules
 from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.sources.duckdb import connect
+from support.asking import value_of
 
 T = Relation(table="t")
 
@@ -107,7 +108,7 @@ def test_memory_is_sized_by_the_columns(tmp_path, table, rows):
     path = fill(tmp_path / "source.duckdb", f"CREATE TABLE t AS {table}")
     with opened(path) as session:
         assert sum(batch.num_rows for batch in batches(session)) == rows
-        limit = session.scalar("SELECT current_setting('memory_limit')")
+        limit = value_of(session, "SELECT current_setting('memory_limit')")
         assert limit.endswith("MiB"), "a table that streams needs no gigabytes"
     with duckdb.connect(str(path)) as connection:
         assert connection.execute("SELECT count(*) FROM t").fetchone() == (rows,)

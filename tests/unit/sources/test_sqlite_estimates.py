@@ -9,7 +9,7 @@ from rivet.errors import SourceUnavailableError
 from rivet.model.relation import Relation
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.sources import load_engine
-from rivet.sources.base import EstimatesSizes
+from rivet.sources.abilities import EstimatesSizes
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ from rivet.model.columns import ColumnRules
 from rivet.model.relation import Key, ReadRequest, Relation, TableFacts
 from rivet.model.source import SessionSettings, SourceAddress
 from rivet.sources import load_engine
-from rivet.sources.base import ReportsVersion
+from rivet.sources.abilities import ReportsVersion
+from support.asking import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,11 +140,11 @@ def test_nothing_can_be_written(path: Path, tmp_path: Path, writer: sqlite3.Conn
     with connect(path) as session:
         for sql in ("DELETE FROM t", "CREATE TABLE u (a)", "CREATE TEMP TABLE u (a)"):
             with pytest.raises(SourceError):
-                session.scalar(sql)
+                value_of(session, sql)
         session.columns(Relation(query="SELECT 1 AS a"), ColumnRules())
         for sql in (f"ATTACH '{other}' AS other", "CREATE TEMP TABLE u (a)"):
             with pytest.raises(SourceError):
-                session.scalar(sql)
+                value_of(session, sql)
     assert not other.exists()
     assert writer.execute("SELECT count(*) FROM t").fetchone() == (1,)
 
@@ -250,7 +251,7 @@ def test_no_error_shows_a_value(
 def test_a_scalar_that_is_not_utf8_is_not_shown(path: Path, writer: sqlite3.Connection) -> None:
     fill(writer, 1)
     with connect(path) as session, pytest.raises(SourceError, match="not valid UTF-8") as caught:
-        session.scalar("SELECT CAST(x'736563726574ff' AS TEXT)")
+        value_of(session, "SELECT CAST(x'736563726574ff' AS TEXT)")
     assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
@@ -290,12 +291,9 @@ def test_counts_and_scalars(path: Path, writer: sqlite3.Connection) -> None:
         assert session.count(T) == 7
         assert session.count(Relation(schema="main", table="t")) == 7
         assert session.count(Relation(query="SELECT id FROM t WHERE id > 3 -- end")) == 4
-        assert session.scalar("SELECT max(id) FROM t") == "7"
-        assert session.scalar("SELECT NULL") is None
-        assert session.scalar("SELECT 0.1") == "0.1"
-        for sql in ("SELECT 1 WHERE 0", "SELECT 1, 2", "SELECT missing FROM t"):
-            with pytest.raises(SourceQueryError):
-                session.scalar(sql)
+        session.ping()
+        with pytest.raises(SourceQueryError):
+            session.count(Relation(query="SELECT missing FROM t"))
         with pytest.raises(SourceQueryError, match="only the schema 'main'"):
             session.count(Relation(schema="other", table="t"))
         assert session.position() is None
@@ -311,9 +309,9 @@ def test_cancel_stops_a_statement_from_another_thread(
         timer = threading.Timer(0.2, session.cancel)
         timer.start()
         with pytest.raises(SourceInterruptedError, match="cancelled"):
-            session.scalar(ENDLESS)
+            value_of(session, ENDLESS)
         timer.join()
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT 1") == "1"
 
 
 def test_the_statement_timeout_holds(path: Path, writer: sqlite3.Connection) -> None:
@@ -321,11 +319,11 @@ def test_the_statement_timeout_holds(path: Path, writer: sqlite3.Connection) -> 
     begun = time.monotonic()
     with connect(path, statement_timeout_s=0.2) as session:
         with pytest.raises(SourceStatementTimeoutError, match=r"0\.2 s") as caught:
-            session.scalar(ENDLESS)
+            value_of(session, ENDLESS)
         assert not caught.value.retryable
         with pytest.raises(SourceStatementTimeoutError):
             list(session.read(request(session, Relation(query=ENDLESS))))
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT 1") == "1"
     assert time.monotonic() - begun < 5
 
 
@@ -372,4 +370,4 @@ def test_closing_from_another_thread_ends_a_running_statement(
         assert not reader.is_alive()
         assert time.monotonic() - begun < 5
         assert not caught
-        assert session.scalar("SELECT 1") == "1"
+        assert value_of(session, "SELECT 1") == "1"

@@ -12,7 +12,7 @@ from rivet.errors import ConfigError, RivetError, UnsupportedPlanError
 from rivet.execution.selection import streaming
 from rivet.plan.build import table_relation
 from rivet.plan.schedule import launch_order, max_concurrent
-from rivet.sources.base import EstimatesSizes
+from rivet.sources.abilities import EstimatesSizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 from rivet.errors import SourceError
 from rivet.events import ParallelismAdjusted
 from rivet.execution.warning import warn
-from rivet.sources.base import ReportsPressure
+from rivet.sources.abilities import ReportsPressure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from rivet.execution.context import RunContext
     from rivet.execution.progress import RunProgress
     from rivet.execution.snapshot.sessions import SessionPool
-    from rivet.sources.base import Pressure, Session
+    from rivet.sources.abilities import Pressure
+    from rivet.sources.base import Session
 
 INTERVAL_VARIABLE: Final = "RIVET_GOVERNOR_INTERVAL_MS"
 _INTERVAL_S: Final = 1.5

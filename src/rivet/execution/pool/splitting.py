@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rivet.execution.snapshot.holder import SnapshotHolder
     from rivet.model.chunk import Claim
     from rivet.model.span import Span
-    from rivet.sources.base import BatchStream, Session
+    from rivet.sources.base import AnswersKeyProbes, BatchStream
 
 # A chunk that is done sooner is not worth another file.
 LONG_S: Final = 3.0
@@ -73,7 +73,7 @@ class Splitter:
         """Be told that it is not any more."""
         self._at_work.pop(claim.chunk.index, None)
 
-    def take(self) -> Chunk | None:
+    def steal(self) -> Chunk | None:
         """Take a part of the chunk that has run longest; None where there is none to take."""
         with self._lock:
             oldest = sorted(self._at_work.values(), key=lambda entry: entry[2])
@@ -103,7 +103,7 @@ class Splitter:
 
         try:
             with self._snapshots.reading(self._job.plan.relation) as (session, _):
-                self._give(stream, session, commit)
+                self._split_off(stream, session, commit)
         except SourceError:
             return taken[0] if taken else None
         if not taken:
@@ -113,12 +113,14 @@ class Splitter:
         return taken[0]
 
     @staticmethod
-    def _give(stream: SplittableStream, session: Session, commit: Callable[[Span], None]) -> None:
+    def _split_off(
+        stream: SplittableStream, session: AnswersKeyProbes, commit: Callable[[Span], None]
+    ) -> None:
         # Nothing is wrong with the session where the chunk has come to its end meanwhile, or is
         # sliced by something else than it is cut by. A split that a busy state store did not take
         # was rolled back there, and the chunk keeps all it has.
         with suppress(_NotAlikeError, RefusedError, StateLockedError):
-            stream.give(session.probe_keys, commit)
+            stream.split_off(session.probe_keys, commit)
 
 
 class _NotAlikeError(Exception):

@@ -8,7 +8,7 @@ not used.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from rivet.errors import UnsupportedPlanError
 from rivet.execution.run.sparse_ranges import day_starts, is_sparse, is_sparse_in_days
@@ -28,6 +28,7 @@ from rivet.plan.ranges import (
     picked_bounds,
 )
 from rivet.redact import visible
+from rivet.sources.base import AnswersKeyProbes, DescribesRelations
 from rivet.sources.slices import ascends
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from rivet.model.relation import Relation, TableFacts
     from rivet.model.shape import Shape
-    from rivet.sources.base import Session
 
 # Whatever is of these is compared as what its text says; a text that looks like a number is not.
 _COMPARED_BY_MEANING: Final = frozenset(
@@ -46,6 +46,10 @@ _COMPARED_BY_MEANING: Final = frozenset(
 )
 
 
+class CuttableSource(AnswersKeyProbes, DescribesRelations, Protocol):
+    """What cutting by ranges asks: where keys lie, and whether they sort as what they say."""
+
+
 def _untold(_: str) -> None:
     """Tell nobody."""
 
@@ -54,7 +58,7 @@ def cut(
     shape: Shape,
     relation: Relation,
     facts: TableFacts,
-    session: Session,
+    session: CuttableSource,
     tell: Callable[[str], None] = _untold,
 ) -> tuple[Span, ...]:
     """Return the spans of a relation's chunks; every row is in exactly one of them.
@@ -88,7 +92,7 @@ def cut(
 
 
 def _about(
-    shape: Shape, relation: Relation, facts: TableFacts, session: Session
+    shape: Shape, relation: Relation, facts: TableFacts, session: AnswersKeyProbes
 ) -> list[tuple[str, ...]] | None:
     """Return bounds from what is known of a key; None where its index has to be walked.
 
@@ -115,7 +119,7 @@ def _about(
     return picked
 
 
-def _bounds(shape: Shape, relation: Relation, session: Session) -> list[tuple[str, ...]]:
+def _bounds(shape: Shape, relation: Relation, session: AnswersKeyProbes) -> list[tuple[str, ...]]:
     """Return the key of every `size`-th row, by an index where there is one.
 
     Raises:
@@ -135,13 +139,13 @@ def _not_rising(columns: Sequence[str]) -> UnsupportedPlanError:
     return UnsupportedPlanError(msg, hint="cut by another column, or use `mode: full`")
 
 
-def _listed(shape: Shape, relation: Relation, session: Session) -> list[tuple[str, ...]]:
+def _listed(shape: Shape, relation: Relation, session: AnswersKeyProbes) -> list[tuple[str, ...]]:
     question = KeyProbe(relation, shape.columns, ProbeKind.CUTS, rows=shape.size)
     # Equal values follow one another.
     return list(dict.fromkeys(session.probe_keys(question)))[: _limit(shape)]
 
 
-def _walked(shape: Shape, relation: Relation, session: Session) -> list[tuple[str, ...]]:
+def _walked(shape: Shape, relation: Relation, session: AnswersKeyProbes) -> list[tuple[str, ...]]:
     columns = shape.columns
     found: dict[tuple[str, ...], None] = {}
     last: tuple[str, ...] | None = None
@@ -170,7 +174,7 @@ def _first(relation: Relation, columns: tuple[str, ...], span: Span) -> KeyProbe
 
 
 def _widths(
-    shape: Shape, relation: Relation, session: Session, tell: Callable[[str], None]
+    shape: Shape, relation: Relation, session: CuttableSource, tell: Callable[[str], None]
 ) -> list[Span]:
     column = shape.columns[0]
     everything = Span(SpanKind.KEY, shape.columns)
@@ -203,7 +207,7 @@ def _widths(
     return spans
 
 
-def _is_compared_by_meaning(column: str, relation: Relation, session: Session) -> bool:
+def _is_compared_by_meaning(column: str, relation: Relation, session: DescribesRelations) -> bool:
     (described,) = session.columns(relation, ColumnRules(include=(column,)))
     return described.logical.kind in _COMPARED_BY_MEANING
 
@@ -211,7 +215,7 @@ def _is_compared_by_meaning(column: str, relation: Relation, session: Session) -
 def _days(
     shape: Shape,
     relation: Relation,
-    session: Session,
+    session: AnswersKeyProbes,
     bounds: tuple[str, str],
     tell: Callable[[str], None],
 ) -> list[Span]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rivet.model.relation import KeyProbe
 from rivet.model.shape import ShapeKind
 from rivet.model.span import ProbeKind, Span, SpanKind
 from rivet.plan.shapes import resolve_shape, rows_per_chunk
+from rivet.sources.base import AnswersKeyProbes, Counts
 
 if TYPE_CHECKING:
     from rivet.model.relation import Key, Relation, TableFacts
     from rivet.model.shape import ChunkRules, Shape
-    from rivet.sources.base import Session
 
 __all__ = ["shape_of"]
+
+
+class CountableSource(AnswersKeyProbes, Counts, Protocol):
+    """What proving an estimate asks: whether a row lies so far on, or how many there are."""
 
 
 def shape_of(
@@ -23,7 +27,7 @@ def shape_of(
     relation: Relation,
     facts: TableFacts,
     never_null: frozenset[str],
-    session: Session,
+    session: CountableSource,
 ) -> tuple[Shape, TableFacts]:
     """Return how a relation is cut, and the facts that this rests on.
 
@@ -42,7 +46,7 @@ def shape_of(
     return resolve_shape(rules, relation, unknown, never_null), unknown
 
 
-def _has_more(rows: int, relation: Relation, facts: TableFacts, session: Session) -> bool:
+def _has_more(rows: int, relation: Relation, facts: TableFacts, session: CountableSource) -> bool:
     """Return whether a relation has more rows than so many."""
     if not facts.keys:
         return session.count(relation) > rows
@@ -55,7 +59,7 @@ def _has_more(rows: int, relation: Relation, facts: TableFacts, session: Session
     )
 
 
-def _is_narrow(rows: int, key: Key, relation: Relation, session: Session) -> bool:
+def _is_narrow(rows: int, key: Key, relation: Relation, session: AnswersKeyProbes) -> bool:
     """Return whether a key of whole numbers has no room for more rows, which two seeks tell."""
     first = session.probe_keys(KeyProbe(relation, key.columns, ProbeKind.FIRST))
     last = session.probe_keys(KeyProbe(relation, key.columns, ProbeKind.LAST))

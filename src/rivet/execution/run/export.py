@@ -142,7 +142,7 @@ def _read(
         if splitter is None:
             run_chunks(pending, permits, dispatcher.run, snapshots)
         else:
-            run_chunks(pending, permits, dispatcher.run, snapshots, splitter.take)
+            run_chunks(pending, permits, dispatcher.run, snapshots, splitter.steal)
     if job.is_chunked:
         dispatcher.judge(
             "the files stay where they are, the manifest still is that of the last good run"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rivet.model.relation import Relation
     from rivet.model.run import RunRow
     from rivet.model.source import Position
-    from rivet.sources.base import Session
+    from rivet.sources.base import DescribesRelations
 
 _RULE: Final = "cursor-owner"
 _CODES: Final = {
@@ -50,7 +50,7 @@ def follows(export: ExportConfig) -> bool:
     return export.mode is Mode.INCREMENTAL or export.keyset_incremental
 
 
-def owned(job: Job, session: Session, context: RunContext, ledger: RunProgress) -> Job:
+def owned(job: Job, session: object, context: RunContext, ledger: RunProgress) -> Job:
     """Return the job with what its progress belongs to, where it will have any.
 
     Costs one round trip for exports that go on from a watermark and for those that can be taken
@@ -85,7 +85,7 @@ def owned(job: Job, session: Session, context: RunContext, ledger: RunProgress) 
     return replace(job, owner=owner)
 
 
-def owner_of(export: ExportConfig, engine: str, relation: Relation, session: Session) -> Owner:
+def owner_of(export: ExportConfig, engine: str, relation: Relation, session: object) -> Owner:
     """Return what the progress of an export belongs to as it is now.
 
     Raises:
@@ -114,7 +114,7 @@ def _place(destination: DestinationConfig) -> str:
     return f"{destination.type} {'/'.join(parts)}"
 
 
-def _checked(export: ExportConfig, before: Owner | None, now: Owner, session: Session) -> Owner:
+def _checked(export: ExportConfig, before: Owner | None, now: Owner, session: object) -> Owner:
     """Return the owner from now on.
 
     Raises:
@@ -139,7 +139,7 @@ def _checked(export: ExportConfig, before: Owner | None, now: Owner, session: Se
 
 
 def _differences(
-    before: Owner, now: Owner, session: Session, changes: Sequence[Change]
+    before: Owner, now: Owner, session: object, changes: Sequence[Change]
 ) -> Sequence[Change]:
     """Return the changes without that of a server whose place another one took."""
     history = before.source.history if before.engine == now.engine else None
@@ -165,7 +165,7 @@ def _told(changes: Sequence[Change]) -> str:
     )
 
 
-def refuse_other_source(row: RunRow, job: Job, session: Session) -> None:
+def refuse_other_source(row: RunRow, job: Job, session: object) -> None:
     """Refuse to go on with the chunks of another source.
 
     Args:
@@ -193,7 +193,7 @@ def refuse_other_source(row: RunRow, job: Job, session: Session) -> None:
 
 
 def _refuse_other_kind(
-    export: ExportConfig, relation: Relation, session: Session, position: Position
+    export: ExportConfig, relation: Relation, session: DescribesRelations, position: Position
 ) -> None:
     """Refuse a watermark that the cursor of now cannot be compared with.
 

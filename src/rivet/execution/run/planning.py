@@ -21,8 +21,7 @@ from rivet.execution.warning import not_covered, warn
 from rivet.model.types import JsonPolicy
 from rivet.plan.strategies import chunks
 from rivet.redact import visible
-from rivet.sources.base import NoticesProxies
-from rivet.sources.meaning import TellsSettings
+from rivet.sources.abilities import NoticesProxies, TellsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

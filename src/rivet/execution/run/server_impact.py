@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rivet.errors import SourceError
 from rivet.model.metrics import RunMetrics, by_name
-from rivet.sources.base import ReportsImpact
+from rivet.sources.abilities import ReportsImpact
 
 if TYPE_CHECKING:
     from rivet.execution.progress import RunProgress

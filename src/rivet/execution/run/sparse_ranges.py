@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rivet.model.relation import Relation
     from rivet.model.shape import Shape
-    from rivet.sources.base import Session
+    from rivet.sources.base import AnswersKeyProbes
 
 __all__ = ["day_starts", "is_sparse", "is_sparse_in_days"]
 
@@ -24,7 +24,9 @@ _MANY: Final = 64
 _SAMPLES: Final = 16
 
 
-def is_sparse(shape: Shape, relation: Relation, session: Session, bounds: tuple[str, str]) -> bool:
+def is_sparse(
+    shape: Shape, relation: Relation, session: AnswersKeyProbes, bounds: tuple[str, str]
+) -> bool:
     """Return whether most ranges of numbers hold no row.
 
     Raises:
@@ -39,7 +41,7 @@ def is_sparse(shape: Shape, relation: Relation, session: Session, bounds: tuple[
 
 
 def is_sparse_in_days(
-    shape: Shape, relation: Relation, session: Session, bounds: tuple[str, str]
+    shape: Shape, relation: Relation, session: AnswersKeyProbes, bounds: tuple[str, str]
 ) -> int:
     """Return how many spans of days there would be where most of them hold no row; else 0.
 
@@ -61,7 +63,7 @@ def is_sparse_in_days(
 
 
 def _are_mostly_empty(
-    shape: Shape, relation: Relation, session: Session, ranges: Sequence[tuple[str, str]]
+    shape: Shape, relation: Relation, session: AnswersKeyProbes, ranges: Sequence[tuple[str, str]]
 ) -> bool:
     """Ask for a few ranges from all over the column; far fewer than there would be chunks."""
     held = 0
@@ -75,7 +77,9 @@ def _are_mostly_empty(
     return held < len(ranges) / 2
 
 
-def day_starts(shape: Shape, relation: Relation, session: Session, first: str) -> list[str]:
+def day_starts(
+    shape: Shape, relation: Relation, session: AnswersKeyProbes, first: str
+) -> list[str]:
     """Return where spans of days begin that hold rows, without that of the first value.
 
     Raises:

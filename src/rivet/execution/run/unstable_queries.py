@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rivet.config.models import ExportConfig
     from rivet.execution.job import Job
     from rivet.model.relation import Relation, TableFacts
-    from rivet.sources.base import Session
 
 __all__ = ["doubt_of", "less_certain", "undoubted"]
 
@@ -23,7 +22,7 @@ _STABLE = "`query_is_stable: true`"
 _RISK = "where its rows differ from one evaluation to the next, they are lost or doubled"
 
 
-def doubt_of(relation: Relation, facts: TableFacts, session: Session) -> Doubt | None:
+def doubt_of(relation: Relation, facts: TableFacts, session: object) -> Doubt | None:
     """Return why a relation may give other rows each time; None where nothing says so.
 
     A table that has keys or blocks is no view.
@@ -36,7 +35,7 @@ def doubt_of(relation: Relation, facts: TableFacts, session: Session) -> Doubt |
 
 
 def undoubted(
-    shape: Shape, export: ExportConfig, relation: Relation, facts: TableFacts, session: Session
+    shape: Shape, export: ExportConfig, relation: Relation, facts: TableFacts, session: object
 ) -> Shape:
     """Return how a relation is cut, which is not at all where it may differ each time.
 
@@ -62,7 +61,7 @@ def undoubted(
     return replace(WHOLE_SHAPE, note=note)
 
 
-def less_certain(job: Job, session: Session) -> Job:
+def less_certain(job: Job, session: object) -> Job:
     """Return a job with what the guarantee of its window is worth where rows may differ each time.
 
     That a query asks for the time is part of what it says: a window is evaluated once.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rivet.config.resolve import settle_of, zone_of
 from rivet.errors import UnsupportedPlanError
@@ -26,6 +26,7 @@ from rivet.plan.windows import (
     without_zone,
 )
 from rivet.redact import visible
+from rivet.sources.base import AnswersKeyProbes, DescribesRelations, KnowsHorizon
 from rivet.state.reference import refuse_unimported
 
 if TYPE_CHECKING:
@@ -37,11 +38,14 @@ if TYPE_CHECKING:
     from rivet.model.source import Position
     from rivet.model.window import Horizon, Lack
     from rivet.plan.windows import Low
-    from rivet.sources.base import Session
+
+
+class CursorSource(AnswersKeyProbes, DescribesRelations, KnowsHorizon, Protocol):
+    """What a window asks: the last value, the type of the cursor, and what may still be written."""
 
 
 def window_of(
-    export: ExportConfig, job: Job, session: Session, context: RunContext
+    export: ExportConfig, job: Job, session: CursorSource, context: RunContext
 ) -> Window | None:
     """Return the window of a run; None for modes that have none.
 
@@ -93,7 +97,7 @@ class _Cursor:
     """One incremental export's cursor, looked at through one session."""
 
     def __init__(
-        self, export: ExportConfig, relation: Relation, engine: str, session: Session
+        self, export: ExportConfig, relation: Relation, engine: str, session: CursorSource
     ) -> None:
         self._export = export
         self._relation = relation

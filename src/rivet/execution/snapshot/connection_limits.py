@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import ConnectionLimitError
-from rivet.sources.connections import CountsConnections
+from rivet.sources.abilities import CountsConnections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ def wait_for_slot(
         wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
 
-def exports_that_fit(session: Session) -> int | None:
+def exports_that_fit(session: object) -> int | None:
     """Return how many exports may hold a connection each, once this session is closed.
 
     Returns:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from rivet.errors import SourceError, SourceInterruptedError
 from rivet.model.source import Snapshot
-from rivet.sources.base import ExportsSnapshots
-from rivet.sources.instants import ProvesInstants
+from rivet.sources.abilities import ExportsSnapshots, ProvesInstants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -224,7 +223,7 @@ class SnapshotHolder:
         if self._anchor is None:
             return False
         try:
-            self._anchor.scalar("SELECT 1")
+            self._anchor.ping()
         except SourceError:
             lost, self._anchor = self._anchor, None
             self.sessions.close_session(lost)

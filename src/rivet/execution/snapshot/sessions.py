@@ -16,8 +16,7 @@ from rivet.execution.snapshot.budget import END_WAIT_S, ConnectionBudget
 from rivet.execution.snapshot.connection_limits import CONNECTIONS_LEFT, wait_for_slot
 from rivet.model.sourceref import source_ref
 from rivet.sources import load_engine
-from rivet.sources.base import TakesTurns
-from rivet.sources.connections import CountsConnections
+from rivet.sources.abilities import CountsConnections, TakesTurns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -19,8 +19,7 @@ from rivet.execution.snapshot.budget import share_of
 from rivet.execution.snapshot.holder import PING_S
 from rivet.execution.snapshot.sessions import open_sessions
 from rivet.sources import load_engine
-from rivet.sources.base import ExportsSnapshots
-from rivet.sources.connections import CountsConnections
+from rivet.sources.abilities import CountsConnections, ExportsSnapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from rivet.config.models import Config, ExportConfig
     from rivet.model.relation import Relation
     from rivet.model.source import SharedSnapshot
-    from rivet.sources.base import Session
+    from rivet.sources.base import HasSnapshots
 
 _LEAST: Final = 2
 
@@ -82,7 +81,7 @@ def _readable(config: Config, wanted: Sequence[ExportConfig]) -> list[Relation]:
 
 
 def _refuse_too_many(
-    session: Session, wanted: Sequence[ExportConfig], max_concurrent: int, share: int | None
+    session: object, wanted: Sequence[ExportConfig], max_concurrent: int, share: int | None
 ) -> None:
     if not isinstance(session, CountsConnections):
         return
@@ -95,14 +94,14 @@ def _refuse_too_many(
 
 
 @contextmanager
-def _kept_alive(session: Session) -> Iterator[None]:
+def _kept_alive(session: HasSnapshots) -> Iterator[None]:
     """Ask the session for something small now and then, so that nobody takes it for dead."""
     stopped = threading.Event()
 
     def ping() -> None:
         with suppress(SourceError):  # whoever enters next finds out
             while not stopped.wait(PING_S):
-                session.scalar("SELECT 1")
+                session.ping()
 
     thread = threading.Thread(target=ping, name="rivet-snapshot", daemon=True)
     thread.start()

@@ -28,7 +28,7 @@ from rivet.sources.duckdb.types import DIALECT, expression, plan_columns
 from rivet.sources.files import check_file, database_path
 from rivet.sources.repeats import doubt_of
 from rivet.sources.seek import question_sql, where
-from rivet.sources.sql import select, single_statement
+from rivet.sources.sql import select
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,12 +155,12 @@ class DuckdbSession:
         return self._stream
 
     def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
-        """Say where the values of a key lie, see `SeeksKeys`."""
+        """Say where the values of a key lie, see `AnswersKeyProbes`."""
         relation = question.relation
         with translated(f"looking for keys of {visible(relation.label)}"):
             spelling = KeySpelling.of(columns_of(self.connection, relation))
             source = source_sql(self.connection, relation)
-            statement = question_sql(question, source, spelling)
+            statement = question_sql(question, source, spelling, DIALECT)
             spelling.bind(self.connection)
             rows = self.connection.execute(statement).fetchall()
         return [tuple(str(value) for value in row) for row in rows]
@@ -189,18 +189,10 @@ class DuckdbSession:
     def release(self) -> None:
         """Do nothing: a file that is open has one instant."""
 
-    def scalar(self, sql: str) -> str | None:
-        """Run a query of one row and one column and return DuckDB's own text of it."""
-        inner = single_statement(sql, DIALECT)
-        # As text on the server: Python's form of a value is not DuckDB's.
-        wrapped = f"SELECT COLUMNS(*)::VARCHAR FROM (\n{inner}\n)"  # noqa: S608
-        with translated("running a query"):
-            rows = self.connection.execute(wrapped).fetchmany(2)
-        if len(rows) != 1 or len(rows[0]) != 1:
-            msg = "the query must give one row of one column"
-            raise SourceQueryError(msg, hint="select one value, such as SELECT max(id) FROM t")
-        ((value,),) = rows
-        return None if value is None else str(value)
+    def ping(self) -> None:
+        """Ask for something small, see `HasSnapshots`."""
+        with translated("asking whether it is there"):
+            self.connection.execute("SELECT 1").fetchall()
 
     @property
     def has_snapshot(self) -> bool:

@@ -71,7 +71,7 @@ def _statistics(connection: Any, source: str, names: Sequence[str]) -> Sequence[
         return ()
     try:
         statement = select([f"stats({name})" for name in names], source)
-        row = connection.execute(f"{statement} LIMIT 1").fetchone()
+        row = connection.execute(DIALECT.limited(statement, 1)).fetchone()
     except duckdb.Error:
         return (None,)  # not known
     return row or ()

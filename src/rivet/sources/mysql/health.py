@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rivet.sources.base import Pressure
+from rivet.sources.abilities import Pressure
 from rivet.sources.mysql.binlog import REPLICA_STATUS, rows_of
 from rivet.sources.mysql.link import ask
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from pymysql.constants import ER
 from pymysql.err import MySQLError
 
-from rivet.errors import InternalError, SourceQueryError, UnsupportedPlanError
+from rivet.errors import InternalError, UnsupportedPlanError
 from rivet.model.relation import TableFacts
 from rivet.model.source import Position
 from rivet.model.span import ProbeKind, Span, SpanKind
@@ -40,7 +40,7 @@ from rivet.sources.mysql.repeats import CatalogDefinitions
 from rivet.sources.repeats import doubt_of
 from rivet.sources.seek import question_sql, where
 from rivet.sources.slices import SliceSizer, along_key
-from rivet.sources.sql import select, single_statement
+from rivet.sources.sql import select
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from rivet.model.relation import Doubt, KeyProbe, ReadRequest, Relation
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.model.window import Horizon
-    from rivet.sources.base import Pressure
+    from rivet.sources.abilities import Pressure
     from rivet.sources.mysql.keytexts import Charset
     from rivet.sources.mysql.link import Link
     from rivet.sources.mysql.types import NativeColumn
@@ -223,7 +223,7 @@ class MysqlSession:
         return along_key(self.probe_keys, request.relation, facts, span, pace)
 
     def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
-        """Say where the values of a key lie, see `SeeksKeys`."""
+        """Say where the values of a key lie, see `AnswersKeyProbes`."""
         if question.place is ProbeKind.EXTREMES:
             return []  # no column holds any
         relation = question.relation
@@ -231,7 +231,7 @@ class MysqlSession:
             names = (*question.columns, *columns_in(question.spans), question.fallback)
             spelling = self._spelling(relation, self._columns(connection, relation), names)
             source = source_sql(relation, dialect_of(connection))
-            statement = question_sql(question, source, spelling)
+            statement = question_sql(question, source, spelling, DIALECT)
             return ask_texts(connection, statement)
 
     def doubt(self, relation: Relation) -> Doubt | None:
@@ -264,7 +264,7 @@ class MysqlSession:
         return KeySpelling(self._connection, known, charsets)
 
     def begin(self, relation: Relation, others: Sequence[MysqlSession] = ()) -> Position | None:
-        """Enter a snapshot, together with other sessions, see `Session.begin`.
+        """Enter a snapshot, together with other sessions, see `HasSnapshots`.
 
         Every session touches what it reads, so that it cannot be altered or truncated until the
         transactions end.
@@ -274,7 +274,7 @@ class MysqlSession:
             sessions = (self, *others)
             unproven = align([session._connection for session in sessions])  # noqa: SLF001 - its own kind
             source = source_sql(relation, dialect_of(self._connection))
-            touch = f"SELECT 1 FROM {source} LIMIT 0"  # noqa: S608
+            touch = DIALECT.limited(select(["1"], source), 0)
             for session in sessions:
                 ask(session._connection, touch)  # noqa: SLF001
                 session._has_snapshot = session._holds_snapshot = True  # noqa: SLF001
@@ -301,7 +301,7 @@ class MysqlSession:
             return unproven_of(connection, relation, is_mariadb=self._link.is_mariadb)
 
     def commit_horizon(self, *, is_zoned: bool) -> Horizon:
-        """Return the clock and the oldest open transaction, see `Session.commit_horizon`."""
+        """Return the clock and the oldest open transaction, see `KnowsHorizon`."""
         with self._question("asking for open transactions") as connection:
             return horizon_of(connection, is_zoned=is_zoned)
 
@@ -333,15 +333,10 @@ class MysqlSession:
             with self._question("leaving a snapshot") as connection:
                 connection.query("COMMIT")
 
-    def scalar(self, sql: str) -> str | None:
-        """Run a query of one row and one column and return its text; bytes as lower hex."""
-        with self._question("running a query") as connection:
-            rows = ask_texts(connection, single_statement(sql, dialect_of(connection)))
-        if len(rows) != 1 or len(rows[0]) != 1:
-            msg = "the query must give one row of one column"
-            raise SourceQueryError(msg, hint="select one value, such as SELECT max(id) FROM t")
-        (value,) = rows[0]
-        return value.hex() if isinstance(value, bytes) else value
+    def ping(self) -> None:
+        """Ask for something small, see `HasSnapshots`: a proxy may answer a packet by itself."""
+        with self._question("asking whether it is there") as connection:
+            ask(connection, "SELECT 1")
 
     @property
     def has_snapshot(self) -> bool:

@@ -84,7 +84,7 @@ class CursorStream(WireStream):
         return None if took is not None and self._is_last else WHOLE
 
     @override
-    def give(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
+    def split_off(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
         """Give nothing: a cursor has one place."""
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rivet.sources.base import Pressure
+from rivet.sources.abilities import Pressure
 
 if TYPE_CHECKING:
     import psycopg

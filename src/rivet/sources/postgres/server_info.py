@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rivet.model.owner import SourceIdentity
     from rivet.model.relation import Relation
     from rivet.model.window import Horizon
-    from rivet.sources.base import Pressure
+    from rivet.sources.abilities import Pressure
     from rivet.sources.postgres.catalog import FoundTable
 
 _FREE: Final = """

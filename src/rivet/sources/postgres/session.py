@@ -11,7 +11,6 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from typing_extensions import override
 
-from rivet.errors import SourceQueryError
 from rivet.model.source import Position, SharedSnapshot
 from rivet.model.span import ProbeKind, SpanKind
 from rivet.redact import visible
@@ -198,12 +197,12 @@ class PostgresSession(TellsOfServer):
         return BlockSlicer(facts.blocks, kinds.get(SpanKind.BLOCKS), pace)
 
     def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
-        """Say where the values of a key lie, see `SeeksKeys`."""
+        """Say where the values of a key lie, see `AnswersKeyProbes`."""
         relation = question.relation
         with self._question(f"looking for keys of {visible(relation.label)}") as connection:
             natives, found = self._describe(connection, relation)
             spelling = KeySpelling.of(connection, natives, has_blocks=found is not None)
-            statement = question_sql(question, from_item(relation, found), spelling)
+            statement = question_sql(question, from_item(relation, found), spelling, DIALECT)
             rows = connection.execute(statement.encode()).fetchall()
         if question.place in {ProbeKind.NULL, ProbeKind.ORDER, ProbeKind.EXTREMES}:
             return [(str(value),) for (value,) in rows]
@@ -215,7 +214,7 @@ class PostgresSession(TellsOfServer):
             return doubt_of(relation, DIALECT, CatalogDefinitions(connection))
 
     def begin(self, relation: Relation, others: Sequence[PostgresSession] = ()) -> Position | None:
-        """Enter a snapshot and hand it to other sessions, see `Session.begin`.
+        """Enter a snapshot and hand it to other sessions, see `HasSnapshots`.
 
         Every session locks what it reads: this one before its snapshot is taken, the others at
         once, while this one's lock still keeps everybody from dropping or rewriting it.
@@ -270,16 +269,10 @@ class PostgresSession(TellsOfServer):
         """Leave the snapshot; the next read opens another."""
         self.abandon()
 
-    def scalar(self, sql: str) -> str | None:
-        """Run a query of one row and one column and return its text."""
-        with self._question("running a query") as connection:
-            cursor = connection.execute(statement_of(connection, sql).encode())
-            result = cursor.pgresult
-            if result is None or result.ntuples != 1 or result.nfields != 1:
-                msg = "the query must give one row of one column"
-                raise SourceQueryError(msg)
-            value = result.get_value(0, 0)
-        return None if value is None else value.decode()
+    def ping(self) -> None:
+        """Ask for something small, see `HasSnapshots`."""
+        with self._question("asking whether it is there") as connection:
+            connection.execute("SELECT 1")
 
     @property
     def has_snapshot(self) -> bool:

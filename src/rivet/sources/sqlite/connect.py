@@ -18,7 +18,6 @@ from rivet.sources.columns import refuse_changed
 from rivet.sources.files import check_file, database_path
 from rivet.sources.repeats import doubt_of
 from rivet.sources.seek import ROW, question_sql, where
-from rivet.sources.sql import single_statement
 from rivet.sources.sqlite.catalog import DIALECT, columns_of, facts_of, name_of, source_sql
 from rivet.sources.sqlite.estimates import table_sizes
 from rivet.sources.sqlite.keys import KeySpelling, key_text
@@ -172,11 +171,12 @@ class SqliteSession:
         return self._stream
 
     def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
-        """Say where the values of a key lie, see `SeeksKeys`."""
+        """Say where the values of a key lie, see `AnswersKeyProbes`."""
         relation = question.relation
         with translated(self.watch, doing=f"looking for keys of {relation.label}"):
             spelling = KeySpelling.of(columns_of(self.connection, relation))
-            sql = question_sql(question, f"{source_sql(relation)} AS {ROW}", spelling)
+            source = f"{source_sql(relation)} AS {ROW}"
+            sql = question_sql(question, source, spelling, DIALECT)
             with self.watch.running():
                 rows = self.connection.execute(sql, spelling.values).fetchall()
         return [tuple(key_text(value) for value in row) for row in rows]
@@ -211,15 +211,10 @@ class SqliteSession:
         """Leave the instant; the next read begins another."""
         self._leave()
 
-    def scalar(self, sql: str) -> str | None:
-        """Run a query of one row and one column; reals as their shortest exact text."""
-        with translated(self.watch, doing="running a query"), self.watch.running():
-            row = self.connection.execute(single_statement(sql, DIALECT)).fetchone()
-        if row is None or len(row) != 1:
-            msg = "a query that must give one row and one column gave none or more"
-            raise SourceQueryError(msg, hint="select one value, such as SELECT max(id) FROM t")
-        (value,) = row
-        return value.hex() if isinstance(value, bytes) else None if value is None else str(value)
+    def ping(self) -> None:
+        """Ask for something small, see `HasSnapshots`."""
+        with translated(self.watch, doing="asking whether it is there"), self.watch.running():
+            self.connection.execute("SELECT 1").fetchone()
 
     @property
     def has_snapshot(self) -> bool:
