@@ -324,18 +324,19 @@ def success_marker(manifest: bytes) -> bytes:
     return f"xxh3:{xxhash.xxh3_64_hexdigest(manifest)}\n".encode("ascii")
 
 
-def parse_manifest(body: bytes) -> Manifest:
+def parse_manifest(body: bytes, *, max_bytes: int = MAX_MANIFEST_BYTES) -> Manifest:
     """Read a manifest; fields this version does not know are dropped.
 
     Args:
-        body: At most 64 MiB.
+        body: What the file holds.
+        max_bytes: The most that it may be.
 
     Raises:
         ManifestMismatchError: It is too large, not JSON, not a manifest, of another version, or
             its numbers do not agree with one another.
     """
-    if len(body) > MAX_MANIFEST_BYTES:
-        msg = f"the manifest is {len(body):,} bytes, more than {MAX_MANIFEST_BYTES:,}"
+    if len(body) > max_bytes:
+        msg = f"the manifest is {len(body):,} bytes, more than {max_bytes:,}"
         raise ManifestMismatchError(msg, hint=_READ_AGAIN)
     try:
         raw: Any = json.loads(body)

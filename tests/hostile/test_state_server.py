@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from rivet.errors import StateError
-from rivet.state import connecting
+from rivet.state.postgres import PostgresDatabase
 from rivet.state.store import open_store
 from support.hostile import postgres as pg
 from support.hostile.behaviours import BEHAVIOURS, at_once
@@ -113,8 +113,7 @@ def test_a_stop_ends_every_wait(state, measured, tmp_path):
         assert took_s[step] < STOPPED_S + 0.5, f"{step}: {took_s} {ending}"
 
 
-def test_silence_ends_in_time(state, tmp_path, monkeypatch):
-    monkeypatch.setattr(connecting, "PATIENCE_S", 0.5)
+def test_silence_ends_in_time(state):
     server, url, _ = serve(state, "shape", BEHAVIOURS["silence"])
     with server, pytest.raises(StateError, match="sent nothing for"):
-        open_store(tmp_path, url=url)
+        PostgresDatabase(url, patience_s=0.5).revision()

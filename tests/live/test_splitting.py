@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -17,11 +16,11 @@ import rivet as library
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROWS = 60_000
+ROWS = 30_000
 FILL = {
-    "postgresql": "SELECT g, md5(g::text), repeat('x', 80)"
+    "postgresql": "SELECT g, md5(g::text), repeat('x', 800)"
     f" FROM generate_series(1, {ROWS}) g; ANALYZE t",
-    "mysql": f"SELECT seq, md5(seq), repeat('x', 80) FROM seq_1_to_{ROWS}; ANALYZE TABLE t",
+    "mysql": f"SELECT seq, md5(seq), repeat('x', 800) FROM seq_1_to_{ROWS}; ANALYZE TABLE t",
 }
 
 
@@ -30,27 +29,29 @@ def skewed(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, Path, d
     fixture = "any_postgres" if request.param == "postgresql" else "mariadb"
     database = request.getfixturevalue(fixture)
     database.execute(
-        "CREATE TABLE t (id bigint PRIMARY KEY, code char(32) NOT NULL UNIQUE, pad varchar(99));"
+        "CREATE TABLE t (id bigint PRIMARY KEY, code char(32) NOT NULL UNIQUE, pad varchar(999));"
         f"INSERT INTO t {FILL[request.param]}"
     )
     source = {"type": request.param, "url": database.url, "tls": {"mode": "disable"}}
     return database, tmp_path, source
 
 
-def config(folder: Path, source: dict[str, Any], **keys: Any) -> Path:
+def config(
+    folder: Path, source: dict[str, Any], top: dict[str, Any] | None = None, **keys: Any
+) -> Path:
     export = {
         "name": "t",
         "table": "t",
         "mode": "chunked",
-        "parallel": 2,
+        "parallel": 64,  # as many as there are chunks, and each reads in small slices
         "chunk_checkpoint": True,
         "format": "parquet",
         "destination": {"type": "local", "path": "out"},
-        "tuning": {"retry_backoff_ms": 1, "max_statement_s": 0.05},
+        "tuning": SLOW,
         **keys,
     }
     path = folder / "rivet.yaml"
-    path.write_text(json.dumps({"source": source, "exports": [export]}))
+    path.write_text(json.dumps({"source": source, "exports": [export], **(top or {})}))
     return path
 
 
@@ -63,31 +64,34 @@ def judged(folder: Path) -> tuple[int, int, int]:
     return rows, distinct, len({part["chunk_index"] for part in manifest["parts"]})
 
 
+# Small slices, and a pause after each.
+SLOW = {
+    "retry_backoff_ms": 1,
+    "throttle_ms": 40,
+    "batch_size_memory_mb": 1,
+}
 SHAPES = {
-    "numbers": {"chunk_column": "id", "chunk_size": 55_000},
-    "text": {"chunk_by_key": "code", "chunk_size": 55_000},
+    "numbers": {"chunk_column": "id", "chunk_size": 27_000},
+    "text": {"chunk_by_key": "code", "chunk_size": 27_000},
     "blocks": {"chunk_count": 3},  # of equal size: the third is read while one has nothing to do
 }
 
 
-def pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every chunk long, and every slice small and slow."""
-    monkeypatch.setattr("rivet.execution.pool.splitting.LONG_S", 0.0)
-    monkeypatch.setattr("rivet.execution.pool.threads.LOOK_S", 0.02)
-    monkeypatch.setattr("rivet.execution.job.SLICE_SHARE", 0.002)
-    real = time.sleep
-    monkeypatch.setattr("rivet.execution.worker.parts.time.sleep", lambda s: real(s or 0.01))
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every chunk is long enough to be split."""
+    monkeypatch.setenv("RIVET_SPLIT_AFTER_MS", "0")
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_long_chunk_is_shared(skewed, shape, monkeypatch):
+def test_a_long_chunk_is_shared(skewed, shape):
     database, folder, source = skewed
     if shape == "blocks":
         if source["type"] == "mysql":
             pytest.skip("only PostgreSQL is read by blocks")
         database.execute("ALTER TABLE t DROP CONSTRAINT t_pkey, DROP CONSTRAINT t_code_key")
-    pace(monkeypatch)
-    path = config(folder, source, **SHAPES[shape])
+    top = {"max_connections": 2} if shape == "blocks" else None
+    path = config(folder, source, top, **SHAPES[shape])
     (report,) = library.run(path, validate=True).exports
     rows, distinct, chunks = judged(folder)
     assert (rows, distinct) == (ROWS, ROWS)
@@ -95,9 +99,8 @@ def test_a_long_chunk_is_shared(skewed, shape, monkeypatch):
     assert report.instants == 1
 
 
-def test_a_worker_that_fails_after_a_split_takes_nothing_twice(skewed, monkeypatch):
+def test_a_worker_that_fails_after_a_split_takes_nothing_twice(skewed):
     _, folder, source = skewed
-    pace(monkeypatch)
     failed: list[int] = []
 
     def listen(event: Any) -> None:
@@ -105,7 +108,7 @@ def test_a_worker_that_fails_after_a_split_takes_nothing_twice(skewed, monkeypat
             failed.append(event.total_chunks)
             kill(skewed[0], source["type"])
 
-    path = config(folder, source, chunk_column="id", chunk_size=55_000)
+    path = config(folder, source, chunk_column="id", chunk_size=27_000)
     (report,) = library.run(path, check=False, on_event=listen).exports
     assert failed
     if not report.is_success:
@@ -114,23 +117,12 @@ def test_a_worker_that_fails_after_a_split_takes_nothing_twice(skewed, monkeypat
     assert judged(folder)[:2] == (ROWS, ROWS)
 
 
-DIE = """
-import sys, time
-import rivet
-import rivet.execution.job, rivet.execution.worker.parts, rivet.execution.pool.splitting
-import rivet.execution.pool.threads
-rivet.execution.pool.splitting.LONG_S = 0.0
-rivet.execution.pool.threads.LOOK_S = 0.02
-rivet.execution.job.SLICE_SHARE = 0.002
-real = time.sleep
-rivet.execution.worker.parts.time.sleep = lambda s: real(s or 0.01)
-rivet.run(sys.argv[1])
-"""
+DIE = "import sys, rivet; rivet.run(sys.argv[1])"
 
 
 def test_a_process_that_dies_after_a_split_is_taken_up(skewed):
     _, folder, source = skewed
-    path = config(folder, source, chunk_column="id", chunk_size=55_000)
+    path = config(folder, source, chunk_column="id", chunk_size=27_000)
     fault = {**os.environ, "RIVET_FAULT": "kill@progress_init:1"}
     died = subprocess.run([sys.executable, "-c", DIE, str(path)], env=fault, check=False)
     assert died.returncode == -9

@@ -32,7 +32,7 @@ __all__ = ["CAPABILITIES", "CsvWriter", "check", "open"]
 CAPABILITIES: Final = FormatCapabilities(name="csv", extension="csv", has_compression=False)
 
 # One batch becomes one string array, whose offsets are 32 bits; hex and quoting can double a value.
-_MOST_BYTES: Final = 256 * 1024 * 1024
+MOST_BYTES: Final = 256 * 1024 * 1024
 _NEEDS_QUOTES: Final = r'[",\n\r]|^\\\.$|^$'
 
 
@@ -67,10 +67,17 @@ def open(sink: Sink, schema: pa.Schema, options: WriterOptions) -> CsvWriter:  #
 
 
 class CsvWriter:
-    """One CSV file being written; holds the text of one batch at a time."""
+    """One CSV file being written; holds the text of one batch at a time.
 
-    def __init__(self, sink: Sink, schema: pa.Schema) -> None:
+    Args:
+        sink: Takes the bytes.
+        schema: Of every batch.
+        most_bytes: A batch that is larger is written in halves.
+    """
+
+    def __init__(self, sink: Sink, schema: pa.Schema, *, most_bytes: int = MOST_BYTES) -> None:
         self._schema = schema
+        self._most_bytes = most_bytes
         self._stream = HashingStream(sink)
         self._rows = 0
         self._nulls = [0] * len(schema)
@@ -92,7 +99,7 @@ class CsvWriter:
         if not batch.schema.equals(self._schema):
             msg = f"a batch for {self._stream.name} does not have the schema of the file"
             raise FormatError(msg, hint="this is a bug of Rivet; please report it")
-        if batch.num_rows > 1 and batch.nbytes > _MOST_BYTES:
+        if batch.num_rows > 1 and batch.nbytes > self._most_bytes:
             middle = batch.num_rows // 2
             self.write(batch.slice(0, middle))
             self.write(batch.slice(middle))

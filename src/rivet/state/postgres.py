@@ -41,12 +41,17 @@ _MANY_ROWS: Final = 10_000_000
 
 
 class PostgresDatabase:
-    """One schema of one database, over a small pool of connections."""
+    """One schema of one database, over a small pool of connections.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: What `RIVET_STATE_URL` holds.
+        patience_s: The longest silence of the server; None is the default.
+    """
+
+    def __init__(self, url: str, *, patience_s: float | None = None) -> None:
         self._url = url
         self._waits = Waits()
-        self._engine = engine(self._url, "rivet state", self._waits)
+        self._engine = engine(self._url, "rivet state", self._waits, patience_s=patience_s)
         try:
             self.location = location(self._engine, url)
         except BaseException:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from rivet.errors import RefusedError, SourceInterruptedError, StateError, StateLockedError
-from rivet.execution.pool.splitting import LONG_S, Splitter
+from rivet.execution.pool.splitting import AFTER_VARIABLE, LONG_S, Splitter
 from rivet.execution.snapshot.holder import SnapshotHolder
 from rivet.execution.snapshot.sessions import SessionPool
 from rivet.model.chunk import Chunk, Claim
@@ -54,12 +54,13 @@ def claim(index):
     return Claim("r1", "orders", Chunk(index, span), 1)
 
 
-@pytest.fixture
-def world():
+@pytest.fixture(params=[{}, {AFTER_VARIABLE: "3000"}])
+def world(request):
+    env = request.param
     engine, clock, state, events = StubEngine(), FakeClock(), State(), []
     snapshots = SnapshotHolder(SessionPool(engine, ADDRESS, SessionSettings()))
     plan = SimpleNamespace(relation=Relation(schema=None, table="t"), export_name="orders")
-    context = SimpleNamespace(state=state, emit=events.append)
+    context = SimpleNamespace(state=state, emit=events.append, env=env)
     splitter = Splitter(SimpleNamespace(plan=plan), snapshots, context, 2, clock=clock)
     return SimpleNamespace(
         splitter=splitter, engine=engine, clock=clock, state=state, events=events

@@ -18,9 +18,13 @@ from support.sinks import file_sink
 PLAIN = WriterOptions(compression=Compression.NONE)
 
 
-def write(path, *batches: pa.RecordBatch) -> bytes:
+def write(path, *batches: pa.RecordBatch, most_bytes: int | None = None) -> bytes:
     path.unlink(missing_ok=True)
-    writer = csv.open(file_sink(path), batches[0].schema, PLAIN)
+    sink, schema = file_sink(path), batches[0].schema
+    if most_bytes is None:
+        writer = csv.open(sink, schema, PLAIN)
+    else:
+        writer = csv.CsvWriter(sink, schema, most_bytes=most_bytes)
     for batch in batches:
         writer.write(batch)
     writer.close()
@@ -69,11 +73,10 @@ def test_values_of_every_batch_size_are_the_same(tmp_path) -> None:
     assert write(tmp_path / "x", batch.slice(0, 20), batch.slice(20, 0), batch.slice(20)) == whole
 
 
-def test_large_batches_are_split(tmp_path, monkeypatch) -> None:
+def test_large_batches_are_split(tmp_path) -> None:
     batch = pa.record_batch({"a": ["x" * 100] * 64})
     whole = write(tmp_path / "x", batch)
-    monkeypatch.setattr(csv, "_MOST_BYTES", 500)
-    assert write(tmp_path / "x", batch) == whole
+    assert write(tmp_path / "x", batch, most_bytes=500) == whole
 
 
 TEXT = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

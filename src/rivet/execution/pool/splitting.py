@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from rivet.model.span import Span
     from rivet.sources.base import AnswersKeyProbes, BatchStream
 
-# A chunk that is done sooner is not worth another file.
+AFTER_VARIABLE: Final = "RIVET_SPLIT_AFTER_MS"
 LONG_S: Final = 3.0
+"""How long a chunk runs before it is split; one that is done sooner is not worth another file."""
 
 
 class Splitter:
@@ -52,6 +53,8 @@ class Splitter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        given = context.env.get(AFTER_VARIABLE, "")
+        self._long_s = int(given) / 1000 if given.isdigit() else LONG_S
         self._job = job
         self._snapshots = snapshots
         self._context = context
@@ -78,7 +81,9 @@ class Splitter:
         with self._lock:
             oldest = sorted(self._at_work.values(), key=lambda entry: entry[2])
             for stream, claim, begun_at in oldest:
-                if self._clock() - begun_at < LONG_S or not isinstance(stream, SplittableStream):
+                if self._clock() - begun_at < self._long_s or not isinstance(
+                    stream, SplittableStream
+                ):
                     continue
                 chunk = self._split(stream, claim)
                 if chunk is not None:
