@@ -137,6 +137,9 @@ nothing. Values are put in after the YAML is read: whatever a value holds (line 
 quotes, `${`), it stays within the text, number or flag in which its reference stands, and
 cannot add a key or an export. A whole unquoted value keeps its meaning: `${SIZE}` is a number
 where SIZE is `64`, and a flag where it is `true`. References in comments are not looked up.
+
+`${NAME:-text}` is the text where NAME is not set or empty; the text ends at the first `}`. `$${` is
+a literal `${`, in queries and their files too.
 """
 
 

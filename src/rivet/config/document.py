@@ -146,6 +146,10 @@ def _line_at(text: str, offset: int) -> str:
     return text[start : len(text) if end < 0 else end]
 
 
+_RESOLVED_AGAIN: Final[Path] = ("source", "url")
+"""Where references are replaced a second time: what a variable holds may name others."""
+
+
 class _Builder:
     """Turns nodes into data; expansion of aliases is counted, so that no bomb goes off."""
 
@@ -169,7 +173,7 @@ class _Builder:
             _fail(msg, offset, "write the value without a tag")
         self.offsets.setdefault(path, offset)
         if isinstance(node, ScalarNode):
-            return self._scalar(node)
+            return self._scalar(node, path)
         if id(node) in self._open:
             _fail("an alias inside its own anchor never ends", offset)
         self._open.add(id(node))
@@ -207,12 +211,14 @@ class _Builder:
             _fail("a key must be text", node.start_mark.index, hint)
         return self._put_in(str(node.value))
 
-    def _put_in(self, text: str) -> str:
-        return text if self._references is None else self._references.put_in(text)
+    def _put_in(self, text: str, path: Path = ()) -> str:
+        if self._references is None:
+            return text
+        return self._references.put_in(text, keeps_escapes=path == _RESOLVED_AGAIN)
 
-    def _scalar(self, node: ScalarNode) -> Any:  # noqa: ANN401 - any YAML value
+    def _scalar(self, node: ScalarNode, path: Path) -> Any:  # noqa: ANN401 - any YAML value
         written = str(node.value)
-        text = self._put_in(written)
+        text = self._put_in(written, path)
         is_put_in = self._references is not None and self._references.holds(written)
         # What is put in is not known to the parser, which takes its placeholder for text.
         is_text = str(node.ctag) == f"{_STANDARD}str" and not (is_put_in and _is_untagged(node))

@@ -1,6 +1,7 @@
-"""`${NAME}` in text: parameters first, then the environment.
+"""`${NAME}` in text: parameters first, then the environment, then a default of its own.
 
-A name that is not set is an error, never an empty text. Values are never shown in messages.
+A name that is not set is an error, never an empty text; `${NAME:-text}` is that text where NAME is
+not set or empty, and `$${` a literal `${`. Values are never shown in messages.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from rivet.redact import register_secret
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_REFERENCE: Final = re.compile(r"\$\{([^{}\n]*)\}")
+# A `$${` or a reference; what stands between the braces, with its default.
+_REFERENCE: Final = re.compile(r"\$(?:\$\{|\{(?P<inside>[^{}\n]*)\})")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_DEFAULT: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*):-(?P<text>.*)\Z")
+_LITERAL: Final = "${"
 _IS_SECRET: Final = re.compile(
     r"PASS|PWD|SECRET|TOKEN|CREDENTIAL|DSN|UR[IL]$|"
     r"(?:API|ACCESS|ACCOUNT|PRIVATE|SAS|SHARED|SIGNING|ENCRYPTION)_?KEY",
@@ -49,7 +53,7 @@ def substitute(
 ) -> Substituted:
     """Replace every `${NAME}` once; what was put in is not looked at again.
 
-    `${}` becomes nothing; a `${` without an end on its line is left as it is.
+    `${}` becomes nothing, `$${` becomes `${`; a `${` without an end on its line is left as it is.
 
     Args:
         text: Any text, comments included.
@@ -64,12 +68,8 @@ def substitute(
     values: dict[str, str] = {}
 
     def put_in(match: re.Match[str]) -> str:
-        name = match[1]
         line = text.count("\n", 0, match.start()) + 1
-        value = _value(name, params, env, f"{where}, line {line}")
-        if name and name not in params:
-            values[name] = value
-        return value
+        return _replaced(match, params, env, f"{where}, line {line}", values)
 
     return Substituted(_REFERENCE.sub(put_in, text), values)
 
@@ -118,47 +118,69 @@ class References:
         """Whether a piece of the parsed text holds a reference."""
         return _PLACEHOLDER.search(text) is not None
 
-    def put_in(self, text: str) -> str:
+    def put_in(self, text: str, *, keeps_escapes: bool = False) -> str:
         """Return a scalar with its values; they are not looked at again.
+
+        Args:
+            text: A piece of the parsed text.
+            keeps_escapes: `$${` stays as it is, for a text that is resolved once more later.
 
         Raises:
             SecretNotFoundError: A name is set nowhere; the hint says how to set it.
             ConfigError: A value holds a NUL character.
         """
-        return _PLACEHOLDER.sub(self._value, text)
+        escape = f"${_LITERAL}" if keeps_escapes else _LITERAL
+        return _PLACEHOLDER.sub(lambda match: self._value(match, escape), text)
 
-    def _value(self, match: re.Match[str]) -> str:
-        offset = self._offsets[ord(match[0][0]) - _FIRST]
-        name = self._name(match)
+    def _value(self, match: re.Match[str], escape: str) -> str:
+        offset, reference = self._reference(match)
+        if reference["inside"] is None:
+            return escape
         line = self._original.count("\n", 0, offset) + 1
-        value = _value(name, self._params, self._env, f"{self._where}, line {line}")
-        if name and name not in self._params:
-            self._values[name] = value
-        return value
+        where = f"{self._where}, line {line}"
+        return _replaced(reference, self._params, self._env, where, self._values)
 
-    def _name(self, match: re.Match[str]) -> str:
+    def _reference(self, match: re.Match[str]) -> tuple[int, re.Match[str]]:
+        """Return the place of a placeholder's reference, and the reference as it was written."""
         offset = self._offsets[ord(match[0][0]) - _FIRST]
         found = _REFERENCE.match(self._original, offset)
-        return found[1] if found else ""
+        if found is None:
+            msg = "a placeholder stands for no reference"
+            raise AssertionError(msg)
+        return offset, found
 
     def shown(self, text: str) -> str:
         """Write `${NAME}` for every reference, and for every environment value `text` shows."""
-        text = _PLACEHOLDER.sub(lambda match: f"${{{self._name(match)}}}", text)
+        text = _PLACEHOLDER.sub(lambda match: self._reference(match)[1][0], text)
         for name, value in sorted(self._values.items(), key=lambda item: -len(item[1])):
             if len(value) >= _SHORTEST_MASKED:
                 text = text.replace(value, f"${{{name}}}")
         return text
 
 
-def _value(name: str, params: Mapping[str, str], env: Mapping[str, str], where: str) -> str:
-    if not name:
-        return ""
+def _replaced(
+    reference: re.Match[str],
+    params: Mapping[str, str],
+    env: Mapping[str, str],
+    where: str,
+    values: dict[str, str],
+) -> str:
+    """Return what stands in for a reference; adds what came from the environment to `values`."""
+    inside = reference["inside"]
+    if not inside:
+        return _LITERAL if inside is None else ""
+    found = _DEFAULT.match(inside)
+    name, default = (found["name"], found["text"]) if found else (inside, None)
     value = params.get(name, env.get(name))
+    if default is not None and not value:
+        return default
     if value is None:
         msg = f"{where}: ${{{name}}} is not set"
         raise SecretNotFoundError(msg, hint=_how_to_set(name), code=SECRET_UNSET, variable=name)
-    if name not in params and _IS_SECRET.search(name):
-        register_secret(value)
+    if name not in params:
+        values[name] = value
+        if _IS_SECRET.search(name):
+            register_secret(value)
     if "\x00" in value:
         msg = f"{where}: the value of ${{{name}}} holds a NUL character"
         raise ConfigError(msg, hint=f"set {name} to text without NUL characters", variable=name)
@@ -169,9 +191,11 @@ def _how_to_set(name: str) -> str:
     if _NAME.match(name):
         return f"run `export {name}=...` first, or pass `--param {name}=...`"
     bare = re.split(r"[:\-=?+]", name, maxsplit=1)[0]
-    return f"defaults inside ${{...}} are not supported: write ${{{bare}}} and set {bare}"
+    return f"write ${{{bare}}}, or ${{{bare}:-text}} for a text where {bare} is not set"
 
 
 def unused_params(text: str, params: Iterable[str]) -> tuple[str, ...]:
-    """Return the parameters whose `${key}` occurs nowhere in `text`."""
-    return tuple(key for key in params if f"${{{key}}}" not in text)
+    """Return the parameters whose `${key}` occurs nowhere in `text`, with or without a default."""
+    used = {match["inside"] for match in _REFERENCE.finditer(text)} - {None}
+    names = used | {found["name"] for one in used if (found := _DEFAULT.match(one))}
+    return tuple(key for key in params if key not in names)

@@ -4,7 +4,8 @@ import pytest
 
 from rivet.config.document import parse
 from rivet.config.load import config_from_text
-from rivet.config.substitute import References, substitute
+from rivet.config.resolve import resolve_source
+from rivet.config.substitute import References, substitute, unused_params
 from rivet.errors import ConfigError, ConfigSyntaxError, SecretNotFoundError
 
 TEXT = (
@@ -30,6 +31,18 @@ def replaced(text, params=None, env=None):
         ("${X\n}", "${X\n}"),
         ("$X $$ {X}", "$X $$ {X}"),
         ("# ${X}", "# env"),
+        ("${X:-y}${P:-y}", "envparam"),
+        ("a ${UNSET:-b c: #'\"} d", "a b c: #'\" d"),
+        ("${EMPTY:-full}", "full"),
+        ("${UNSET:-}", ""),
+        ("${UNSET:-$X}", "$X"),
+        ("${UNSET:-:-}", ":-"),
+        ("$${X}", "${X}"),
+        ("$${X:-y} ${X}", "${X:-y} env"),
+        ("$$${X}", "$${X}"),
+        ("$$${P}$${", "$${P}${"),
+        ("$${", "${"),
+        ("$$ $ $$X$$", "$$ $ $$X$$"),
     ],
 )
 def test_values(text, result):
@@ -47,10 +60,45 @@ def test_an_unset_name_is_an_error_that_says_how_to_set_it(tmp_path):
     assert caught.value.error_code == "RIVET_CONFIG_SECRET_UNSET"
 
 
-def test_shell_defaults_are_explained():
+@pytest.mark.parametrize("text", ["${NAME-x}", "${NAME:=x}", "${NAME:?x}", "${NAME:+x}"])
+def test_other_forms_of_the_shell_are_explained(text):
     with pytest.raises(SecretNotFoundError) as caught:
-        replaced("${NAME:-fallback}", env={"NAME": "x"})
-    assert "write ${NAME}" in caught.value.hint
+        replaced(text, env={"NAME": "x"})
+    assert "write ${NAME}, or ${NAME:-text}" in caught.value.hint
+
+
+def test_a_default_is_one_scalar_of_its_own_kind(tmp_path):
+    text = TEXT.replace("'${DB}'", "${DB:-b: .db}") + "  skip_empty: ${SKIP:-true}\n"
+    config = config_from_text(text, tmp_path / "rivet.yaml", env={})
+    assert config.source.path == "b: .db"
+    assert config.exports[0].skip_empty is True
+    config = config_from_text(text, tmp_path / "rivet.yaml", env={"SKIP": "false", "DB": "c"})
+    assert (config.source.path, config.exports[0].skip_empty) == ("c", False)
+
+
+def test_a_literal_stays_one_also_in_a_url_that_is_resolved_again(tmp_path):
+    text = TEXT.replace("{type: sqlite, path: '${DB}'}", "{type: postgresql, url: '$${DB}${U}'}")
+    text = text.replace("table: t", "query: SELECT '$${DB}'")
+    env = {"U": "${W}", "W": "w", "DB": "seen"}
+    config = config_from_text(
+        text.replace("$${DB}${U}", "postgresql://u:$${DB}${U}@h/d"),
+        tmp_path / "rivet.yaml",
+        env=env,
+    )
+    assert config.exports[0].query == "SELECT '${DB}'"
+    assert resolve_source(config, env).url.reveal() == "postgresql://u:${DB}w@h/d"
+
+
+def test_a_parameter_with_a_default_is_used():
+    text = "${A:-1} ${B} $${C}"
+    assert unused_params(text, ["A", "B", "C", "D"]) == ("C", "D")
+
+
+def test_a_default_is_no_secret_of_the_environment(tmp_path):
+    text = TEXT.replace("name: orders", "nam: ${MY_TOKEN:-orders} $${x}")
+    with pytest.raises(ConfigSyntaxError) as caught:
+        config_from_text(text, tmp_path / "rivet.yaml", env={"DB": "a"})
+    assert "nam" in caught.value.message
 
 
 def test_an_empty_but_set_variable_is_taken(tmp_path):
