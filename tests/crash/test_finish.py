@@ -33,22 +33,3 @@ def test_a_state_that_refuses_a_step_of_the_finish_loses_nothing(rivet, followed
     assert followed.recorded() == 6
     listed = rivet("files", "-c", followed.config).expect(0).stdout.split()
     assert duckdb.sql(f"SELECT id FROM read_parquet({listed})").fetchall() == [(6,)]
-
-
-STEPS = ("manifest_written", "manifest_written:1", "success_written", "run_recorded")
-
-
-@pytest.mark.parametrize("verb", ["kill", "error"])
-def test_a_run_that_ends_between_publishing_and_pruning_is_taken_once(rivet, followed, verb):
-    for step in STEPS:
-        followed.add(2)
-        done = rivet("run", "-c", followed.config, env={"RIVET_FAULT": f"{verb}@{step}"})
-        is_good = verb == "error" and step == "run_recorded"
-        assert done.code == (-9 if verb == "kill" else 0 if is_good else 2), (step, done.stderr)
-        followed.add(1)
-        rivet("run", "-c", followed.config, "--resume", "--validate").expect(0)
-        assert followed.ids() == list(range(1, followed.last + 1)), step
-        assert followed.recorded() == followed.last, step
-        listed = rivet("files", "-c", followed.config).expect(0).stdout.split()
-        newest = duckdb.sql(f"SELECT id FROM read_parquet({listed})").fetchall()
-        assert newest == [(followed.last,)], step

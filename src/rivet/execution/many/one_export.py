@@ -13,6 +13,7 @@ from rivet.execution.context import random_hex, utc_now
 from rivet.execution.pool.memory import MemorySampler
 from rivet.execution.progress import RunProgress, failure_of, outcome_of
 from rivet.execution.run.export import run_export
+from rivet.execution.run.finish import recorded_end
 from rivet.execution.telling.faults import with_faults
 from rivet.execution.telling.journal import Journal
 from rivet.execution.telling.reports import finished_event
@@ -52,10 +53,13 @@ def run_single(
     report = ledger.report(
         status, finished_at=context.clock(), peak_rss_mb=memory.peak_mb, failure=failure
     )
-    report = _close_run(report, context, ledger)
-    context.emit(finished_event(report))
-    journal.flush()
-    write_run_files(report, context.config.base_dir)
+    try:
+        report = _close_run(report, context, ledger)
+        context.emit(finished_event(report))
+        journal.flush()
+        write_run_files(report, context.config.base_dir)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        interrupt = interrupt or stop  # what is on record by now is told, whoever is in a hurry
     return report, interrupt
 
 
@@ -65,9 +69,10 @@ def _run_to_verdict(
     try:
         return run_export(export, context, ledger), None, None
     except (KeyboardInterrupt, SystemExit) as stop:
-        return ledger.finished_as or "interrupted", None, stop
+        return recorded_end(context, ledger) or "interrupted", None, stop
     except Exception as error:  # noqa: BLE001 - every export ends with a verdict
-        if ledger.finished_as is not None:
+        end = recorded_end(context, ledger)
+        if end is not None:
             # The record stands, and so do the files; what fails after them takes nothing back.
             warn(
                 context,
@@ -75,7 +80,7 @@ def _run_to_verdict(
                 "finish",
                 f"after the run was finished: {failure_of(error).message}",
             )
-            return ledger.finished_as, None, None
+            return end, None, None
         if context.stop is not None and context.stop.is_set:
             return "interrupted", None, None  # its statement was cancelled on purpose
         return "failed", failure_of(error), None

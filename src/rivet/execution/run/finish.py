@@ -5,9 +5,10 @@ A run that has published but not finished is finished by whoever comes next (doc
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rivet.errors import InternalError
+from rivet.errors import InternalError, RivetError
 from rivet.events import RunRecorded
 from rivet.execution.progress import outcome_of
 from rivet.execution.publish.base import Publication
@@ -23,6 +24,7 @@ from rivet.manifest import MANIFEST_NAME
 from rivet.model.arrow import schema_fingerprint
 from rivet.model.finish import Finish
 from rivet.model.metrics import RunMetrics
+from rivet.model.run import RunStatus
 
 if TYPE_CHECKING:
     from rivet.config.models import ExportConfig
@@ -108,6 +110,19 @@ def _finish_of(status: str, job: Job, context: RunContext, ledger: RunProgress) 
     position = job.window.position if job.window is not None and ledger.parts else None
     columns = schema_pairs(job.schema)
     return Finish(outcome, position, job.owner, adopts=adopts, columns=columns)
+
+
+def recorded_end(context: RunContext, ledger: RunProgress) -> str | None:
+    """Return the good end of a run, where it is on record: the answer to its commit may be lost.
+
+    A signal can come between the commit and the line that notes it, and a connection can end there.
+    """
+    if ledger.finished_as is None and ledger.is_begun:
+        with suppress(RivetError):  # what cannot be read is not known to be good
+            row = context.state.run(ledger.run_id)
+            if row is not None and row.status in {RunStatus.SUCCESS, RunStatus.SKIPPED}:
+                ledger.finished_as = row.status.value
+    return ledger.finished_as
 
 
 def finish_dead(export: ExportConfig, context: RunContext, ledger: RunProgress) -> None:

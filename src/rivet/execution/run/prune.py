@@ -140,9 +140,10 @@ def _remove(export: ExportConfig, old: OldRun, context: RunContext) -> bool:
     try:
         if destination.uri != row.record.destination_uri:
             return False
+        # The list goes before what it names: no reader of it looks for a file that is gone.
+        destination.remove(run_manifest_name(old.run_id))
         for part in old.parts:
             destination.remove(part.name)
-        destination.remove(run_manifest_name(old.run_id))
     finally:
         destination.close()
     context.state.forget_parts(old.run_id)

@@ -1,0 +1,216 @@
+"""End a run at every step from its last part to its last line; then resume, then run plainly.
+
+Three readers, each of whom must have every row once: one who loads what runs that ended well tell
+of, one who asks `rivet files`, and one who goes by manifests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from rivet.manifest import success_marker
+from support.children import wait_until
+from support.chunked import Chunked, fill
+from support.engines import SETUPS
+from support.steps import ENDS, MARKER, PRUNING, RECORDED, STEPS, TELLING, run_to
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from support.cli import Outcome, Rivet
+
+MODES: dict[str, dict[str, Any]] = {
+    "full": {"mode": "full", "keep_runs": 1},
+    "incremental": {"mode": "incremental", "cursor_column": "id"},
+    "time_window": {"mode": "time_window", "time_column": "day", "days_window": 36500},
+    "range": {"chunk_column": "id", "chunk_count": 3, "keep_runs": 2},
+    "key": {"chunk_by_key": "code", "chunk_size": 40, "keep_runs": 1},
+    "keyset": {"chunk_by_key": "id", "chunk_size": 40, "keyset_incremental": True},
+}
+ADDS = ("incremental", "keyset")  # every run has rows of its own
+PRUNES = ("full", "range", "key")
+
+
+class Readers:
+    """What three readers have of one export, after each command.
+
+    Attributes:
+        loaded: Rows by run, of runs whose own command or the next one told that they are good.
+    """
+
+    def __init__(self, rivet: Rivet, table: Chunked, mode: str) -> None:
+        self.rivet, self.table, self.mode = rivet, table, mode
+        self.loaded: dict[str, Counter[Any]] = {}
+        self.newest: str | None = None
+        self._known: dict[Path, Counter[Any]] = {}
+
+    def take(self, done: Outcome) -> None:
+        """Load what a command tells of: its own good run, and one that it brought to its end."""
+        told = self._dead(done)
+        if done.code == 0 or (done.stdout and done.code in (130, 143)):
+            (one,) = done.json["per_export"]
+            told += [one["run_id"]] * (one["status"] == "success")
+        for run_id in told:
+            assert run_id not in self.loaded, "told twice"
+            if run_id != told[-1] and not (self.table.out / f"manifest-{run_id}.json").exists():
+                assert "keep_runs" in self.table.keys  # the run that brought it to its end
+                continue
+            self.loaded[run_id] = self.rows(f"manifest-{run_id}.json")
+            self.newest = run_id
+
+    @staticmethod
+    def _dead(done: Outcome) -> list[str]:
+        lines = [line for line in done.stderr.splitlines() if "had died after" in line]
+        return list(dict.fromkeys(line.partition("run ")[2].split()[0] for line in lines))
+
+    def take_unsaid(self) -> None:
+        """Load the run that is on record as good, whose process was killed before it told."""
+        (one,) = self.rivet("files", "-c", self.table.config, "--json").expect(0).json
+        self.loaded[one["run_id"]] = self.rows(f"manifest-{one['run_id']}.json")
+        self.newest = one["run_id"]
+
+    def rows(self, name: str) -> Counter[Any]:
+        """Return the rows of one manifest, whose parts must be there and whole."""
+        body = json.loads((self.table.out / name).read_text())
+        assert body["status"] == "success"
+        rows = self._read([self.table.out / part["path"] for part in body["parts"]])
+        assert sum(rows.values()) == body["row_count"]
+        return rows
+
+    def _read(self, paths: Iterable[Path]) -> Counter[Any]:
+        rows: Counter[Any] = Counter()
+        for path in paths:
+            assert path.exists()
+            if path not in self._known:  # nothing under a final name is written twice
+                found = pq.read_table(path, columns=["id", "code", "grp", "day", "price"])
+                days = [None if day is None else str(day) for day in found["day"].to_pylist()]
+                columns = [
+                    days if name == "day" else found[name].to_pylist()
+                    for name in found.column_names
+                ]
+                self._known[path] = Counter(zip(*columns, strict=True))
+            rows.update(self._known[path])
+        return rows
+
+    def judge_manifests(self) -> list[Counter[Any]]:
+        """Nothing that a manifest names is missing, at any time."""
+        found = sorted(self.table.out.glob("manifest-*.json"))
+        return [self.rows(path.name) for path in found]
+
+    def judge(self, note: object) -> None:
+        """Compare all three with the source, after a run that ended well."""
+        source = Counter(
+            row for row in self.table.source() if self.mode != "time_window" or row[3] is not None
+        )
+        body = (self.table.out / "manifest.json").read_bytes()
+        assert (self.table.out / "_SUCCESS").read_bytes() == success_marker(body), note
+        current = self.rows("manifest.json")
+        listed = self.rivet("files", "-c", self.table.config).expect(0).stdout.split()
+        assert self._read(map(Path, listed)) == current, note
+        by_manifest = self.judge_manifests()
+        if self.mode in ADDS:
+            assert sum(by_manifest, Counter()) == source, note
+            assert sum(self.loaded.values(), Counter()) == source, note
+            return
+        assert current == source, note
+        assert self.newest is not None
+        assert self.loaded[self.newest] == source, note
+        assert all(max(rows.values()) == 1 for rows in by_manifest), note
+
+
+def _code(step: str, way: str) -> set[int]:
+    if way != "error":
+        return {ENDS[way]}
+    return {0} if step in RECORDED else {1, 2}
+
+
+def _walk(rivet: Rivet, table: Chunked, mode: str, cases: list[tuple[str, str]]) -> None:
+    """Every case: a run that ends at a step, one that resumes, and a plain one."""
+    table.keys = dict(MODES[mode])
+    readers = Readers(rivet, table, mode)
+    readers.take(rivet("run", "-c", table.config, "--json").expect(0))
+    at = 200
+    for step, way in cases:
+        note = (mode, step, way)
+        fill(table.engine, at, 11)
+        done = run_to(rivet, step, way, "run", "-c", table.config, "--json")
+        assert done.code in _code(step, way), (note, done.code, done.stderr)
+        readers.judge_manifests()
+        readers.take(done)
+        if step in RECORDED and way in ("kill", "exit"):
+            readers.take_unsaid()
+        resumed = rivet("run", "-c", table.config, "--resume", "--json", "--validate").expect(0)
+        readers.take(resumed)
+        if resumed.json["per_export"][0]["status"] != "success":
+            readers.judge(note)
+        fill(table.engine, at + 11, 5)
+        readers.take(rivet("run", "-c", table.config, "--json", "--validate").expect(0))
+        readers.judge(note)
+        at += 16
+
+
+WAYS = (*ENDS, "error")
+IN_TURN = ("kill", "interrupt", "error")
+
+
+def _cases(mode: str, ways: tuple[str, ...], first: int = 0) -> list[tuple[str, str]]:
+    """Every step of a mode in the next of some ways; what only tells has no errors of its own."""
+    steps = [step for step in STEPS if step not in PRUNING or mode in PRUNES]
+    turns = ((step, ways[(first + number) % len(ways)]) for number, step in enumerate(steps))
+    return [(step, way) for step, way in turns if way != "error" or step not in TELLING]
+
+
+@pytest.mark.parametrize("mode", ["full", "incremental", "range"])
+def test_an_end_at_any_step_loses_and_doubles_nothing(rivet, request, tmp_path, mode):
+    table = Chunked(SETUPS["sqlite"](request), tmp_path)
+    table.create(200)
+    _walk(rivet, table, mode, _cases(mode, IN_TURN, [*MODES].index(mode)))
+
+
+@pytest.mark.parametrize(("step", "mode"), [("manifest", "range"), ("before forget", "full")])
+def test_a_second_shell_leaves_a_run_at_its_end_alone(rivet, request, tmp_path, step, mode):
+    """It holds the lock to its last step, also while it prunes; then all goes on as always."""
+    table = Chunked(SETUPS["sqlite"](request), tmp_path)
+    table.create(200)
+    table.keys = {**MODES[mode], "keep_runs": 1}
+    readers = Readers(rivet, table, mode)
+    readers.take(rivet("run", "-c", table.config, "--json").expect(0))
+    fill(table.engine, 200, 11)
+    marker = tmp_path / "held"
+    words = ("run", "-c", table.config, "--json")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(run_to, rivet, step, "pause", *words, env={MARKER: str(marker)})
+        wait_until(marker.exists, limit_s=60)
+        before = {path.name for path in table.out.iterdir()}
+        refused = [rivet(*words), rivet(*words, "--resume")]
+        after = {path.name for path in table.out.iterdir()}
+        marker.unlink()
+        done = first.result()
+    assert [one.code for one in refused] == [5, 5], refused
+    assert all("RIVET_REFUSED_OVERLAP" in one.stderr for one in refused)
+    assert after == before
+    readers.take(done)
+    readers.judge(step)
+    rivet(*words, "--resume").expect(0)
+    readers.judge_manifests()
+
+
+@pytest.fixture
+def items(engine, tmp_path):
+    table = Chunked(engine, tmp_path)
+    table.create(200)
+    return table
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MODES)
+def test_the_whole_grid(rivet, items, mode, way):
+    _walk(rivet, items, mode, _cases(mode, (way,)))
