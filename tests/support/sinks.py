@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from typing_extensions import override
 
 from rivet.destinations import local
+from rivet.destinations.deadlines import CallLimits
 from rivet.destinations.staged import StagedFile
+from rivet.destinations.timed import TimedDestination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from rivet.model.sink import ObjectInfo
-
-Watch = "Callable[[str, str], None]"
-"""Told of a call and of `before` or `after`: it may raise, and it may hang."""
 
 
 def file_sink(path: Path) -> StagedFile:
@@ -95,16 +99,97 @@ class Gate:
 
     Args:
         call: The call, and `before` or `after`.
+        nth: Which time.
+
+    Attributes:
+        limits: Those of the destination, where `watched_sinks` has it.
     """
 
     def __init__(self, call: tuple[str, str], nth: int = 1) -> None:
         self.call, self.nth = call, nth
         self.seen: Counter[tuple[str, str]] = Counter()
         self.reached, self.opened = threading.Event(), threading.Event()
+        self.lock = threading.Lock()
+        self.limits = CallLimits()
 
     def __call__(self, call: str, when: str) -> None:
         """Hold the call, if it is the one."""
-        self.seen[call, when] += 1
-        if (call, when) == self.call and self.seen[call, when] == self.nth:
+        with self.lock:
+            self.seen[call, when] += 1
+            is_it = (call, when) == self.call and self.seen[call, when] == self.nth
+        if is_it:
             self.reached.set()
-            self.opened.wait(60)
+            self.hold()
+
+    def hold(self) -> None:
+        """Hang until somebody opens it."""
+        self.opened.wait(60)
+
+
+@contextmanager
+def watched_sinks(gate: Gate) -> Iterator[None]:
+    """Have the calls of all sinks of a run watched, and those of its destination that end it."""
+    create, put_bytes, close = (
+        local.LocalDestination.create,
+        local.LocalDestination.put_bytes,
+        local.LocalDestination.close,
+    )
+
+    def begin(self: TimedDestination, name: str) -> local.LocalSink:
+        gate.limits = self.limits
+        gate("create", "before")
+        made = create(self._destination, name)
+        made.__class__, made.watch = WatchedSink, gate
+        gate("create", "after")
+        return made
+
+    def put(self: local.LocalDestination, data: bytes, name: str) -> ObjectInfo:
+        gate("put_bytes", "before")
+        return put_bytes(self, data, name)
+
+    def end(self: local.LocalDestination) -> None:
+        gate("close", "before")
+        close(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TimedDestination, "create", begin)
+        patch.setattr(local.LocalDestination, "put_bytes", put)
+        patch.setattr(local.LocalDestination, "close", end)
+        yield
+
+
+@contextmanager
+def hanging(call: str, marker: Path, *arguments: object) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the `rivet` command with a call that hangs, such as `write.before`.
+
+    Args:
+        call: Which one.
+        marker: A file that is there once it hangs.
+        arguments: Of the command.
+    """
+    command = [sys.executable, "-c", _HANGING, call, str(marker), *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+_HANGING = """
+import sys
+from pathlib import Path
+from rivet.__main__ import main
+from support.sinks import Gate, watched_sinks
+
+call, marker = sys.argv[1:3]
+sys.argv[1:] = sys.argv[3:]
+
+class Hanging(Gate):
+    def hold(self):
+        Path(marker).touch()
+        super().hold()
+
+with watched_sinks(Hanging(tuple(call.split(".")))):
+    main()
+"""

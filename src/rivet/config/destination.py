@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rivet.config.base import Flag, Positive, Section, Text
+from rivet.config.base import Factor, Flag, Positive, Section, Text
 
 
 class DestinationConfig(Section):
@@ -19,6 +19,11 @@ class DestinationConfig(Section):
         default=None,
         description="Folder of local files, relative to the configuration; may hold {date}, "
         "{export}, {table}, {run_id} and {partition}.",
+    )
+    timeout_s: Factor | None = Field(
+        default=None,
+        description="The most seconds that one call may take, such as a write or an fsync; 600 "
+        "without it; 0 is no limit.",
     )
     bucket: Text | None = Field(default=None, description="Bucket, or container on Azure.")
     prefix: Text | None = Field(

@@ -14,9 +14,16 @@ if TYPE_CHECKING:
     from rivet.config.destination import DestinationConfig
     from rivet.config.export import ExportConfig
 
-_CLOUD: Final = ("bucket", "prefix", "endpoint", "allow_anonymous", "oneshot_budget_mb")
+_CLOUD: Final = (
+    "bucket",
+    "prefix",
+    "endpoint",
+    "allow_anonymous",
+    "oneshot_budget_mb",
+    "timeout_s",
+)
 _KEYS: Final = {
-    "local": ("path",),
+    "local": ("path", "timeout_s"),
     "stdout": (),
     "s3": (
         *_CLOUD,

@@ -7,12 +7,14 @@ import pkgutil
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
+from rivet.destinations.deadlines import CallLimits, never
 from rivet.destinations.placeholders import resolve_placeholders
+from rivet.destinations.timed import open_within
 from rivet.errors import ConfigError, UnknownDestinationError
 from rivet.model.sink import SinkRef
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pydantic import BaseModel
@@ -27,7 +29,7 @@ __all__ = [
     "sink_ref",
 ]
 
-_SEAM: Final = frozenset({"base", "deadlines", "object_store", "placeholders", "staged"})
+_SEAM: Final = frozenset({"base", "deadlines", "object_store", "placeholders", "staged", "timed"})
 
 
 class DestinationModule(Protocol):
@@ -94,16 +96,26 @@ def sink_ref(
     return SinkRef(kind, values, base_dir)
 
 
-def open_destination(ref: SinkRef) -> Destination:
-    """Open a destination.
+def open_destination(ref: SinkRef, *, interrupted: Callable[[], bool] = never) -> Destination:
+    """Open a destination, each of whose calls is timed.
+
+    Args:
+        ref: Which one; `timeout_s` among its options is how long a call may take, 0 for ever.
+        interrupted: Whether somebody asked to stop, so that no call is waited for long.
 
     Raises:
         UnknownDestinationError: No such destination.
         ConfigError: A key does not belong to it.
         DestinationError: It cannot be written.
+        DestinationTimeoutError: It does not answer.
     """
-    module = load_destination(ref.kind)
-    return module.open(_options(module, ref.kind, dict(ref.options)), base_dir=ref.base_dir)
+    module, values = load_destination(ref.kind), dict(ref.options)
+    limits = CallLimits(module.CAPABILITIES.call_timeout_s, interrupted)
+    if limits.timeout_s is not None:
+        limits.timeout_s = values.pop("timeout_s", limits.timeout_s) or None
+    options = _options(module, ref.kind, values)
+    place = str(values.get("path") or values.get("prefix") or ref.kind)
+    return open_within(limits, place, lambda: module.open(options, base_dir=ref.base_dir))
 
 
 def _options(module: DestinationModule, name: str, values: dict[str, Any]) -> BaseModel:

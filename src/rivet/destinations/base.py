@@ -39,7 +39,7 @@ class Destination(Protocol):
 
     @property
     def limits(self) -> CallLimits:
-        """How long its calls may take."""
+        """How long its calls may take; whoever opens it by `open_destination` has them kept."""
         ...
 
     def create(self, name: str) -> Sink:

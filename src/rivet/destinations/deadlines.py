@@ -96,6 +96,7 @@ class CallQueue:
 
     Args:
         limits: Of the destination whose calls these are.
+        place: That destination, for messages.
         max_bytes: What may wait, in `wait_for_room`.
         at_return: Called on the thread once a call that was left behind has come back.
     """
@@ -104,10 +105,12 @@ class CallQueue:
         self,
         limits: CallLimits,
         *,
+        place: str,
         max_bytes: int = 0,
         at_return: Callable[[], None] = nothing,
     ) -> None:
         self._limits = limits
+        self._place = place
         self._max_bytes = max_bytes
         self._at_return = at_return
         self._changed = threading.Condition()
@@ -122,6 +125,11 @@ class CallQueue:
     def is_left(self) -> bool:
         """Whether its thread was left behind; it makes no more calls."""
         return self._left is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call is being made or waits."""
+        return self._running is None and not self._waiting
 
     def put(self, call: Call[T], *, is_urgent: bool = False) -> Call[T]:
         """Have a call made after those that wait, or before them.
@@ -182,7 +190,7 @@ class CallQueue:
             self._is_finishing = True
             self._changed.notify_all()
         try:
-            is_over = self._wait(lambda: self._running is None and not self._waiting)
+            is_over = self._wait(lambda: self.is_idle)
         except DestinationTimeoutError:
             return
         finally:
@@ -192,6 +200,7 @@ class CallQueue:
     def _wait(self, is_over: Callable[[], bool]) -> bool:
         """Wait; False where somebody asked to stop and a second more was not enough."""
         asked_at = None
+        grace_s = 0.0 if self._limits.has_hung else _GRACE_S  # once is enough
         while True:
             with self._changed:
                 if is_over():
@@ -205,7 +214,7 @@ class CallQueue:
                 raise self._left
             if self._limits.interrupted():
                 asked_at = now if asked_at is None else asked_at
-                if now - asked_at >= _GRACE_S:
+                if now - asked_at >= grace_s:
                     return False
 
     def _leave_hung(self, now: float) -> None:
@@ -213,11 +222,11 @@ class CallQueue:
         if running is not None and limit is not None and now - running.begun_at >= limit:
             self._leave(f"{running.doing} took longer than {limit:g} s")
 
-    def _leave(self, why: str = "the destination was given up") -> None:
+    def _leave(self, why: str = "it was given up") -> None:
         with self._changed:
             if self._left is not None:
                 return
-            self._left = DestinationTimeoutError(why, hint=_HINT)
+            self._left = DestinationTimeoutError(f"{self._place}: {why}", hint=_HINT)
             self._is_finishing = True
             self._limits.has_hung = True
             for call in self._waiting:

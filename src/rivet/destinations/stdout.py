@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import select
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -71,8 +72,7 @@ class StdoutSink(StagedFile):
         size = self.path.stat().st_size
         try:
             with self.path.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer, _COPY_BYTES)
-            sys.stdout.buffer.flush()
+                self._copy(file)
         except BrokenPipeError as error:
             _silence_stdout()
             msg = "the program that reads this output ended before it had read all of it"
@@ -86,6 +86,19 @@ class StdoutSink(StagedFile):
         self.is_published = True
         self.path.unlink(missing_ok=True)
         return ObjectInfo(name=self.name, uri=self._destination.uri, size_bytes=size)
+
+    def _copy(self, file: BinaryIO) -> None:
+        # Past the buffer, whose lock a reader that does not read would hold until the process ends.
+        sys.stdout.flush()
+        raw = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
+        while block := file.read(_COPY_BYTES):
+            view = memoryview(block)
+            while view:
+                self.refuse_given_up()
+                done = raw.write(view)
+                if done is None:  # a pipe that does not block, and is full
+                    select.select([], [raw], [], 1.0)
+                view = view[done or 0 :]
 
 
 class StdoutDestination:

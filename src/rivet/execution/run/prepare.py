@@ -93,9 +93,8 @@ def open_export_destination(
     Raises:
         DestinationError: It cannot be written.
     """
-    destination = open_destination(export_sink(export, context, run_id=run_id, day=day))
-    destination.limits.interrupted = context.interrupted
-    return destination
+    ref = export_sink(export, context, run_id=run_id, day=day)
+    return open_destination(ref, interrupted=context.interrupted)
 
 
 def prepare(

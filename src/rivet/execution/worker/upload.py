@@ -28,8 +28,8 @@ QUEUE_BYTES: Final = 16 * 1024 * 1024
 class UploadStage:
     """The sinks of one chunk, and the threads that all their calls are made on.
 
-    What is published is waited for, so it does not queue behind the bytes of the next part: that
-    has a thread of its own.
+    What is published is waited for, so it does not queue behind the bytes of the next part: where
+    there are some it has a thread of its own.
 
     Args:
         destination: Where the sinks are made; its limits say how long a call may take.
@@ -37,9 +37,11 @@ class UploadStage:
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
-        limits = destination.limits
-        self._uploads = CallQueue(limits, max_bytes=QUEUE_BYTES, at_return=self._drop_uploads)
-        self._publishes = CallQueue(limits, at_return=self._drop_publishes)
+        limits, place = destination.limits, destination.uri
+        self._uploads = CallQueue(
+            limits, place=place, max_bytes=QUEUE_BYTES, at_return=self._drop_uploads
+        )
+        self._publishes = CallQueue(limits, place=place, at_return=self._drop_publishes)
         self._sinks: list[QueuedSink] = []
         self._error: BaseException | None = None
 
@@ -91,9 +93,9 @@ class UploadStage:
             DestinationError: It failed, or hangs; where it comes to pass later, it is taken back.
         """
         self.check()
-        sink.queue = self._publishes
+        queue = sink.queue = self._uploads if self._uploads.is_idle else self._publishes
         call = Call(f"publishing {sink.name}", make, undo=self._withdraw)
-        return self._publishes.result(self._publishes.put(call))
+        return queue.result(queue.put(call))
 
     def _withdraw(self, info: ObjectInfo) -> None:
         self._destination.remove(info.name)
