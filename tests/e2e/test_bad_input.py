@@ -33,6 +33,27 @@ def test_missing_file(rivet, shop):
     _refused(rivet, shop, 1, "not found", "rivet.yaml")
 
 
+@pytest.mark.parametrize("command", [["run"], ["files"], ["prune"]])
+def test_a_file_that_nobody_named(rivet, tmp_path, command):
+    done = rivet(*command).expect(1)
+    assert "config file 'rivet.yaml' not found" in done.stderr
+    assert "name it with -c or in RIVET_CONFIG" in done.stderr
+    assert not (tmp_path / ".rivet").exists()
+    done = rivet(*command, env={"RIVET_CONFIG": "other.yaml"}).expect(1)
+    assert "config file 'other.yaml' not found" in done.stderr
+
+
+def test_the_file_of_this_folder_or_of_the_environment(rivet, shop):
+    rivet("run").expect(0)
+    place = shop.directory / "elsewhere" / "a.yaml"
+    place.parent.mkdir()
+    place.write_text(shop.config.read_text())
+    shop.config.unlink()
+    named = {"RIVET_CONFIG": str(place)}
+    assert "elsewhere" in rivet("run", env=named).expect(1).stderr  # its paths begin at its folder
+    assert rivet("run", env={"RIVET_CONFIG": ""}).expect(1).stderr.count("rivet.yaml") >= 1
+
+
 def test_tab_in_yaml(rivet, shop):
     shop.config.write_text("source:\n\ttype: sqlite\n")
     _refused(rivet, shop, 1, "line 2", "tab")
@@ -133,7 +154,6 @@ def test_unknown_export(rivet, shop):
 
 def test_unknown_option(rivet, shop):
     assert "--nope" in rivet("run", "--nope").expect(1).stderr
-    assert "--config" in rivet("run").expect(1).stderr
 
 
 def test_errors_can_be_json(rivet, shop):

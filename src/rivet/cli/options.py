@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -33,8 +34,21 @@ class ProgressStyle(StrEnum):
     NONE = "none"
 
 
+def configured() -> Path:
+    """Return the configuration that is meant where none is named."""
+    return Path(os.environ.get("RIVET_CONFIG") or "rivet.yaml")
+
+
 ConfigOption = Annotated[
-    Path, typer.Option("--config", "-c", help="The configuration file.", show_default=False)
+    Path,
+    typer.Option(
+        "--config",
+        "-c",
+        help="The configuration file; without it that of RIVET_CONFIG, or rivet.yaml in this "
+        "folder.",
+        default_factory=configured,
+        show_default=False,
+    ),
 ]
 ExportsOption = Annotated[
     list[str] | None,

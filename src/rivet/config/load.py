@@ -180,7 +180,7 @@ def _read(path: Path) -> str:
         raise ConfigError(msg, hint=hint, code=FILE_UNREADABLE) from error
     except FileNotFoundError as error:
         msg = f"{where} not found"
-        hint = "check the path, or run `rivet demo DIR` for a complete example with its rivet.yaml"
+        hint = "name it with -c or in RIVET_CONFIG, or run `rivet demo DIR` for a complete example"
         raise ConfigError(msg, hint=hint, code=FILE_UNREADABLE) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "the path is not one"
