@@ -3,89 +3,38 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
 import rivet as library
-from support.roles import PASSWORD, mariadb_user, rows_of, url_as
-from support.writers import connect
+from support.countedserver import FIXTURES, ROWS, counted_server
+from support.roles import rows_of
 
-ROWS = 4_000
-FILL = {
-    "postgresql": f"SELECT g, repeat('x', 50) FROM generate_series(1, {ROWS}) g",
-    "mysql": f"SELECT seq, repeat('x', 50) FROM seq_1_to_{ROWS}",
-}
 WAYS = {"sequential": {}, "threads": {"parallel_exports": 2}, "children": {}}
 WAYS["children"] = {"parallel_export_processes": 2}
 
 
-class Server:
-    """A table, and how many connections the server shows to be at work on it."""
-
-    def __init__(self, engine, database, url, counted):
-        self.engine, self.database, self.url, self.counted = engine, database, url, counted
-        self.seen, self.is_cut = [], True
-
-    def ask(self, connection, sql):
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
-            return cursor.fetchall() if cursor.description else ()
-
-    @contextmanager
-    def polled(self):
-        """Ask every 10 ms who is there."""
-        stop = threading.Event()
-        self.seen = []
-
-        def poll():
-            with closing(connect(self.engine, self.database)) as connection:
-                while not stop.wait(0.01):
-                    there = self.ask(connection, self.counted)
-                    self.seen.append(len(there))
-                    if there and not self.is_cut:
-                        self.is_cut = True
-                        self.ask(connection, self.end.format(there[-1][0]))
-
-        thread = threading.Thread(target=poll)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-
-    @property
-    def end(self):
-        return "KILL {}" if self.engine == "mysql" else "SELECT pg_terminate_backend({})"
-
-
-@pytest.fixture(scope="module", params=["postgresql", "mysql"])
+@pytest.fixture(scope="module", params=FIXTURES)
 def server(request):
-    fixture = "shared_any_postgres" if request.param == "postgresql" else "shared_mariadb"
-    database = request.getfixturevalue(fixture)
-    database.execute(
-        "CREATE TABLE budget (id int PRIMARY KEY, pad varchar(99));"
-        f"INSERT INTO budget {FILL[request.param]}"
-    )
-    if request.param == "postgresql":
-        counted = (
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
-            " AND backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY 1"
-        )
-        yield Server(request.param, database, database.url, counted)
-        return
-    with mariadb_user(database) as user:
-        database.execute(f"GRANT SELECT ON budget TO {user}")
-        database.execute(f"GRANT PROCESS, RELOAD, BINLOG MONITOR ON *.* TO {user}")
-        counted = f"SELECT id FROM information_schema.PROCESSLIST WHERE user = '{user}' ORDER BY 1"
-        yield Server(request.param, database, url_as(database.url, user, PASSWORD), counted)
+    database = request.getfixturevalue(FIXTURES[request.param])
+    with counted_server(request.param, database) as counted:
+        yield counted
 
 
-def run(server, folder, *, names="ab", limit=5, on_event=None, consistency="export", **top):
+def run(
+    server,
+    folder,
+    *,
+    names="ab",
+    limit=5,
+    on_event=None,
+    consistency="export",
+    tuning=None,
+    options=None,
+    **top,
+):
     exports = [
         {
             "name": name,
@@ -97,7 +46,7 @@ def run(server, folder, *, names="ab", limit=5, on_event=None, consistency="expo
             "consistency": consistency,
             "format": "parquet",
             "destination": {"type": "local", "path": f"out/{name}"},
-            "tuning": {"retry_backoff_ms": 1, "adaptive": True},
+            "tuning": {"retry_backoff_ms": 1, "adaptive": True, **(tuning or {})},
         }
         for name in names
     ]
@@ -108,7 +57,7 @@ def run(server, folder, *, names="ab", limit=5, on_event=None, consistency="expo
         json.dumps({"source": source, "max_connections": limit, "exports": exports, **top})
     )
     with server.polled():
-        report = library.run(path, check=False, on_event=on_event)
+        report = library.run(path, check=False, on_event=on_event, **(options or {}))
     return {one.export_name: one for one in report.exports}
 
 
@@ -146,6 +95,26 @@ def test_few_are_enough(server, tmp_path, limit):
     for name, report in reports.items():
         assert report.is_success, report.failure
         assert len(rows_of(tmp_path, name)) == ROWS
+
+
+@pytest.mark.live("postgresql", "mysql")
+@pytest.mark.parametrize("way", ["sequential", "children"])
+def test_resume_splits_and_the_count_stay_within_it(server, tmp_path, way, monkeypatch):
+    monkeypatch.setenv("RIVET_GOVERNOR_INTERVAL_MS", "5")
+    monkeypatch.setenv("RIVET_SPLIT_AFTER_MS", "0")
+    slow = {"batch_size": 50, "throttle_ms": 10}
+    monkeypatch.setenv("RIVET_FAULT", "error@part_recorded:1")
+    failed = run(server, tmp_path, tuning=slow, **WAYS[way])
+    assert 0 < max(server.seen) <= 5
+    assert not any(report.is_success for report in failed.values())
+    monkeypatch.delenv("RIVET_FAULT")
+    for options in ({"resume": True}, {"reconcile": True}):
+        reports = run(server, tmp_path, tuning=slow, options=options, **WAYS[way])
+        assert max(server.seen) in {4, 5}
+        for name, report in reports.items():
+            assert report.is_success, report.failure
+            assert len(rows_of(tmp_path, name)) == ROWS
+    assert all(report.reconciled == (ROWS, ROWS) for report in reports.values())
 
 
 @pytest.mark.live("postgresql", "mysql")

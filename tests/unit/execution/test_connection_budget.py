@@ -45,6 +45,16 @@ def test_a_place_is_waited_for_until_somebody_gives_one_up():
     assert (budget.left, budget.most) == (1, 1)
 
 
+@pytest.mark.parametrize(("limit", "is_waited_for"), [(1, False), (2, False), (3, True)])
+def test_cancelling_waits_only_for_a_place_that_was_kept(limit, is_waited_for):
+    budget = ConnectionBudget(limit)
+    for _ in range(limit):
+        budget.acquire()
+    threading.Timer(0.05, budget.release).start()
+    with budget.beside() as is_allowed:
+        assert is_allowed == is_waited_for
+
+
 @pytest.mark.parametrize(
     ("limit", "workers", "dedicated", "cancels", "room", "is_watched"),
     [

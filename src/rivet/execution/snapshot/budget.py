@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LOOK_S: Final = 0.1
+FEW: Final = 2
+"""With so many places all are for reading: none is kept to cancel with or to watch the load."""
 END_WAIT_S: Final = 2.0
 """How long the server's end of a session is waited for before its place is given to another."""
 
@@ -79,9 +81,13 @@ class ConnectionBudget:
 
     @contextmanager
     def beside(self) -> Iterator[bool]:
-        """Take a place for a moment, such as to cancel a statement; yield whether there is one."""
+        """Take a place for a moment, such as to cancel a statement; yield whether there is one.
+
+        It is waited for only where one was kept for that: else whoever has one keeps it.
+        """
+        is_kept = self.limit is None or self.limit > FEW
         try:
-            self.acquire(END_WAIT_S / 2)
+            self.acquire(END_WAIT_S / 2 if is_kept else 0.0)
         except ConnectionLimitError:
             yield False
             return

@@ -8,11 +8,11 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from rivet.config.resolve import resolve_source
 from rivet.errors import RivetError, SourceUnavailableError
-from rivet.execution.snapshot.budget import END_WAIT_S, ConnectionBudget
+from rivet.execution.snapshot.budget import END_WAIT_S, FEW, ConnectionBudget
 from rivet.execution.snapshot.connection_limits import CONNECTIONS_LEFT, wait_for_slot
 from rivet.model.sourceref import source_ref
 from rivet.sources import load_engine
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from rivet.model.source import SessionSettings, SourceAddress
     from rivet.model.sourceref import SourceRef
     from rivet.sources.base import Engine, Session
-
-_SIDE_BY_SIDE: Final = 2
 
 
 def open_sessions(
@@ -148,7 +146,7 @@ class SessionPool:
             return workers + spare
         room = limit
         for kept in (self.engine.CAPABILITIES.cancels_by_connection, dedicated):
-            if room - kept >= _SIDE_BY_SIDE:  # with fewer there would be nothing side by side
+            if room - kept >= FEW:  # with fewer there would be nothing side by side
                 room -= kept
         if room < workers:
             some = "one connection" if limit == 1 else f"{limit} connections"

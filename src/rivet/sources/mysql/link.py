@@ -261,6 +261,8 @@ def cancel_query(link: Link, address: SourceAddress, settings: SessionSettings) 
     ):
         if is_allowed:
             _kill_query(link, address, settings)
+        else:
+            line.cut(0.0)
 
 
 def _kill_query(link: Link, address: SourceAddress, settings: SessionSettings) -> None:
