@@ -101,9 +101,28 @@ def test_unsupported_override(rivet, shop):
     _refused(rivet, shop, 1, "customer", "money")
 
 
-def test_an_override_of_no_column(rivet, shop):
-    shop.configure({"columns": {"custmer": "text"}})
-    _refused(rivet, shop, 1, "custmer")
+def test_what_has_no_effect_stops_nothing(rivet, shop):
+    """A type for a column that is not there, keys of other modes, keys of later versions."""
+    shop.configure(
+        {
+            "columns": {"custmer": "text"},
+            "cursor_column": "id",
+            "parquet": {"row_group_rows": 5},
+            "target": "bigquery",
+            "tuning": {"max_batch_memory_mb": 8},
+        }
+    )
+    done = rivet("run", "-c", shop.config).expect(0)
+    told = [line for line in done.stderr.splitlines() if "warning: " in line or "⚠" in line]
+    for words in (
+        "'custmer', which is not there; did you mean 'customer'?",
+        "`cursor_column` has no effect with `mode: full`",
+        "`parquet.row_group_rows` has no effect with `row_group_strategy: auto`",
+        "`target` (advice for a warehouse) is not in this version",
+        "`max_batch_memory_mb` is not in this version",
+    ):
+        assert sum(words in line for line in told) == 1, done.stderr
+    assert "1,000 rows" in done.stderr
 
 
 def test_a_value_that_does_not_fit(rivet, shop):

@@ -333,6 +333,11 @@ class ExportConfig(Section):
         return self.mode in {Mode.INCREMENTAL, Mode.CDC} or self.keyset_incremental
 
     @property
+    def workers(self) -> int:
+        """The most chunks that are read at the same time; 1 where the mode has none."""
+        return self.parallel if self.mode is Mode.CHUNKED else 1
+
+    @property
     def lookback_s(self) -> int:
         """`lookback` in seconds, or as a plain number; 0 without it."""
         return parse_duration(self.lookback) if self.lookback else 0

@@ -17,6 +17,7 @@ from rivet.config.problem import (
     Problem,
     dotted,
 )
+from rivet.config.unused import OF_MODES
 from rivet.errors import RivetError
 from rivet.model.output import Compression
 from rivet.model.plan import Mode
@@ -181,13 +182,11 @@ def _knobs_of_other_modes(check: _Check) -> None:
                 _foreign(check, key, Mode.CHUNKED)
     for mode, keys in _MODE_KNOBS.items():
         for key in keys if export.mode is not mode else ():
-            if check.is_set(key):
+            if check.is_set(key) and key not in OF_MODES:
                 _foreign(check, key, mode)
     if export.keep_runs is not None and export.holds_rows_of_its_own:
         message = "`keep_runs` would remove rows: every run of an incremental export holds its own"
         check.fail("keep_runs", message, hint="remove `keep_runs`")
-    if export.parallel > 1 and export.mode is not Mode.CHUNKED:
-        _foreign(check, "parallel", Mode.CHUNKED)
 
 
 def _foreign(check: _Check, key: str, mode: Mode) -> NoReturn:
@@ -271,7 +270,7 @@ def _compression(check: _Check) -> None:
 
 def _csv_compression(check: _Check) -> None:
     export = check.export
-    for key in ("compression", "compression_profile", "compression_level", "parquet"):
+    for key in ("compression", "compression_profile", "compression_level"):
         value = getattr(export, key)
         if value is not None and value != "none":
             check.fail(
@@ -291,12 +290,6 @@ def _parquet(check: _Check) -> None:
         check.fail(
             "parquet.row_group_strategy", "`fixed_rows` needs `row_group_rows`", code=OUT_OF_RANGE
         )
-    unused = "target_row_group_mb" if is_fixed_rows else "row_group_rows"
-    if getattr(parquet, unused) is not None:
-        message = (
-            f"`{unused}` has no effect with `row_group_strategy: {parquet.row_group_strategy}`"
-        )
-        check.fail(f"parquet.{unused}", message, code=OUT_OF_RANGE)
 
 
 def _types(check: _Check) -> None:

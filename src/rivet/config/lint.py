@@ -1,6 +1,7 @@
-"""What can be written in a configuration but is not in this version: refused by name.
+"""What can be written in a configuration but is not in this version: told by name.
 
-One table. A row goes away when its feature arrives; nothing that is accepted is ever ignored.
+One table. A row goes away when its feature arrives. What a run would be wrong without is refused;
+what takes nothing from its rows is a warning. Nothing is ever ignored in silence.
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ class Missing:
     sentence: str
     hint: str
     is_asked: Callable[[Any], bool] = _is_given
+    is_harmless: bool = False
 
     @property
     def is_whole(self) -> bool:
-        """Whether every value of the key is refused."""
+        """Whether every value of the key is meant."""
         return self.is_asked is _is_given
 
 
@@ -80,50 +82,73 @@ MISSING: Final = (
     ),
     Missing(
         "exports.verify",
-        "`verify: content` is not in this version",
+        "`verify: content` is not in this version, sizes are compared",
         "use `verify: size`, the default",
         _other_than("size"),
+        is_harmless=True,
     ),
     Missing(
         "exports.target",
         "`target` (advice for a warehouse) is not in this version",
         _remove("target"),
+        is_harmless=True,
     ),
     Missing(
         "exports.shape_drift_warn_factor",
         "watching the width of text is not in this version",
         "remove `shape_drift_warn_factor`, or set it to 0",
         _other_than(0),
+        is_harmless=True,
     ),
     Missing("exports.load", "loading into a warehouse is not in this version", _remove("load")),
-    Missing("notifications", "notifications are not in this version", _remove("notifications")),
+    Missing(
+        "notifications",
+        "notifications are not in this version, nobody is told",
+        _remove("notifications"),
+        is_harmless=True,
+    ),
     Missing("load", "loading into a warehouse is not in this version", _remove("load")),
     Missing(
         "tuning.max_batch_memory_mb",
         "`max_batch_memory_mb` is not in this version",
         "use `batch_size_memory_mb`, which bounds every batch",
+        is_harmless=True,
     ),
     Missing(
         "tuning.on_batch_memory_exceeded",
         "`on_batch_memory_exceeded: {value}` is not in this version",
         "use `batch_size_memory_mb`, which bounds every batch",
         _other_than("warn"),
+        is_harmless=True,
     ),
 )
 
 
 def refuse_missing(config: Config) -> None:
-    """Refuse the first key or value whose feature this version lacks.
+    """Refuse the first key or value that a run would be wrong without.
 
     Raises:
         Problem: Its message names the key, its hint what to do instead.
     """
+    for missing, path, message in _asked(config):
+        if not missing.is_harmless:
+            raise Problem(path, message, hint=missing.hint.format(), code=NOT_YET)
+
+
+def missing_warnings(config: Config) -> Iterator[str]:
+    """Yield a sentence for each key whose feature this version lacks without harm to the rows."""
+    for missing, _, message in _asked(config):
+        if missing.is_harmless:
+            yield f"{message}: {missing.hint.format()}"
+
+
+def _asked(config: Config) -> Iterator[tuple[Missing, Path, str]]:
     for missing in MISSING:
         for path, value in _places(config, missing.key):
             if missing.is_asked(value):
                 shown = getattr(value, "value", value)
                 message = f"`{dotted(path)}`: {missing.sentence.format(value=shown)}"
-                raise Problem(path, message, hint=missing.hint.format(), code=NOT_YET)
+                yield missing, path, message
 
 
 def _places(config: Config, key: str) -> Iterator[tuple[Path, Any]]:

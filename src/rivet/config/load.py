@@ -11,12 +11,13 @@ import xxhash
 from pydantic import ValidationError
 
 from rivet.config.document import Document, SyntaxProblem, parse
-from rivet.config.lint import refuse_missing
+from rivet.config.lint import missing_warnings, refuse_missing
 from rivet.config.models import Config
 from rivet.config.problem import FILE_UNREADABLE, YAML_INVALID, Problem
 from rivet.config.rules import check
 from rivet.config.secretlines import register_given, register_written
 from rivet.config.substitute import References, unused_params
+from rivet.config.unused import unused_keys
 from rivet.config.wording import first_problem
 from rivet.errors import ConfigError, ConfigSyntaxError
 from rivet.openfile import FileTooLargeError, NotRegularFileError, is_shared, read_regular
@@ -274,7 +275,7 @@ def _warnings(config: Config) -> tuple[str, ...]:
         if export.compression_profile is not None
         and (export.compression is not None or export.compression_level is not None)
     ]
-    return tuple(warnings)
+    return (*warnings, *unused_keys(config), *missing_warnings(config))
 
 
 class _Reporter:

@@ -55,7 +55,8 @@ def choose_columns(
             looks neither at masks nor at renames.
 
     Raises:
-        PlanError: Two columns share a name, a rule names no column, or nothing is left to read.
+        PlanError: Two columns share a name, a rule other than a type names no column, or nothing
+            is left to read.
         UnsafeTypeError: Overrides that cannot be done exactly, or columns with only a text form
             under `strict_types`; the message names all of them.
     """
@@ -119,7 +120,10 @@ def _refuse_duplicates(names: Sequence[str], message: str) -> None:
 
 
 def _refuse_strangers(names: Sequence[str], rules: ColumnRules) -> None:
-    """Refuse a rule for a column that is not there, or not read: it would do nothing."""
+    """Refuse a rule for a column that is not there, or not read: it would do nothing.
+
+    A type for a column that is not there takes nothing from the others: the run tells of it.
+    """
     for key, wanted in (
         ("columns", (*rules.overrides, *rules.invalid_overrides)),
         ("include", rules.include or ()),
@@ -128,12 +132,12 @@ def _refuse_strangers(names: Sequence[str], rules: ColumnRules) -> None:
         ("mask", tuple(rules.masks)),
     ):
         strangers = sorted({name for name in wanted if name not in names})
-        if strangers:
+        if strangers and key != "columns":
             msg = f"`{key}` names what the relation does not have: {_listed(strangers)}"
             raise PlanError(msg, hint=f"its columns are: {_listed(names)}", column=strangers[0])
         if key in {"include", "exclude"}:
             continue
-        unread = sorted({name for name in wanted if not _is_chosen(name, rules)})
+        unread = sorted({name for name in wanted if name in names and not _is_chosen(name, rules)})
         if unread:
             msg = f"`{key}` names columns that are not read: {_listed(unread)}"
             hint = "take them out of `exclude` or into `include`, or drop the rule"

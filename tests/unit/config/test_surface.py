@@ -55,13 +55,66 @@ NOT_YET = [
 ]
 
 
-@pytest.mark.parametrize(("key", "keys"), NOT_YET)
+HARMLESS = {row.key for row in MISSING if row.is_harmless}
+
+
+@pytest.mark.parametrize(("key", "keys"), [one for one in NOT_YET if one[0] in HARMLESS])
+def test_what_takes_nothing_from_the_rows_is_a_warning_by_name(key, keys):
+    (told,) = config(**keys).warnings
+    assert "not in this version" in told
+    assert key.rpartition(".")[2] in told
+
+
+@pytest.mark.parametrize(("key", "keys"), [one for one in NOT_YET if one[0] not in HARMLESS])
 def test_what_is_not_in_this_version_is_refused_by_name(key, keys):
     with pytest.raises(ConfigSyntaxError, match="not in this version") as caught:
         config(**keys)
     assert caught.value.error_code == "RIVET_CONFIG_NOT_IN_THIS_VERSION"
     assert key.rpartition(".")[2] in caught.value.message
     assert caught.value.hint
+
+
+UNUSED = [
+    ({"parallel": 2}, "`parallel` has no effect with `mode: full`"),
+    ({"cursor_column": "id"}, "`cursor_column` has no effect with `mode: full`"),
+    ({"time_column": "d"}, "`time_column` has no effect with `mode: full`"),
+    (
+        {"mode": "incremental", "cursor_column": "id", "time_column": "d", "parallel": 4},
+        "`parallel` has no effect with `mode: incremental`",
+    ),
+    ({"mode": "chunked", "cursor_column": "id"}, "`cursor_column` has no effect"),
+    ({"format": "csv", "parquet": {}}, "`parquet` has no effect with `format: csv`"),
+    (
+        {"parquet": {"row_group_rows": 5}},
+        "`parquet.row_group_rows` has no effect with `row_group_strategy: auto`",
+    ),
+    (
+        {
+            "parquet": {
+                "row_group_strategy": "fixed_rows",
+                "row_group_rows": 5,
+                "target_row_group_mb": 1,
+            }
+        },
+        "`parquet.target_row_group_mb` has no effect",
+    ),
+]
+
+
+@pytest.mark.parametrize(("keys", "words"), UNUSED)
+def test_keys_without_effect_are_warnings(keys, words):
+    found = config(export=keys)
+    assert words in found.warnings[0]
+    assert found.warnings[0].startswith("export 'a': ")
+    is_chunked = keys.get("mode") == "chunked"
+    assert found.exports[0].workers == (keys.get("parallel", 1) if is_chunked else 1)
+
+
+def test_keys_that_have_their_effect_are_none():
+    chunked = {"mode": "chunked", "parallel": 3}
+    assert config(export=chunked).warnings == ()
+    assert config(export=chunked).exports[0].workers == 3
+    assert config(export={"parquet": {"target_row_group_mb": 5}}).warnings == ()
 
 
 def test_every_row_of_the_table_names_a_key_and_has_a_test():

@@ -6,6 +6,7 @@ Nothing is on record yet: what is refused here leaves no run behind.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from rivet.execution.run.begin import note_kernel
@@ -67,7 +68,7 @@ def plan_run(
     """
     row = decision.row
     impact = server_impact(session) if job.is_chunked else {}
-    remarks = [*_of_session(session, job), *_no_json(job)]
+    remarks = [*_of_session(session, job), *_no_json(job), *_no_columns(job)]
     job = owned(job, session, context, ledger)
     if row is not None:
         refuse_other_source(row, job, session)
@@ -98,6 +99,15 @@ def _no_json(job: Job) -> list[tuple[str, str]]:
         for note in column.notes
         if note.startswith("kept as text")
     ]
+
+
+def _no_columns(job: Job) -> Iterator[tuple[str, str]]:
+    """Yield a remark for each type that the configuration has for a column that is not there."""
+    names = [column.source_name for column in job.plan.columns]
+    for name in sorted(set(job.export.columns) - set(names)):
+        near = get_close_matches(name, names, n=1)
+        meant = f"; did you mean '{visible(near[0])}'?" if near else ""
+        yield "columns", f"`columns` has a type for '{visible(name)}', which is not there{meant}"
 
 
 def _chunks(

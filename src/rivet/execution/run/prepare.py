@@ -153,7 +153,7 @@ def prepare(
             memory_threshold_bytes=tuning.memory_threshold_mb * _MEBIBYTE,
             max_statement_s=tuning.max_statement_s,
             max_snapshot_age_s=tuning.max_snapshot_age_s,
-            read_ahead_bytes=max(READ_AHEAD_BYTES // export.parallel, batch_bytes),
+            read_ahead_bytes=max(READ_AHEAD_BYTES // export.workers, batch_bytes),
         ),
         destination_type=export.destination.type,
         destination_uri=destination.uri,
@@ -165,7 +165,7 @@ def prepare(
             rules=(*rules_text, *_observed(export)),
         ),
         shape=shape,
-        workers=export.parallel,
+        workers=export.workers,
         consistency=Consistency(export.consistency),
         on_schema_drift=DriftPolicy(export.on_schema_drift),
     )

@@ -50,9 +50,9 @@ def undoubted(
     if export.query_is_stable:
         note = f"cut into chunks as {_STABLE} says, although {doubt.why}"
         return replace(shape, note=note if shape.note is None else f"{shape.note}; {note}")
-    if export.parallel > 1:
+    if export.workers > 1:
         msg = (
-            f"export '{export.name}': `parallel: {export.parallel}` needs chunks, and {doubt.why}: "
+            f"export '{export.name}': `parallel: {export.workers}` needs chunks, and {doubt.why}: "
             "each chunk evaluates it anew, so that rows may be lost or doubled"
         )
         hint = f"remove `parallel` to read it as one statement, or set {_STABLE}: {_RISK}"

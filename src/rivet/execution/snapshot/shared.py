@@ -85,7 +85,7 @@ def _refuse_too_many(
 ) -> None:
     if not isinstance(session, CountsConnections):
         return
-    each = [one.parallel if share is None else min(one.parallel, share) for one in wanted]
+    each = [one.workers if share is None else min(one.workers, share) for one in wanted]
     largest = sorted(each, reverse=True)[: max(max_concurrent, 1)]
     needed, free = sum(largest), session.free_connections()
     if needed > free:
