@@ -115,3 +115,30 @@ def test_a_run_that_goes_on_judges_all_its_rows(rivet, items):
     rivet("run", "-c", items.config).expect(0)
     assert items.ids() == list(range(1, 13))
     assert items.sql("SELECT count(*) FROM observations", state=True) == [(0,)]
+
+
+@pytest.mark.live("postgresql")
+def test_the_position_of_a_run_that_went_on_is_the_earliest_of_its_parts(
+    rivet, any_postgres, tmp_path
+):
+    """By the server's order: `0/A` is before `0/10`, whichever part was recorded first."""
+    any_postgres.execute(
+        "CREATE TABLE items AS SELECT g AS id FROM generate_series(1, 100) g;"
+        "ALTER TABLE items ADD PRIMARY KEY (id)"
+    )
+    items = Growing(tmp_path)
+    source = {"type": "postgresql", "url": any_postgres.url, "tls": {"mode": "disable"}}
+    items.source, items.table = source, "items"
+    items.keys = {"mode": "chunked", "chunk_column": "id", "chunk_count": 4, "consistency": "chunk"}
+    assert rivet("run", "-c", items.config, env=CRASH).code == -9
+    recorded = items.sql("SELECT part_id, instant_json FROM parts ORDER BY part_id", state=True)
+    for (part_id, told), place in zip(recorded, ("0/10", "0/A"), strict=True):
+        engine, kind, _, is_approximate = json.loads(told)
+        body = json.dumps([engine, kind, place, is_approximate])
+        items.sql(f"UPDATE parts SET instant_json = '{body}' WHERE part_id = {part_id}", state=True)
+    rivet("run", "-c", items.config, "--resume", "--validate").expect(0)
+    manifest = json.loads((tmp_path / "out/events/manifest.json").read_text())
+    places = [part["snapshot"] or manifest["snapshot"] for part in manifest["parts"]]
+    assert manifest["snapshot"]["text"] == "0/A"
+    assert [place["text"] for place in places][:2] == ["0/10", "0/A"]
+    assert manifest["row_count"] == 100

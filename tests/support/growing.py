@@ -21,6 +21,8 @@ class Growing:
         self.last = 0
         self.names: tuple[str, ...] = ("events",)
         self.path: str | None = None
+        self.table = "events"
+        self.source: dict[str, Any] = {"type": "sqlite", "path": "events.db"}
         self.keys: dict[str, Any] = {"mode": "incremental", "cursor_column": "id"}
         self.add(3)
 
@@ -40,16 +42,15 @@ class Growing:
         exports = [
             {
                 "name": name,
-                "table": "events",
+                "table": self.table,
                 "format": "parquet",
                 "destination": {"type": "local", "path": self.path or f"out/{name}"},
                 **self.keys,
             }
             for name in self.names
         ]
-        source = {"type": "sqlite", "path": "events.db"}
         path = self.folder / "rivet.yaml"
-        path.write_text(json.dumps({"source": source, "exports": exports}))
+        path.write_text(json.dumps({"source": self.source, "exports": exports}))
         return path
 
     def ids(self) -> list[int]:

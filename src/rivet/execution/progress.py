@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rivet.errors import InternalError, RivetError
+from rivet.execution.positions import earliest
 from rivet.model.metrics import RunMetrics, by_name, merged
 from rivet.model.report import ExportReport, Failure, PlanSummary
 from rivet.model.run import RunOutcome, RunStatus
@@ -29,6 +30,7 @@ class RunProgress:
 
     Attributes:
         counted: What was added so far; what can be told from the parts is not in it.
+        positions: The places in the source's history that chunks were read at, earlier ones too.
         read_in: The instants that recorded parts of this run were read in, by number.
         earlier_instants: Those of the parts that a run that was taken up had already.
         resumed_at: When a run that was taken up went on; None for a fresh one.
@@ -52,7 +54,7 @@ class RunProgress:
     read_in: set[int] = field(default_factory=set)
     chunks_done: int = 0
     remarks: set[str] = field(default_factory=set)
-    position: Position | None = None
+    positions: set[Position | None] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
     instant_doubt: str | None = None
     not_covered: list[str] = field(default_factory=list)
@@ -80,8 +82,13 @@ class RunProgress:
         self.parts.extend(state.parts)
         self.observed = state.observed
         self.earlier_instants = state.instants
-        self.position = state.position
+        self.positions |= {part.instant for part in state.parts}
         self.chunks_done = state.chunks_done
+
+    @property
+    def position(self) -> Position | None:
+        """The earliest place in the source's history that was read; None where it is not known."""
+        return earliest(self.positions)
 
     @property
     def rows(self) -> int:

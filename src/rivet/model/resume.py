@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from rivet.model.chunk import Chunk
     from rivet.model.part import RecordedPart
     from rivet.model.run import RunRow
-    from rivet.model.source import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +59,3 @@ class RunState:
     def instants(self) -> int:
         """How many instants of the source the parts are of."""
         return len({part.instant for part in self.parts})
-
-    @property
-    def position(self) -> Position | None:
-        """The place in the source's history of the part that was recorded first."""
-        first = min(self.parts, key=lambda part: part.recorded_at, default=None)
-        return None if first is None else first.instant

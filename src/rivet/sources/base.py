@@ -37,6 +37,7 @@ class Capabilities:
         shares_snapshot: Several sessions can read one instant.
         rejoins_snapshot: A session can enter an instant that another one has been in for a while.
         cancels_by_connection: What runs in a session is cancelled over a connection of its own.
+        is_at_or_before: Compares two positions of its log; None where it has none.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Capabilities:
     shares_snapshot: bool
     rejoins_snapshot: bool = False
     cancels_by_connection: bool = False
+    is_at_or_before: Callable[[str, str], bool] | None = None
 
 
 @dataclass(slots=True)

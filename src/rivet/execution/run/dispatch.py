@@ -142,11 +142,7 @@ class ChunkDispatcher:
             ledger.take_counters(result.counters)
             self.observations.merge(result.observations)
             ledger.in_flight.pop(claim.chunk.index, None)
-            # The earliest: what is of a later instant holds all that this one does.
-            if not ledger.earlier_instants and snapshot.number < min(
-                ledger.read_in, default=snapshot.number + 1
-            ):
-                ledger.position = snapshot.position
+            ledger.positions.add(snapshot.position)
             ledger.read_in.add(snapshot.number)
             ledger.chunks_done += 1
 

@@ -11,6 +11,7 @@ from typing import Final
 from rivet.sources.base import Capabilities
 from rivet.sources.mysql.address import SCHEMES
 from rivet.sources.mysql.connect import connect
+from rivet.sources.mysql.positions import is_at_or_before
 
 __all__ = ["CAPABILITIES", "connect"]
 
@@ -23,4 +24,5 @@ CAPABILITIES: Final = Capabilities(
     has_kernel=True,
     shares_snapshot=True,
     cancels_by_connection=True,
+    is_at_or_before=is_at_or_before,
 )

@@ -7,6 +7,7 @@ from typing import Final
 from rivet.sources.base import Capabilities
 from rivet.sources.postgres.address import SCHEMES
 from rivet.sources.postgres.connect import connect
+from rivet.sources.postgres.positions import is_at_or_before
 
 __all__ = ["CAPABILITIES", "connect"]
 
@@ -19,4 +20,5 @@ CAPABILITIES: Final = Capabilities(
     has_kernel=True,
     shares_snapshot=True,
     rejoins_snapshot=True,
+    is_at_or_before=is_at_or_before,
 )
