@@ -33,3 +33,40 @@ def test_a_state_that_refuses_a_step_of_the_finish_loses_nothing(rivet, followed
     assert followed.recorded() == 6
     listed = rivet("files", "-c", followed.config).expect(0).stdout.split()
     assert duckdb.sql(f"SELECT id FROM read_parquet({listed})").fetchall() == [(6,)]
+
+
+def test_progress_that_was_given_up_does_not_come_back_with_a_run_that_had_died(rivet, followed):
+    rivet("run", "-c", followed.config).expect(0)
+    followed.add(2)
+    fault = {"RIVET_FAULT": "kill@manifest_written"}
+    assert rivet("run", "-c", followed.config, env=fault).code == -9
+    rivet("state", "reset", "-c", followed.config, "-e", "events").expect(0)
+    done = rivet("run", "-c", followed.config).expect(0)
+    assert "had died" in done.stderr
+    listed = rivet("files", "-c", followed.config).expect(0).stdout.split()
+    taken = duckdb.sql(f"SELECT id FROM read_parquet({listed}) ORDER BY id").fetchall()
+    assert taken == [(number,) for number in range(1, 6)]
+    followed.add(1)
+    rivet("run", "-c", followed.config).expect(0)
+    assert followed.ids() == sorted([1, 2, 3, 4, 5] * 2 + [6])
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut short"])
+def test_files_that_are_not_whole_any_more_are_in_no_manifest_of_their_run(rivet, followed, harm):
+    """What cannot be brought to its end is read again, and was listed once more."""
+    rivet("run", "-c", followed.config).expect(0)
+    followed.add(2)
+    for _ in range(2):
+        fault = {"RIVET_FAULT": "kill@manifest_written"}
+        assert rivet("run", "-c", followed.config, env=fault).code == -9
+        newest = max(followed.folder.glob("out/events/*.parquet"), key=lambda one: one.name)
+        if harm == "gone":
+            newest.unlink()
+        else:
+            newest.write_bytes(newest.read_bytes()[:-1])
+    done = rivet("run", "-c", followed.config, "--validate").expect(0)
+    assert "set aside" in done.stderr
+    found = sorted(followed.folder.glob("out/events/manifest-*.json"))
+    assert len(found) == 2
+    assert followed.ids() == [1, 2, 3, 4, 5]
+    assert len(list(followed.folder.glob("out/events/_quarantine/**/manifest-*.json"))) == 2

@@ -42,6 +42,7 @@ TERMS = (
     "launcher",
     "line splitting",
     "lost state",
+    "log positions",
     "maintenance",
     "manifest",
     "memory monitor",

@@ -111,6 +111,7 @@ def main() -> None:
     """Be the command, armed."""
     way, _, step = os.environ.pop(VARIABLE).partition("@")
     _arm(way, step)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     from rivet.__main__ import main as command
 
     command()

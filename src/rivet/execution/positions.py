@@ -1,4 +1,4 @@
-"""Order of positions in a source's log (LSN, GTID): each engine compares its own, never as text."""
+"""Order of log positions (LSN, GTID): each engine compares its own, and never as text."""
 
 from __future__ import annotations
 

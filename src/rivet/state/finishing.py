@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rivet.errors import InternalError
 from rivet.model.finish import Finish
 from rivet.model.run import RunStatus
-from rivet.state import runs, watermarks
-from rivet.state.decoding import decoding, text
+from rivet.state import commit_units, runs, watermarks
+from rivet.state.decoding import UnreadableRowError, decoding, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,3 +92,26 @@ def unfinished(db: Statements, export_name: str) -> tuple[RunRow, Finish] | None
         told = Finish.from_json(text(row, "finish_json"))
     found = runs.find(db, row["run_id"])
     return None if found is None else (found, told)
+
+
+def give_up_progress(db: Statements, export_name: str) -> None:
+    """Leave nothing that would move a watermark later, readable or not: it is given up on purpose.
+
+    A run that had died once it was published still becomes a good one; its files are there.
+    """
+    commit_units.settle_all(db, export_name)
+    pending = db.all(
+        "SELECT run_id, finish_json FROM pyrivet.runs WHERE export_name = :export_name"
+        " AND finish_json IS NOT NULL AND status IN ('running', 'failed', 'interrupted')",
+        export_name=export_name,
+    )
+    for row in pending:
+        told = None
+        with suppress(UnreadableRowError), decoding("runs"):
+            finish = Finish.from_json(text(row, "finish_json"))
+            told = replace(finish, watermark=None, owner=None, adopts=False).to_json()
+        db.change(
+            "UPDATE pyrivet.runs SET finish_json = :told WHERE run_id = :run_id",
+            run_id=row["run_id"],
+            told=told,
+        )

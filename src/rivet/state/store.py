@@ -377,7 +377,7 @@ class StateStore(StreamRecord):
     def forget_watermark(self, export_name: str) -> bool:
         """Remove an export's watermark: its next run begins anew on purpose; False without one."""
         with self.database.write() as db:
-            commit_units.settle_all(db, export_name)
+            finishing.give_up_progress(db, export_name)
             return watermarks.forget(db, export_name, self._clock())
 
     def schema_of(self, export_name: str) -> tuple[tuple[str, str], ...] | None:

@@ -54,3 +54,18 @@ class Publisher(Protocol):
             RefusedError: Others publish there now.
         """
         ...
+
+    def withdraw(self, run_id: str, folder: str) -> bool:
+        """Take back what belongs to one run alone, which cannot be brought to its end.
+
+        Args:
+            run_id: The run.
+            folder: Where what readers should not find is set aside.
+
+        Returns:
+            Whether anything was there.
+
+        Raises:
+            DestinationError: That cannot be known, or it cannot be moved.
+        """
+        ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rivet.errors import ManifestMismatchError
+from rivet.errors import ManifestMismatchError, ObjectExistsError
 from rivet.events import Emit, ManifestWritten, SuccessWritten
 from rivet.manifest import (
     MANIFEST_NAME,
@@ -86,6 +86,21 @@ class ManifestPublisher:
         if (manifest.run_id, manifest.export_name, told) != (run_id, export_name, known):
             return None
         return self._make_current(run_id, export_name, body)
+
+    def withdraw(self, run_id: str, folder: str) -> bool:
+        """Set the manifest of a run aside whose parts are not whole any more: it names them.
+
+        Raises:
+            DestinationError: The destination cannot be read or written.
+        """
+        name = run_manifest_name(run_id)
+        if self._destination.stat(name) is None:
+            return False
+        try:
+            self._destination.move(name, f"{folder}/{name}")
+        except ObjectExistsError:  # an earlier one of the same run, which was taken up since
+            self._destination.remove(name)
+        return True
 
     def _make_current(self, run_id: str, export_name: str, body: bytes) -> Receipt:
         self._destination.put_bytes(body, MANIFEST_NAME)

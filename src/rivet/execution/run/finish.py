@@ -19,6 +19,7 @@ from rivet.execution.run.continuity import progress_of
 from rivet.execution.run.ownership import follows
 from rivet.execution.run.prepare import day_of_run, open_export_destination
 from rivet.execution.run.recorded_names import refuse_foreign_parts
+from rivet.execution.run.resume import QUARANTINE
 from rivet.execution.warning import warn
 from rivet.manifest import MANIFEST_NAME
 from rivet.model.arrow import schema_fingerprint
@@ -129,7 +130,8 @@ def finish_dead(export: ExportConfig, context: RunContext, ledger: RunProgress) 
     """Finish the newest run of an export where it died after readers could see it.
 
     The caller holds the export's lock. A run that died before leaves nothing to readers, and one
-    whose files are not whole any more is none to rely on: such runs are superseded as others are.
+    whose files are not whole any more is none to rely on: its manifest is set aside. Such runs are
+    superseded as others are.
 
     Raises:
         DestinationError: The destination cannot be looked at; nothing is assumed of it.
@@ -146,16 +148,20 @@ def finish_dead(export: ExportConfig, context: RunContext, ledger: RunProgress) 
         parts = context.state.parts(row.run_id)
         refuse_foreign_parts(row, parts)
         refuse_foreign_prefix(destination, export.name)
-        if any(_is_broken(part, destination) for part in parts):
-            return
+        is_whole = not any(_is_broken(part, destination) for part in parts)
         publisher = ManifestPublisher(destination, context.emit)
-        receipt = publisher.complete(row.run_id, export.name, parts)
+        receipt = publisher.complete(row.run_id, export.name, parts) if is_whole else None
+        aside = f"{QUARANTINE}/{row.run_id}"
+        is_withdrawn = receipt is None and publisher.withdraw(row.run_id, aside)
     finally:
         destination.close()
     if receipt is not None:
         context.state.finish_dead(row, finish, (receipt,))
         text = f"run {row.run_id} had died after its files were published; it is finished now"
         warn(context, ledger, "finish", text)
+    elif is_withdrawn:
+        text = f"run {row.run_id} had died, and its files are not as it left them: its manifest"
+        warn(context, ledger, "finish", f"{text} was set aside, and its rows are read again")
 
 
 def _is_broken(part: RecordedPart, destination: Destination) -> bool:
