@@ -73,7 +73,7 @@ class TimedDestination:
 
     def walk(self) -> Iterator[ObjectInfo]:
         """List all objects; every thousand of them are one call."""
-        found = self._destination.walk()
+        found = self._timed("listing it", self._destination.walk)
         while some := self._timed("listing it", lambda: list(islice(found, _LISTED_AT_ONCE))):
             yield from some
 
@@ -94,6 +94,7 @@ class TimedDestination:
         queue = CallQueue(limits, place=self.uri)
         call = queue.put(Call("closing it", self._destination.close))
         queue.finish()
+        self.limits.has_hung = limits.has_hung
         if call.is_done and call.error is not None:
             raise call.error
 
