@@ -99,7 +99,10 @@ class Target(_Wire):
 
 
 class Snapshot(_Wire):
-    """The place in the source's history that was read, in its engine's own text."""
+    """A place in the source's history, in its engine's own text; that of a run is the earliest.
+
+    Chunks may be read at several places; a run names one only where all can be compared.
+    """
 
     engine: str
     kind: str
@@ -133,7 +136,7 @@ class ManifestPart(_Wire):
         content_fingerprint: `xxh3:` and 16 hex digits over the file's bytes.
         content_md5: MD5 of the file's bytes, base64.
         status: Only `committed` parts are data.
-        snapshot: Where this part was read from, if that differs from the manifest's own.
+        snapshot: Where this part was read, if that differs from the manifest's own.
     """
 
     part_id: int = Field(ge=0)
@@ -213,7 +216,8 @@ def build_manifest(  # noqa: PLR0913 - a pure function of everything a manifest 
         finished_at: Aware UTC; None while the run goes on.
         status: `success`, `failed`, `interrupted` or `running`.
         schema_fingerprint: As `model.arrow.schema_fingerprint` gives it.
-        position: The place in the source's history that was read, where the engine has one.
+        position: The earliest place in the source's history that was read; None where that is not
+            known.
         window: What the run took, for modes that do not take everything.
         not_covered: What it cannot promise of the rows.
         source_row_count: What the source was counted to hold of it, in the same instant.

@@ -117,6 +117,22 @@ def test_a_run_that_goes_on_judges_all_its_rows(rivet, items):
     assert items.sql("SELECT count(*) FROM observations", state=True) == [(0,)]
 
 
+def test_a_chunk_is_tried_again_only_while_none_of_its_parts_is_durable(rivet, items):
+    """One of many fails alone: those that are done stay, and the last good manifest, too."""
+    items.keys["tuning"] = {"max_retries": 2, "retry_backoff_ms": 1}
+    again = rivet("run", "-c", items.config, env={"RIVET_FAULT": "error@chunk_started:2"}).expect(0)
+    assert "trying again" in again.stderr
+    good = (items.folder / "out/events/manifest.json").read_bytes()
+    items.add(1)
+    done = rivet("run", "-c", items.config, env={"RIVET_FAULT": "error@part_stored:2"}).expect(2)
+    assert "trying again" not in done.stderr
+    assert (items.folder / "out/events/manifest.json").read_bytes() == good
+    rest = rivet("run", "-c", items.config, "--resume").expect(0)
+    assert "goes on: 2 of 4 chunks were done" in rest.stderr
+    manifest = json.loads((items.folder / "out/events/manifest.json").read_text())
+    assert manifest["row_count"] == 13
+
+
 @pytest.mark.live("postgresql")
 def test_the_position_of_a_run_that_went_on_is_the_earliest_of_its_parts(
     rivet, any_postgres, tmp_path

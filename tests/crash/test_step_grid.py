@@ -18,13 +18,15 @@ import pytest
 from rivet.manifest import success_marker
 from support.children import wait_until
 from support.chunked import Chunked, fill
+from support.cli import Rivet
 from support.engines import SETUPS
+from support.growing import Growing
 from support.steps import ENDS, MARKER, PRUNING, RECORDED, STEPS, TELLING, run_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from support.cli import Outcome, Rivet
+    from support.cli import Outcome
 
 MODES: dict[str, dict[str, Any]] = {
     "full": {"mode": "full", "keep_runs": 1},
@@ -131,27 +133,31 @@ def _code(step: str, way: str) -> set[int]:
     return {0} if step in RECORDED else {1, 2}
 
 
-def _walk(rivet: Rivet, table: Chunked, mode: str, cases: list[tuple[str, str]]) -> None:
+def _walk(
+    rivet: Rivet, table: Chunked, mode: str, cases: list[tuple[str, str]], *more: str
+) -> None:
     """Every case: a run that ends at a step, one that resumes, and a plain one."""
+    words = ("run", "-c", table.folder / "rivet.yaml", "--json", *more)
     table.keys = dict(MODES[mode])
     readers = Readers(rivet, table, mode)
-    readers.take(rivet("run", "-c", table.config, "--json").expect(0))
+    assert table.config == words[2]
+    readers.take(rivet(*words).expect(0))
     at = 200
     for step, way in cases:
         note = (mode, step, way)
         fill(table.engine, at, 11)
-        done = run_to(rivet, step, way, "run", "-c", table.config, "--json")
+        done = run_to(rivet, step, way, *words)
         assert done.code in _code(step, way), (note, done.code, done.stderr)
         readers.judge_manifests()
         readers.take(done)
         if step in RECORDED and way in ("kill", "exit"):
             readers.take_unsaid()
-        resumed = rivet("run", "-c", table.config, "--resume", "--json", "--validate").expect(0)
+        resumed = rivet(*words, "--resume", "--validate").expect(0)
         readers.take(resumed)
         if resumed.json["per_export"][0]["status"] != "success":
             readers.judge(note)
         fill(table.engine, at + 11, 5)
-        readers.take(rivet("run", "-c", table.config, "--json", "--validate").expect(0))
+        readers.take(rivet(*words, "--validate").expect(0))
         readers.judge(note)
         at += 16
 
@@ -172,6 +178,45 @@ def test_an_end_at_any_step_loses_and_doubles_nothing(rivet, request, tmp_path, 
     table = Chunked(SETUPS["sqlite"](request), tmp_path)
     table.create(200)
     _walk(rivet, table, mode, _cases(mode, IN_TURN, [*MODES].index(mode)))
+
+
+SIBLINGS = {
+    "state on a server": (True, (), (("manifest", "kill"), ("after finish", "interrupt"))),
+    "threads": (False, ("--parallel-exports=2",), (("manifest", "error"), ("_SUCCESS", "kill"))),
+}
+
+
+@pytest.mark.live("postgresql")
+@pytest.mark.parametrize("sibling", SIBLINGS)
+def test_elsewhere_as_beside_a_file(request, tmp_path, any_postgres, sibling):
+    is_shared, more, cases = SIBLINGS[sibling]
+    table = Chunked(SETUPS["sqlite"](request), tmp_path)
+    table.create(200)
+    shared = Rivet(tmp_path, {"RIVET_STATE_URL": any_postgres.url} if is_shared else {})
+    _walk(shared, table, "incremental", list(cases), *more)
+
+
+def test_a_stream_gets_rows_again_until_the_run_is_on_record(rivet, tmp_path):
+    """Standard output has no manifest: what was written before the finish is written again."""
+    events = Growing(tmp_path)
+    events.keys |= {"destination": {"type": "stdout"}, "format": "csv"}
+    words = ("run", "-c", events.config)
+    for step, way, again in [
+        ("before finish", "kill", [1, 2, 3]),
+        ("before finish", "interrupt", [1, 2, 3]),
+        ("after finish", "interrupt", []),
+        ("before finish", "error", []),
+    ]:
+        done = run_to(rivet, step, way, *words)
+        assert done.code in _code(step, way), (step, way, done.stderr)
+        if again:
+            assert _ids(done) == again, (step, way)
+    events.add(1)
+    assert _ids(rivet(*words).expect(0)) == [4]
+
+
+def _ids(done: Outcome) -> list[int]:
+    return [int(line.split(",")[0]) for line in done.stdout.splitlines()[1:]]
 
 
 @pytest.mark.parametrize(("step", "mode"), [("manifest", "range"), ("before forget", "full")])
@@ -214,3 +259,15 @@ def items(engine, tmp_path):
 @pytest.mark.parametrize("mode", MODES)
 def test_the_whole_grid(rivet, items, mode, way):
     _walk(rivet, items, mode, _cases(mode, (way,)))
+
+
+@pytest.mark.soak
+@pytest.mark.live("postgresql")
+@pytest.mark.parametrize("sibling", SIBLINGS)
+@pytest.mark.parametrize("mode", MODES)
+def test_the_whole_grid_elsewhere(request, tmp_path, any_postgres, mode, sibling):
+    is_shared, more, _ = SIBLINGS[sibling]
+    table = Chunked(SETUPS["sqlite"](request), tmp_path)
+    table.create(200)
+    shared = Rivet(tmp_path, {"RIVET_STATE_URL": any_postgres.url} if is_shared else {})
+    _walk(shared, table, mode, _cases(mode, IN_TURN), *more)

@@ -52,8 +52,9 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
         to be resumed and has nothing left to do.
 
     Raises:
-        RivetError: The run failed; parts that are not recorded are not data, the manifest,
-            `_SUCCESS` and the watermark are as they were.
+        RivetError: The run failed; parts that are not recorded are not data, and the watermark is
+            as it was. So are the manifest and `_SUCCESS`, unless it failed while it published:
+            the next run brings that to its end.
     """
     tuning = resolve_tuning(context.config, export)
     with ExitStack() as stack:
