@@ -211,7 +211,7 @@ class SchemaChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Warned(Event):
-    """Something a person should know that does not stop the run."""
+    """Something a person should know; under no export's name if it is of the invocation."""
 
     type: ClassVar[str] = "warning"
 

@@ -75,7 +75,8 @@ def test_exports_side_by_side_stay_within_a_limit(limited, tmp_path, mode):
     for name, report in reports.items():
         assert report.is_success, report.failure
         assert len(rows_of(tmp_path, name)) == ROWS
-    assert [one for one in told if one.type == "warning" and WITHOUT in one.message]
+    (warning,) = [one for one in told if one.type == "warning" and WITHOUT in one.message]
+    assert (warning.export_name, warning.rule) == ("", "connections")
 
 
 @pytest.mark.live("postgresql", "mysql")

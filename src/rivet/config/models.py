@@ -82,7 +82,7 @@ class Config(Section):
     max_connections: Positive | None = Field(
         default=None,
         description="The most connections to the source that a run holds at a time, whatever they "
-        "are for; divided evenly among the exports that run side by side.",
+        "are for; divided among the exports that run side by side, as evenly as can be.",
     )
     max_memory_mb: Annotated[Positive, Field(ge=MIN_MEMORY_MB)] | None = Field(
         default=None,

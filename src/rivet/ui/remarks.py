@@ -15,7 +15,8 @@ def remark(event: Event, encoding: str = "utf-8") -> str | None:
     """Return one line about an event that deserves one, else None."""
     match event:
         case Warned():
-            text = f"{event.export_name}: warning: {event.message}"
+            whose = f"{event.export_name}: " if event.export_name else ""
+            text = f"{whose}warning: {event.message}"
         case RetryAttempted():
             text = (
                 f"{event.export_name}: attempt {event.attempt} failed ({event.reason}); "

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from rivet.errors import ConnectionLimitError, SourceInterruptedError
-from rivet.execution.snapshot.budget import ConnectionBudget, share_of
+from rivet.execution.snapshot.budget import ConnectionBudget, ConnectionShares, shares_of
 from rivet.execution.snapshot.holder import SnapshotHolder
 from rivet.execution.snapshot.sessions import SessionPool
 from rivet.model.relation import Relation
@@ -20,11 +20,30 @@ TABLE = Relation(schema=None, table="t")
 
 
 @pytest.mark.parametrize(
-    ("limit", "concurrent", "held", "share"),
-    [(None, 4, 1, None), (5, 1, 0, 5), (5, 2, 1, 2), (5, 8, 0, 1), (5, 3, 0, 1), (9, 2, 0, 4)],
+    ("limit", "concurrent", "held", "shares"),
+    [
+        (5, 1, 0, (5,)),
+        (5, 2, 1, (2, 2)),
+        (5, 2, 0, (3, 2)),
+        (5, 3, 0, (2, 2, 1)),
+        (9, 4, 1, (2, 2, 2, 2)),
+        (2, 3, 1, (1, 1, 1)),  # there are never so many at a time
+        (5, 0, 0, (5,)),
+    ],
 )
-def test_a_limit_is_divided(limit, concurrent, held, share):
-    assert share_of(limit, concurrent=concurrent, held=held) == share
+def test_a_limit_is_divided_without_rest(limit, concurrent, held, shares):
+    assert shares_of(limit, concurrent=concurrent, held=held) == shares
+
+
+def test_whoever_begins_has_the_largest_share_that_is_free():
+    shares = ConnectionShares(5, concurrent=3)
+    assert [shares.acquire(name) for name in "abc"] == [2, 2, 1]
+    shares.release("a")
+    shares.release("c")
+    shares.release("c")
+    shares.release("never begun")
+    assert [shares.acquire(name) for name in "de"] == [2, 1]
+    assert ConnectionShares(None, concurrent=3).acquire("a") is None
 
 
 def test_a_place_is_waited_for_until_somebody_gives_one_up():
@@ -76,7 +95,7 @@ def test_workers_leave_room_for_the_others(limit, workers, dedicated, cancels, r
     if room < workers:
         assert "`max_connections` leaves this export" in (pool.refusal or "")
     holder.begin(TABLE, room, may_renew=True)
-    assert pool.has_room or not is_watched
+    assert pool.has_room == is_watched
     if is_watched:
         with pool.dedicated():
             assert engine.most <= limit

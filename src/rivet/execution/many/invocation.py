@@ -22,7 +22,7 @@ from rivet.execution.many.parallel import (
 from rivet.execution.many.processes import Processes
 from rivet.execution.many.threads import run_threads
 from rivet.execution.selection import refuse_shared_stream, select_exports
-from rivet.execution.snapshot.budget import share_of
+from rivet.execution.snapshot.budget import ConnectionShares
 from rivet.execution.stopping import StopRequest, signals_ask, signals_noted
 from rivet.execution.telling.reports import NOT_STARTED, finished_event, interrupted_report
 from rivet.model.report import RunReport
@@ -165,7 +165,7 @@ class _Invocation:
                 max_memory_mb=self.parallel.memory_each_mb or told,
                 is_state_checked=self.assignment is not None,
                 snapshot=self._snapshot(stack),
-                max_connections=self._connections_each(self.max_concurrent),
+                max_connections=self._connections_of_one(),
                 interrupted=has_come,
             )
             if mode is ParallelMode.SEQUENTIAL:
@@ -194,12 +194,16 @@ class _Invocation:
         is_side_by_side = self.parallel.mode is not ParallelMode.SEQUENTIAL
         return min(self.parallel.max_concurrent, len(self.selected)) if is_side_by_side else 1
 
-    def _connections_each(self, max_concurrent: int) -> int | None:
-        """Return one export's share of the connections; a child's is decided already."""
+    def _connections_of_one(self) -> int | None:
+        """Return the connections of an export that runs alone; a child's share is decided."""
         if self.assignment is not None:
             return self.assignment.max_connections
+        return self._shares(1).acquire("")
+
+    def _shares(self, max_concurrent: int) -> ConnectionShares:
         held = held_connections(self.selected)
-        return share_of(self.config.max_connections, concurrent=max_concurrent, held=held)
+        limit = self.config.max_connections
+        return ConnectionShares(limit, concurrent=max_concurrent, held=held)
 
     def _one_after_another(self, shared: RunContext) -> BaseException | None:
         from rivet.execution.many.one_export import run_single
@@ -222,23 +226,21 @@ class _Invocation:
                 "the limit"
             )
             max_concurrent = told.fitting
-            self.emit(Warned(exports[0].name, rule="connections", message=message))
-            shared = replace(shared, max_connections=self._connections_each(max_concurrent))
+            self.emit(Warned("", rule="connections", message=message))
+        shares = self._shares(max_concurrent)
         with StopRequest() as stop:
             shared.state.database.heed(lambda: stop.is_set)
             with signals_ask(stop):
                 if self.parallel.mode is ParallelMode.THREADS or launcher is None:
-                    from rivet.execution.many.one_export import run_single
-
                     context = replace(shared, stop=stop, interrupted=lambda: stop.is_set)
                     self.reports = run_threads(
                         exports,
-                        lambda export: run_single(export, context)[0],
+                        lambda export: _run_within(shares, export, context),
                         max_concurrent=max_concurrent,
                         stop=stop,
                     )
                 else:
-                    processes = Processes(shared, run_aggregate_id=self.aggregate_id)
+                    processes = Processes(shared, run_aggregate_id=self.aggregate_id, shares=shares)
                     with contextlib.closing(ready_launcher(launcher)) as starter:
                         processes.run(exports, starter, max_concurrent=max_concurrent, stop=stop)
                     self.reports, self.outputs = processes.reports, processes.outputs
@@ -263,6 +265,18 @@ class _Invocation:
                 self.outputs[export.name] for export in self.selected if export.name in self.outputs
             ),
         )
+
+
+def _run_within(
+    shares: ConnectionShares, export: ExportConfig, context: RunContext
+) -> ExportReport:
+    from rivet.execution.many.one_export import run_single
+
+    share = shares.acquire(export.name)
+    try:
+        return run_single(export, replace(context, max_connections=share))[0]
+    finally:
+        shares.release(export.name)
 
 
 def _interrupt(number: int | None) -> BaseException | None:

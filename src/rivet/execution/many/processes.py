@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rivet.config.models import ExportConfig
     from rivet.execution.children.launch import Launcher
     from rivet.execution.context import RunContext
+    from rivet.execution.snapshot.budget import ConnectionShares
     from rivet.execution.stopping import StopRequest
     from rivet.model.part import RecordedPart
     from rivet.model.report import ChildOutput, ExportReport
@@ -46,9 +47,13 @@ class Processes:
     Args:
         shared: What the exports of this invocation share.
         run_aggregate_id: Its name.
+        shares: What each of them may hold of the connections.
     """
 
-    def __init__(self, shared: RunContext, *, run_aggregate_id: str) -> None:
+    def __init__(
+        self, shared: RunContext, *, run_aggregate_id: str, shares: ConnectionShares
+    ) -> None:
+        self._shares = shares
         self._shared = shared
         self._run_aggregate_id = run_aggregate_id
         self._words = program(shared.env) or own_program()
@@ -98,7 +103,7 @@ class Processes:
                 config=self._shared.config.to_document(only=(export.name,)),
                 params=dict(self._shared.config.params),
                 snapshot=lent.to_json() if (lent := self._shared.snapshot) else None,
-                max_connections=self._shared.max_connections,
+                max_connections=self._shares.acquire(export.name),
                 max_memory_mb=self._shared.max_memory_mb,
             )
             document = offer(to_bytes(context))
@@ -113,6 +118,7 @@ class Processes:
         return inherit
 
     def _conclude(self, outcome: Outcome) -> None:
+        self._shares.release(outcome.export_name)
         report = self._report(outcome)
         self.reports[report.export_name] = report
         if outcome.output is not None:

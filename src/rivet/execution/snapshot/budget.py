@@ -23,18 +23,54 @@ END_WAIT_S: Final = 2.0
 """How long the server's end of a session is waited for before its place is given to another."""
 
 
-def share_of(limit: int | None, *, concurrent: int, held: int = 0) -> int | None:
-    """Return how many connections each of the exports that run at the same time may hold.
+def shares_of(limit: int, *, concurrent: int, held: int = 0) -> tuple[int, ...]:
+    """Return how many connections the exports that run at the same time may hold.
+
+    Args:
+        limit: All that the invocation may hold.
+        concurrent: How many exports run at the same time.
+        held: Connections that the invocation itself holds meanwhile.
+
+    Returns:
+        One for each, as even as can be, the larger ones first; none is less than 1.
+    """
+    count = max(concurrent, 1)
+    each, more = divmod(max(limit - held, 0), count)
+    return tuple(max(each + (number < more), 1) for number in range(count))
+
+
+class ConnectionShares:
+    """Lends each export that begins the largest share that is free; safe from any thread.
 
     Args:
         limit: All that the invocation may hold; None without a limit.
         concurrent: How many exports run at the same time.
         held: Connections that the invocation itself holds meanwhile.
-
-    Returns:
-        At least 1; None without a limit.
     """
-    return None if limit is None else max((limit - held) // max(concurrent, 1), 1)
+
+    def __init__(self, limit: int | None, *, concurrent: int, held: int = 0) -> None:
+        shares = () if limit is None else shares_of(limit, concurrent=concurrent, held=held)
+        self._has_limit = limit is not None
+        self._free = list(shares)
+        self._lent: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def acquire(self, export_name: str) -> int | None:
+        """Return the share of an export that begins; None without a limit."""
+        if not self._has_limit:
+            return None
+        with self._lock:
+            share = max(self._free, default=1)
+            if self._free:
+                self._free.remove(share)
+                self._lent[export_name] = share
+            return share
+
+    def release(self, export_name: str) -> None:
+        """Take back the share of an export that is over, if it had one."""
+        with self._lock:
+            if export_name in self._lent:
+                self._free.append(self._lent.pop(export_name))
 
 
 class ConnectionBudget:

@@ -103,8 +103,12 @@ class SessionPool:
 
     @property
     def has_room(self) -> bool:
-        """Whether the budget leaves one connection more."""
-        return self._budget.left is None or self._budget.left > 0
+        """Whether the budget leaves one connection more, beside the one kept to cancel with."""
+        limit, left = self._budget.limit, self._budget.left
+        if limit is None or left is None:
+            return True
+        kept = self.engine.CAPABILITIES.cancels_by_connection and limit > FEW
+        return left > int(kept)
 
     def gather(self, workers: int, *, spare: int = 0, dedicated: int = 0) -> int:
         """Make sure of a session for each of `workers` threads, as far as the source has any.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from rivet.config.resolve import resolve_tuning
 from rivet.errors import RivetError, SourceError, UnsupportedPlanError
 from rivet.execution.selection import relation_of
-from rivet.execution.snapshot.budget import share_of
+from rivet.execution.snapshot.budget import shares_of
 from rivet.execution.snapshot.holder import PING_S
 from rivet.execution.snapshot.sessions import open_sessions
 from rivet.sources import load_engine
@@ -63,8 +63,8 @@ def shared_snapshot(
             title = load_engine(config.source.type).CAPABILITIES.title
             msg = f"`consistency: run`: sessions of {title} cannot enter the instant of another one"
             raise UnsupportedPlanError(msg, hint="use `consistency: export`, the default")
-        share = share_of(limit, concurrent=max_concurrent, held=1)
-        _refuse_too_many(session, wanted, max_concurrent, share)
+        shares = limit and shares_of(limit, concurrent=max_concurrent, held=1)
+        _refuse_too_many(session, wanted, max_concurrent, shares or ())
         began_at_s = time.time()  # before it began, so that nobody thinks it younger
         lent = session.export_snapshot(_readable(config, wanted))
         with _kept_alive(session):
@@ -81,12 +81,13 @@ def _readable(config: Config, wanted: Sequence[ExportConfig]) -> list[Relation]:
 
 
 def _refuse_too_many(
-    session: object, wanted: Sequence[ExportConfig], max_concurrent: int, share: int | None
+    session: object, wanted: Sequence[ExportConfig], max_concurrent: int, shares: tuple[int, ...]
 ) -> None:
     if not isinstance(session, CountsConnections):
         return
-    each = [one.workers if share is None else min(one.workers, share) for one in wanted]
-    largest = sorted(each, reverse=True)[: max(max_concurrent, 1)]
+    largest = sorted((one.workers for one in wanted), reverse=True)[: max(max_concurrent, 1)]
+    if shares:
+        largest = [min(pair) for pair in zip(largest, shares, strict=False)]
     needed, free = sum(largest), session.free_connections()
     if needed > free:
         msg = f"`consistency: run` needs {needed} connections at a time, the server has {free} left"
