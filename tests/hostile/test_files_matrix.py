@@ -37,8 +37,10 @@ def full(path):
 
 
 def listening(path):
+    folder = os.open(path.parent, os.O_RDONLY)  # a name of a socket has a hundred characters
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
+        server.bind(f"/proc/self/fd/{folder}/{path.name}")
+    os.close(folder)
 
 
 def dangling(path):

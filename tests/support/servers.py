@@ -29,6 +29,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import psutil
 import pytest
 
 from support import clusters
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _DIRECTORY_VARIABLE: Final = "RIVET_TEST_SERVERS_DIRECTORY"
+_DISK: Final = "/tmp"  # a socket path is short
+_MEMORY: Final = "/dev/shm"
+_ROOM: Final = 10 << 30
 _KEEPER: Final = pytest.StashKey["subprocess.Popen[bytes]"]()
 _POSTGRES: Final = clusters.postgres_binaries()
 _POSTGRES_URLS: Final = {
@@ -51,14 +55,32 @@ _VERSIONS: Final = sorted({*_POSTGRES, *_POSTGRES_URLS})
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
-    directory = tempfile.mkdtemp(prefix="rivet-test-", dir="/tmp")  # a socket path is short
+    root = _root()
+    directory = tempfile.mkdtemp(prefix="rivet-", dir=root)
     Path(directory).chmod(0o755)
     os.environ[_DIRECTORY_VARIABLE] = directory
+    if root != _DISK:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", directory)
     config.stash[_KEEPER] = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("keeper.py"), directory],
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
+
+
+def _root() -> str:
+    """Return where servers and the tests' own files lie: in memory where there is room.
+
+    Exports, states and servers wait for the disk thousands of times; nothing is looked at after a
+    crash of the machine. `--basetemp` keeps the files of the tests where you say.
+    """
+    try:
+        found = os.statvfs(_MEMORY)
+    except OSError:
+        return _DISK
+    free = min(found.f_bavail * found.f_frsize, psutil.virtual_memory().available)
+    is_plain = not found.f_flag & (os.ST_NOEXEC | os.ST_RDONLY)
+    return _MEMORY if is_plain and free >= _ROOM and os.access(_MEMORY, os.W_OK) else _DISK
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
