@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -82,10 +83,13 @@ def test_exports_side_by_side_stay_within_a_limit(limited, tmp_path, mode):
 @pytest.mark.live("postgresql", "mysql")
 def test_a_limit_that_is_reached_is_waited_for(limited, tmp_path):
     held = [_held(limited) for _ in range(2)]
-    timer = threading.Timer(2.5, lambda: [one.close() for one in held])
-    timer.start()
-    reports = run_many_as(limited, tmp_path, {"a": {"table": "t"}, "b": {"table": "t"}})
-    timer.join()
+
+    def let_go(event: Any) -> None:
+        if event.type == "warning" and "waiting up to 10 s" in event.message:
+            threading.Timer(1.5, lambda: [one.close() for one in held]).start()
+
+    exports = {"a": {"table": "t"}, "b": {"table": "t"}}
+    reports = run_many_as(limited, tmp_path, exports, on_event=let_go)
     assert all(report.is_success for report in reports.values())
     (warning,) = [one for one in reports["a"].warnings if "waiting up to 10 s" in one]
     assert "connect" in warning
