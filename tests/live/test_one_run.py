@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -94,6 +95,28 @@ def test_all_exports_are_one_instant(shops, tmp_path, way):
     assert len(report.exports) == 3
     assert moves[0] > 5
     assert taken(tmp_path) == list(range(1, TOKENS + 1))
+
+
+@pytest.mark.parametrize("way", ["one after another", "processes"])
+def test_its_age_counts_from_its_begin_for_every_export(shops, tmp_path, way):
+    path = config(tmp_path, shops)
+    document = json.loads(path.read_text())
+    first, second, _ = document["exports"]
+    second |= {"table": "a", "tuning": {"max_snapshot_age_s": 1}}
+    document["exports"] = [first, second]
+    path.write_text(json.dumps(document))
+    keys = WAYS[way] if way == "one after another" else {"parallel_export_processes": 1}
+
+    def listen(event: Any) -> None:
+        if event.type == "export_finished" and event.export_name == "a":
+            time.sleep(1.1)
+
+    report = library.run(path, check=False, on_event=listen, **keys)
+    by_name = {one.export_name: one for one in report.exports}
+    assert by_name["a"].is_success
+    failure = by_name["b"].failure
+    assert failure is not None
+    assert failure.code == "RIVET_SOURCE_SNAPSHOT_AGE"
 
 
 def test_an_export_that_cannot_enter_fails_and_the_others_do_not(shops, tmp_path):
