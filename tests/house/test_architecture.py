@@ -42,6 +42,7 @@ TERMS = (
     "launcher",
     "line splitting",
     "lost state",
+    "lock of an export",
     "log positions",
     "maintenance",
     "manifest",

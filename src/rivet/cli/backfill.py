@@ -9,12 +9,15 @@ import typer
 
 from rivet.cli.options import (
     ConfigOption,
+    LockWaitOption,
     ParamsOption,
     ProgressOption,
     ProgressStyle,
     ReconcileOption,
+    StrictOption,
     ValidateOption,
     parse_params,
+    run_environment,
 )
 
 
@@ -29,6 +32,8 @@ def backfill(  # noqa: PLR0913 - one per option
     *,
     validate: ValidateOption = False,
     reconcile: ReconcileOption = False,
+    strict: StrictOption = False,
+    lock_wait: LockWaitOption = None,
     progress: ProgressOption = ProgressStyle.AUTO,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as one JSON document.")
@@ -48,8 +53,9 @@ def backfill(  # noqa: PLR0913 - one per option
 
     use_lean_allocator()
     loaded = backfill_config(load_config(config, params=parse_params(param)), export)
+    loaded = loaded.strictly() if strict else loaded
     options = RunOptions(validate or reconcile, reconcile=reconcile, backfill=(start, end))
     names = tuple(item.name for item in loaded.exports)
     with screen(sys.stderr, names, style=progress.value, opening=None) as emit:
-        ended = run_exports(loaded, options=options, emit=emit)
+        ended = run_exports(loaded, options=options, emit=emit, env=run_environment(lock_wait))
     conclude(ended, as_json=as_json, summary=None, is_silent=progress is ProgressStyle.JSON)

@@ -13,7 +13,7 @@ import typer
 from rivet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _THREADS: Final = "--parallel-exports"
 _PROCESSES: Final = "--parallel-export-processes"
@@ -96,6 +96,25 @@ ForceOption = Annotated[
     bool,
     typer.Option("--force", help="With --resume: run exports that are complete anew, too."),
 ]
+StrictOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Fail instead of warning where the run cannot promise something of its rows; as "
+        "`strict: true` in every export.",
+    ),
+]
+LockWaitOption = Annotated[
+    float | None,
+    typer.Option(
+        "--lock-wait",
+        metavar="SECONDS",
+        min=0,
+        help="Wait at most so long for another run of the same export, whatever `on_overlap` "
+        "says; 0 not at all. RIVET_LOCK_WAIT is the same.",
+        show_default=False,
+    ),
+]
 ThreadsOption = Annotated[
     str | None,
     typer.Option(
@@ -124,6 +143,11 @@ ProgressOption = Annotated[
         "line for every event, or none; auto: cards on a terminal, else plain.",
     ),
 ]
+
+
+def run_environment(lock_wait: float | None) -> Mapping[str, str]:
+    """Return the environment of a run, and of its children, with what options put into it."""
+    return os.environ if lock_wait is None else {**os.environ, "RIVET_LOCK_WAIT": f"{lock_wait:g}"}
 
 
 def with_amounts(arguments: Sequence[str]) -> list[str]:
@@ -178,7 +202,9 @@ def parse_params(items: list[str] | None) -> dict[str, str]:
     for item in items or []:
         key, separator, value = item.partition("=")
         if not separator or not key:
-            msg = "--param needs KEY=VALUE"
+            # What is no name may be a value, and a secret.
+            named = f" after '{item}'" if item.isidentifier() and item.isascii() else ""
+            msg = f"--param needs KEY=VALUE, and has no ={named}"
             hint = "for example: -p day=2024-01-31"
             raise ConfigError(msg, hint=hint, code=_INVALID)
         params[key] = value

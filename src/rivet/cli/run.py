@@ -16,16 +16,19 @@ from rivet.cli.options import (
     ExportsOption,
     ForceOption,
     FreshOption,
+    LockWaitOption,
     ParamsOption,
     ProcessesOption,
     ProgressOption,
     ProgressStyle,
     ReconcileOption,
     ResumeOption,
+    StrictOption,
     ThreadsOption,
     ValidateOption,
     parse_parallel,
     parse_params,
+    run_environment,
 )
 from rivet.errors import ConfigError
 
@@ -48,6 +51,8 @@ def run(  # noqa: PLR0913 - one per option
     fresh: FreshOption = False,
     parallel_exports: ThreadsOption = None,
     parallel_export_processes: ProcessesOption = None,
+    strict: StrictOption = False,
+    lock_wait: LockWaitOption = None,
     progress: ProgressOption = ProgressStyle.AUTO,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as one JSON document.")
@@ -92,6 +97,7 @@ def run(  # noqa: PLR0913 - one per option
         from rivet.ui.screen import screen
 
         loaded = load_config(config, params=params)
+        loaded = loaded.strictly() if strict else loaded
         is_silent = progress is ProgressStyle.JSON
         warnings = [*loaded.warnings]
         if force and not resume:
@@ -110,6 +116,7 @@ def run(  # noqa: PLR0913 - one per option
                 options=options,
                 parallel=parallel,
                 emit=emit,
+                env=run_environment(lock_wait),
                 launcher=launcher,
             )
     conclude(ended, as_json=as_json, summary=summary_output, is_silent=is_silent)

@@ -142,6 +142,11 @@ class Config(Section):
         exports = tuple(export for export in self.exports if export.name in only)
         return self.model_copy(update={"exports": exports}).to_document()
 
+    def strictly(self) -> Config:
+        """Return the same configuration with `strict: true` in every export."""
+        exports = tuple(one.model_copy(update={"strict": True}) for one in self.exports)
+        return self.model_copy(update={"exports": exports})
+
     def originating(
         self,
         path: Path,

@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
@@ -50,9 +51,23 @@ class _Attempt(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    """Whether and until when a lock is waited for."""
+
+    waits: bool = False
+    deadline: float | None = None
+    sleep: Callable[[float], None] = time.sleep
+
+
 @contextmanager
 def export_lock(
-    store: StateStore, export_name: str, *, wait: bool = False, timeout_s: float | None = None
+    store: StateStore,
+    export_name: str,
+    *,
+    wait: bool = False,
+    timeout_s: float | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
     """Hold an export while the body runs.
 
@@ -61,6 +76,7 @@ def export_lock(
         export_name: Any text.
         wait: False refuses at once where another process holds the export.
         timeout_s: The most seconds to wait; None waits for as long as it takes.
+        sleep: Waits between two attempts; may raise to end the wait.
 
     Raises:
         RefusedError: A live process holds it; names its pid and host.
@@ -68,14 +84,15 @@ def export_lock(
         StateError: The lock cannot be made.
     """
     deadline = time.monotonic() + timeout_s if timeout_s is not None else None
+    patience = _Patience(wait, deadline, sleep)
     if isinstance(store.database, PostgresDatabase):
         with _server_lock(store.database, export_name) as (attempt, holder):
-            _acquire(attempt, holder, export_name, wait=wait, deadline=deadline)
+            _acquire(attempt, holder, export_name, patience)
             yield
         return
     folder = store.base_dir.resolve() / ".rivet" / LOCKS_DIR
     with _file_lock(folder / lock_file_name(export_name)) as (attempt, holder, started):
-        _acquire(attempt, holder, export_name, wait=wait, deadline=deadline)
+        _acquire(attempt, holder, export_name, patience)
         started(f"pid {os.getpid()} on host {socket.gethostname()}, since {store.now():%FT%TZ}")
         yield
 
@@ -90,7 +107,7 @@ def file_held(base_dir: Path, export_name: str) -> Iterator[None]:
     """
     folder = base_dir.resolve() / ".rivet" / LOCKS_DIR
     with _file_lock(folder / lock_file_name(export_name)) as (attempt, holder, _):
-        _acquire(attempt, holder, export_name, wait=False, deadline=None)
+        _acquire(attempt, holder, export_name, _Patience())
         yield
 
 
@@ -105,23 +122,19 @@ def lock_file_name(export_name: str) -> str:
 
 
 def _acquire(
-    attempt: _Attempt,
-    holder: Callable[[], str],
-    export_name: str,
-    *,
-    wait: bool,
-    deadline: float | None,
+    attempt: _Attempt, holder: Callable[[], str], export_name: str, patience: _Patience
 ) -> None:
+    deadline = patience.deadline
     while not attempt():
-        if not wait:
+        if not patience.waits:
             msg = f"export '{export_name}' is being run already by {holder()}"
-            hint = "wait for that run to end, or set on_overlap: wait"
+            hint = "wait for that run to end: `--lock-wait SECONDS`, or `on_overlap: wait`"
             raise RefusedError(msg, code="RIVET_REFUSED_OVERLAP", hint=hint)
         if deadline is not None and time.monotonic() >= deadline:
             msg = f"export '{export_name}' is still being run by {holder()}; the wait is over"
             hint = "run the same command again when that run has ended"
             raise StateLockedError(msg, code="RIVET_STATE_LOCK_TIMEOUT", hint=hint)
-        time.sleep(_POLL_S)
+        patience.sleep(_POLL_S)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from rivet.execution.run.checks import reconcile
 from rivet.execution.run.continuity import refuse_lost
 from rivet.execution.run.dispatch import dispatch_to_workers
 from rivet.execution.run.finish import finish_dead, finish_run
+from rivet.execution.run.overlap import export_held
 from rivet.execution.run.planning import note_plan, plan_run, refuse_plan
 from rivet.execution.run.prepare import open_export_destination, prepare
 from rivet.execution.run.prune import prune_after_run
@@ -24,7 +25,6 @@ from rivet.execution.run.workers import gather_workers
 from rivet.execution.snapshot.holder import SnapshotHolder
 from rivet.execution.snapshot.sessions import open_sessions
 from rivet.execution.warning import warn
-from rivet.state.locks import export_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,9 +58,7 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
     """
     tuning = resolve_tuning(context.config, export)
     with ExitStack() as stack:
-        stack.enter_context(
-            export_lock(context.state, export.name, wait=export.on_overlap == "wait")
-        )
+        stack.enter_context(export_held(export, context))
         if not context.is_state_checked:
             context.state.check_writable()
         finish_dead(export, context, ledger)
