@@ -99,6 +99,9 @@ class CallQueue:
         place: That destination, for messages.
         max_bytes: What may wait, in `wait_for_room`.
         at_return: Called on the thread once a call that was left behind has come back.
+
+    Attributes:
+        max_bytes: As given; may be changed at any time.
     """
 
     def __init__(
@@ -111,7 +114,7 @@ class CallQueue:
     ) -> None:
         self._limits = limits
         self._place = place
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._at_return = at_return
         self._changed = threading.Condition()
         self._waiting: deque[Call[Any]] = deque()
@@ -158,7 +161,7 @@ class CallQueue:
             DestinationTimeoutError: The call that is being made hangs.
             KeyboardInterrupt: Somebody asked to stop.
         """
-        if not self._wait(lambda: not self._bytes or self._bytes + size <= self._max_bytes):
+        if not self._wait(lambda: not self._bytes or self._bytes + size <= self.max_bytes):
             raise KeyboardInterrupt
 
     def result(self, call: Call[T]) -> T:

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 MEBIBYTE = 1024 * 1024
 AT = datetime(2026, 11, 30, tzinfo=UTC)
 PLAIN = WriterOptions(compression=Compression.NONE)
-ROW = "x" * 1023
-BATCH = pa.record_batch({"a": [ROW] * 1024})  # as CSV a mebibyte, and as a block one
-"""A mebibyte of CSV."""
+ROWS = [f"{number:04}".ljust(1023, "x") for number in range(1024)]
+BATCH = pa.record_batch({"a": ROWS})
+"""A mebibyte of CSV, and as much of Parquet."""
 
 
 class Stream:
@@ -54,11 +54,19 @@ class Stream:
 class Written:
     """The parts that a writer gives, written on a thread of their own."""
 
-    def __init__(self, destination, batches: int, max_file_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        destination,
+        batches: int,
+        max_file_bytes: int | None = None,
+        file_format: str = "csv",
+        read_ahead_bytes: int = QUEUE_BYTES,
+    ) -> None:
         self.stream = Stream(batches)
+        self.read_ahead_bytes = read_ahead_bytes
         self.writer = PartWriter(
             Claim("run", "t", Chunk(0), 1),
-            file_format=load_format("csv"),
+            file_format=load_format(file_format),
             output=OutputPlan("csv", PLAIN, max_file_bytes=max_file_bytes),
             enricher=Enricher(BATCH.schema, OutputPlan("csv", PLAIN), AT),
             observations=Observations(),
@@ -75,7 +83,7 @@ class Written:
             self.encoded += 1
 
         try:
-            tuning = ReadTuning("t", 1024, MEBIBYTE, read_ahead_bytes=MEBIBYTE)
+            tuning = ReadTuning("t", 1024, MEBIBYTE, read_ahead_bytes=self.read_ahead_bytes)
             for part in self.writer.write(self.stream, tuning, on_batch):
                 part.sink.publish()
                 self.parts.append(part)
@@ -96,7 +104,7 @@ def test_encoding_goes_on_while_a_sink_is_slow(tmp_path, call, nth) -> None:
     gate = Gate((call, "before"), nth)
     written = Written(watched(tmp_path, gate), 12, 2 * MEBIBYTE)
     assert gate.reached.wait(20), written.error
-    wait_until(lambda: written.encoded >= 10)
+    wait_until(lambda: written.encoded >= 10, 30)
     assert gate.seen[call, "after"] == nth - 1
     gate.opened.set()
     written.over()
@@ -105,20 +113,40 @@ def test_encoding_goes_on_while_a_sink_is_slow(tmp_path, call, nth) -> None:
     assert sum(part.stats.rows for part in written.parts) == 12 * 1024
     files = sorted(tmp_path.glob("*.csv"))
     assert [file.name for file in files] == [part.name for part in written.parts]
-    assert b"".join(file.read_bytes() for file in files).count(ROW.encode()) == 12 * 1024
+    assert b"".join(file.read_bytes() for file in files).count(b"x\n") == 12 * 1024
 
 
-def test_what_waits_for_a_sink_is_bounded(tmp_path) -> None:
+@pytest.mark.parametrize("bound", [4, QUEUE_BYTES // MEBIBYTE])
+def test_what_waits_for_a_sink_is_bounded(tmp_path, bound) -> None:
     gate = Gate(("write", "before"))
-    written = Written(watched(tmp_path, gate), 64)
-    bound = QUEUE_BYTES // MEBIBYTE
+    destination = watched(tmp_path, gate)
+    written = Written(destination, 64, read_ahead_bytes=bound * MEBIBYTE)
     wait_until(lambda: written.encoded >= bound - 1)
     written.thread.join(0.3)
     assert written.encoded <= bound + 1
-    assert written.stream.taken <= bound + 4
+    assert written.stream.taken <= 2 * bound + 4
     gate.opened.set()
     written.over()
     assert sum(part.stats.rows for part in written.parts) == 64 * 1024
+
+
+@pytest.mark.parametrize("error", [DestinationTimeoutError, KeyboardInterrupt])
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_who_waits_for_room_in_the_middle_of_a_row_group_is_told(
+    tmp_path, file_format, error
+) -> None:
+    gate = Gate(("write", "before"))
+    destination = watched(tmp_path, gate)
+    written = Written(destination, 80, None, file_format)
+    assert gate.reached.wait(20), written.error
+    if error is KeyboardInterrupt:
+        destination.limits.interrupted = lambda: True
+    else:
+        destination.limits.timeout_s = 0.2
+    written.over()
+    assert isinstance(written.error, error)
+    gate.opened.set()
+    wait_until(lambda: not any(path.is_file() for path in Path(tmp_path).rglob("*")))
 
 
 @pytest.mark.parametrize("call", ["create", "write", "prepare", "publish"])

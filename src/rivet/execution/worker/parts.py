@@ -76,7 +76,8 @@ class PartWriter:
 
         Args:
             stream: The batches; closed on every way out.
-            tuning: Its batch size bounds the memory read ahead; its pause comes after each batch.
+            tuning: Its batch size bounds the memory read ahead, and what waits for the sink; its
+                pause comes after each batch.
             on_batch: Called after each batch with the totals so far.
 
         Raises:
@@ -84,6 +85,7 @@ class PartWriter:
             FormatError: A value cannot be written.
             DestinationError: A sink cannot be opened or written.
         """
+        self._uploads.bound(tuning.read_ahead_bytes)
         depth = max(tuning.read_ahead_bytes // tuning.batch_bytes, 1)
         is_sliced = isinstance(stream, PausesBetweenStatements) and stream.is_sliced
         throttle_s = tuning.throttle_ms / 1000

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 QUEUE_BYTES: Final = 16 * 1024 * 1024
-"""What may wait for the sinks of one chunk; a block that is larger waits alone."""
+"""The most that may wait for the sinks of one chunk; a block that is larger waits alone."""
 
 
 class UploadStage:
@@ -44,6 +44,10 @@ class UploadStage:
         self._publishes = CallQueue(limits, place=place, at_return=self._drop_publishes)
         self._sinks: list[QueuedSink] = []
         self._error: BaseException | None = None
+
+    def bound(self, max_bytes: int) -> None:
+        """Let no more bytes wait than this, and never more than `QUEUE_BYTES`."""
+        self._uploads.max_bytes = min(max_bytes, QUEUE_BYTES)
 
     def create(self, name: str) -> QueuedSink:
         """Begin an object; that it cannot be begun is told by a later call."""
