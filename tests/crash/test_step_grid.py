@@ -7,6 +7,7 @@ of, one who asks `rivet files`, and one who goes by manifests.
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -194,6 +195,46 @@ def test_elsewhere_as_beside_a_file(request, tmp_path, any_postgres, sibling):
     table.create(200)
     shared = Rivet(tmp_path, {"RIVET_STATE_URL": any_postgres.url} if is_shared else {})
     _walk(shared, table, "incremental", list(cases), *more)
+
+
+CHILD = """
+import os, sys
+sys.path.append({folder!r})
+from support import steps
+if sys.argv[-1] == "events":
+    os.environ[steps.VARIABLE] = {fault!r}
+    steps.main()
+from rivet.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "way", "code"),
+    [("manifest", "kill", 137), ("after finish", "kill", 0), ("before report", "exit", 0)],
+)
+def test_a_child_that_ends_at_a_step(rivet, tmp_path, step, way, code):
+    """Its parent lives to tell what is on record, so that nobody has to look there."""
+    events = Growing(tmp_path)
+    events.names = ("events", "others")
+    words = ("run", "-c", events.config, "--parallel-export-processes=2", "--json")
+    rivet(*words).expect(0)
+    events.add(2)
+    script = tmp_path / "child.py"
+    folder = str(Path(__file__).parents[1])
+    script.write_text(CHILD.format(folder=folder, fault=f"{way}@{step}"))
+    command = json.dumps([sys.executable, str(script)])
+    done = rivet(*words, env={"RIVET_CHILD_COMMAND": command}).expect(code)
+    told = {one["export_name"]: one for one in done.json["per_export"]}
+    assert [told[name]["rows"] for name in events.names] == [2, 2]
+    assert told["events"]["status"] == ("failed" if code else "success")
+    assert ("once the run was on record as good" in done.stderr) == (not code)
+    resumed = rivet(*words, "--resume").expect(0)
+    assert ("had died after" in resumed.stderr) == (code != 0)
+    events.add(1)
+    rivet(*words).expect(0)
+    assert events.ids() == sorted([*range(1, 7)] * 2)
+    assert events.recorded() == 12
 
 
 def test_a_stream_gets_rows_again_until_the_run_is_on_record(rivet, tmp_path):

@@ -10,6 +10,7 @@ from socket import gethostname
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import RivetError
+from rivet.events import Warned
 from rivet.execution.children.command import (
     child_environment,
     command_line,
@@ -21,7 +22,7 @@ from rivet.execution.children.verdict import NO_VERDICT
 from rivet.execution.children.watch import Inheritance, Outcome, Preparation, Watch
 from rivet.execution.context import random_hex, utc_now
 from rivet.execution.progress import outcome_of
-from rivet.execution.telling.reports import finished_event, report_of
+from rivet.execution.telling.reports import INTERRUPTED, finished_event, report_of
 from rivet.model.finish import Finish
 from rivet.model.run import RunStatus
 from rivet.plan.naming import new_run_id
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from rivet.model.run import RunRow
 
 _GOOD: Final = frozenset({RunStatus.SUCCESS, RunStatus.SKIPPED})
+_UNREMARKABLE: Final = frozenset({NO_VERDICT, INTERRUPTED.code})
 
 
 class Processes:
@@ -134,9 +136,9 @@ class Processes:
                 row = self._shared.state.run(outcome.run_id)
                 parts = self._shared.state.parts(outcome.run_id)
         verdict = outcome.verdict
-        is_silent = verdict.failure is not None and verdict.failure.code == NO_VERDICT
-        is_cut_short = is_silent or verdict.status == "interrupted"
-        if is_cut_short and row is not None and row.status in _GOOD:
+        ended = verdict.failure
+        is_good_anyway = ended is not None and row is not None and row.status in _GOOD
+        if is_good_anyway and row is not None:
             # It stopped talking or was ended a moment too late: what it did is on record.
             verdict = replace(verdict, status=str(row.status), failure=None)
         report = report_of(
@@ -147,6 +149,10 @@ class Processes:
             row=row,
             parts=parts,
         )
+        if is_good_anyway and ended is not None and ended.code not in _UNREMARKABLE:
+            text = f"its process {ended.message}, once the run was on record as good"
+            self._shared.emit(Warned(report.export_name, rule="finish", message=text))
+            report = replace(report, warnings=(*report.warnings, text))
         is_open = row is not None and row.status is RunStatus.RUNNING
         if is_open and outcome.is_certainly_dead and outcome.pid is not None:
             # Its process is gone; the run may be another one's by now.
