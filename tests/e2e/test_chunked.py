@@ -199,15 +199,6 @@ def test_quality_is_judged_over_all_chunks(rivet, items):
     assert items.manifest["run_id"] in failed.stderr or items.read() == items.source()
 
 
-def test_chunks_wait_while_the_process_holds_too_much_memory(items, monkeypatch):
-    monkeypatch.setattr("rivet.execution.run.dispatch.MEMORY_WAIT_S", 0.001)
-    items.keys = {"chunk_column": "id", "chunk_count": 2, "tuning": {"memory_threshold_mb": 1}}
-    (report,) = library.run(items.config).exports
-    assert report.is_success
-    assert sum("more than 1 MB" in warning for warning in report.warnings) == 1
-    assert items.read() == items.source()
-
-
 def test_a_key_can_be_gone_on_from(rivet, items):
     items.keys = {"chunk_by_key": "id", "keyset_incremental": True, "chunk_size": 90}
     fault = {"RIVET_FAULT": "kill@part_recorded"}

@@ -16,7 +16,6 @@ _SET = re.compile(r"\brivet(?:\.\w+)+\.(_\w+|[A-Z][A-Z0-9_]+)\s*=(?!=)")
 _PATCHES = {"setattr", "patch", "object"}
 # What may be, and why.
 ALLOWED = {
-    "tests/e2e/test_chunked.py: rivet.execution.run.dispatch.MEMORY_WAIT_S": "still read there",
     "tests/support/forgetting.py: redact._known": "a test's secrets are forgotten after it",
     "tests/unit/execution/children/test_capture.py: redact._known": "the same",
     "tests/unit/state/test_fresh.py: sqlite.TABLES": "a program that writes them anew, no test",

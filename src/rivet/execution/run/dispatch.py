@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _PROGRESS_INTERVAL_S: Final = 0.12
 _MEBIBYTE: Final = 1024 * 1024
-MEMORY_WAIT_S: Final = 1.0
+_MEMORY_WAIT_S: Final = 1.0
 _MEMORY_WAITS: Final = 5
 
 
@@ -170,7 +170,7 @@ class ChunkDispatcher:
                 self._has_warned = True
                 text = f"chunks wait: the process holds more than {limit // _MEBIBYTE:,} MB"
                 warn(self.context, self.ledger, "memory", text)
-            sleep(MEMORY_WAIT_S)
+            sleep(_MEMORY_WAIT_S)
 
     def tell_stored(self, claim: Claim, part: StoredPart) -> None:
         """Tell everybody of a part that is durable and not yet data."""
