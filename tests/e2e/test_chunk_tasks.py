@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import sqlite3
 import subprocess
+import threading
+import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import psutil
+import psycopg
 import pytest
 
 from rivet.config.load import load_config
@@ -107,6 +112,9 @@ class Coordinator:
     """Stands in for the workers of a run: is handed a task and the state, and fails the run."""
 
     is_cancelled = False
+
+    def cancel_all(self):
+        pass
 
     def __init__(self, body, place):
         self._body, self._place = body, place
@@ -286,3 +294,39 @@ def test_processes_are_no_part_of_an_instant_that_they_cannot_enter(sqlite):
         failure = place.run(lambda _: workers).failure
     assert failure.code == "RIVET_PLAN_UNSUPPORTED"
     assert failure.hint == "set `consistency: run`, where the engine can, or `consistency: chunk`"
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_an_interrupt_ends_the_processes(any_postgres, tmp_path, parallel):
+    """A task waits for a lock in another process; nothing of it is left."""
+    any_postgres.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    any_postgres.execute("INSERT INTO t SELECT generate_series(1, 4)")
+    source = {"type": "postgresql", "url_env": "SHOP", "tls": {"mode": "disable"}}
+    keys = {"mode": "chunked", "chunk_column": "id", "chunk_size": 2, "parallel": parallel}
+    place = Place(tmp_path / "run", source, keys | {"consistency": "chunk"}, {})
+    place.env["SHOP"] = any_postgres.url
+    holder = psycopg.connect(any_postgres.url)
+    begun = []
+
+    class Interrupted(ProcessWorkers):
+        def run(self, task, channel):
+            if not begun:
+                begun.append(time.monotonic())
+                holder.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+                threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT)).start()
+            return super().run(task, channel)
+
+    pools = []
+
+    def make(local):
+        pools.append(Interrupted(local.snapshots.sessions.source[1]))
+        return pools[-1]
+
+    try:
+        report = place.run(make)
+        assert time.monotonic() - begun[0] < 12
+    finally:
+        holder.close()
+        pools[0].__exit__(None, None, None)
+    assert report.status == "interrupted"
+    assert not [one for one in psutil.Process().children() if "taskprocess" in str(one.cmdline())]

@@ -38,6 +38,9 @@ _END_S: Final = 5.0
 class WorkerProcess:
     """A process that runs one task at a time; see `taskprocess.py` for what it is told.
 
+    Attributes:
+        is_at_work: It has a task whose end it has not told.
+
     Args:
         secrets: What its tasks name, by those names.
         env: The environment that it inherits the little from that programs need.
@@ -45,6 +48,7 @@ class WorkerProcess:
 
     def __init__(self, secrets: Mapping[str, str], env: Mapping[str, str] = os.environ) -> None:
         kept = {name: env[name] for name in _INHERITED if name in env}
+        self.is_at_work = False
         self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
             COMMAND,
             stdin=subprocess.PIPE,
@@ -61,12 +65,14 @@ class WorkerProcess:
             SourceInterruptedError: The process ended before the task did.
         """
         process = self._process
+        self.is_at_work = True
         if process.stdin is not None and process.stdout is not None:
             with suppress(OSError):  # its end is seen below
                 process.stdin.write(task_to_json(task) + "\n")
                 process.stdin.flush()
             for line in process.stdout:
                 what, _, body = line.partition(" ")
+                self.is_at_work = what not in {"result", "failure"}
                 if what == "result":
                     return result_from_json(body, task)
                 if what == "failure":
@@ -79,9 +85,9 @@ class WorkerProcess:
         raise SourceInterruptedError(msg)
 
     @property
-    def is_alive(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether it can run another task."""
-        return self._process.poll() is None
+        return not self.is_at_work and self._process.poll() is None
 
     def cancel(self) -> None:
         """End it now; the server ends what it ran once its connections are gone."""
@@ -90,6 +96,8 @@ class WorkerProcess:
     def close(self) -> None:
         """Let it end, which closes its connections; one that does not is killed."""
         process = self._process
+        if self.is_at_work:
+            process.terminate()
         if process.stdin is not None:
             with suppress(OSError):
                 process.stdin.close()
@@ -140,7 +148,7 @@ class ProcessWorkers:
             result = process.run(task, channel)
         finally:
             self._at_work.discard(process)
-            if process.is_alive and done + 1 != self._tasks_each:
+            if process.is_ready and done + 1 != self._tasks_each and not self.is_cancelled:
                 self._idle.put((process, done + 1))
             else:
                 process.close()

@@ -54,6 +54,10 @@ class ThreadWorkers:
         """Whether sessions were cancelled for good."""
         return self.snapshots.sessions.is_cancelled
 
+    def cancel_all(self) -> None:
+        """Cancel what the sessions run, for good."""
+        self.snapshots.sessions.cancel_all()
+
     def run(self, task: ChunkTask, channel: TaskChannel) -> ChunkResult:
         """Run one task in this thread.
 
@@ -148,6 +152,7 @@ def run_chunks(
     run: Callable[[Chunk], None],
     snapshots: SnapshotHolder,
     more: Callable[[], Chunk | None] = _nothing,
+    cancel: Callable[[], None] | None = None,
 ) -> None:
     """Run every chunk, as many at a time as there are permits at the most.
 
@@ -157,7 +162,8 @@ def run_chunks(
         run: Runs one chunk to its end; called from several threads.
         more: Asked by a worker that has nothing left to do, while others are at work: part of a
             chunk that runs long.
-        snapshots: What they read in; kept alive, and cancelled where this thread is interrupted.
+        snapshots: What they read in; kept alive.
+        cancel: Called where this thread is interrupted; None cancels the sessions.
 
     Raises:
         BaseException: The first failure of a chunk, or what this thread was interrupted by; no
@@ -179,7 +185,7 @@ def run_chunks(
                 snapshots.ping()
         except BaseException:
             source.stop()
-            snapshots.sessions.cancel_all()
+            (cancel or snapshots.sessions.cancel_all)()
             raise
     for future in futures:
         future.result()

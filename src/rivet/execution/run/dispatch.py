@@ -52,6 +52,7 @@ class ChunkDispatcher:
         context: As given.
         ledger: As given.
         splitter: As given.
+        workers: As given.
         observations: What is known of the rows of all recorded chunks.
     """
 
@@ -66,7 +67,7 @@ class ChunkDispatcher:
     ) -> None:
         self._job = job
         self._template = template
-        self._workers = workers
+        self.workers = workers
         self.context = context
         self.ledger = ledger
         self.splitter = splitter
@@ -89,7 +90,7 @@ class ChunkDispatcher:
         self._wait_for_memory(sleep)
         for attempt in attempts(
             self._job.retry,
-            may_retry=lambda: not told.has_stored and not self._workers.is_cancelled,
+            may_retry=lambda: not told.has_stored and not self.workers.is_cancelled,
             on_retry=lambda *said: self._count_retry(chunk, *said),
             sleep=sleep,
         ):
@@ -106,7 +107,7 @@ class ChunkDispatcher:
     def _work(self, task: ChunkTask, told: _Told) -> ChunkResult:
         """Run a task; a gate that holds parts back until it is known is the worker's."""
         try:
-            result = self._workers.run(task, told)
+            result = self.workers.run(task, told)
         except QualityGateError:
             self.ledger.add(RunMetrics(quality_passed=False))
             raise

@@ -138,10 +138,9 @@ def _read(
             else:
                 text = "the load of the source is not watched: `max_connections` leaves no room"
                 warn(context, ledger, "governor", text)
-        if splitter is None:
-            run_chunks(pending, permits, dispatcher.run, snapshots)
-        else:
-            run_chunks(pending, permits, dispatcher.run, snapshots, splitter.steal)
+        more = {} if splitter is None else {"more": splitter.steal}
+        cancel = dispatcher.workers.cancel_all
+        run_chunks(pending, permits, dispatcher.run, snapshots, cancel=cancel, **more)
     if job.is_chunked:
         dispatcher.judge(
             "the files stay where they are, the manifest still is that of the last good run"

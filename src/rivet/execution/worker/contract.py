@@ -147,6 +147,10 @@ class WorkerPool(Protocol):
         """Whether nothing is to be begun any more."""
         ...
 
+    def cancel_all(self) -> None:
+        """End all tasks for good; callable from any thread."""
+        ...
+
     def run(self, task: ChunkTask, channel: TaskChannel) -> ChunkResult:
         """Run one task to its end; called from as many threads as tasks may run at a time.
 
