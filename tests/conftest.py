@@ -1,6 +1,7 @@
 """The plugins of the test suite; each fixture lives in the plugin of its concern."""
 
 pytest_plugins = [
+    "support.garbage",
     "support.servers",
     "support.standby",
     "support.mysqlserver",

@@ -103,6 +103,7 @@ def load_cases(engine: str) -> tuple[Case, ...]:
     )
 
 
+@cache
 def _documents(path: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for document in YAML(typ="safe").load_all(path):
