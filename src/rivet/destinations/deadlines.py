@@ -42,7 +42,8 @@ class CallLimits:
     Attributes:
         timeout_s: The most seconds one call may take; None is no limit.
         interrupted: Whether somebody asked to stop: calls are then waited for a second longer.
-        has_hung: A call was left behind; what cleans up is then waited for a second.
+        has_hung: A call was left behind, or the wait for it was cut short; what cleans up is then
+            waited for a second.
     """
 
     timeout_s: float | None = None
@@ -193,17 +194,25 @@ class CallQueue:
             self._is_finishing = True
             self._changed.notify_all()
         try:
-            is_over = self._wait(lambda: self.is_idle)
+            is_over = self._wait(lambda: self.is_idle, is_cleanup=True)
         except DestinationTimeoutError:
             return
         finally:
             if not is_over:
                 self._leave()
 
-    def _wait(self, is_over: Callable[[], bool]) -> bool:
-        """Wait; False where somebody asked to stop and a second more was not enough."""
-        asked_at = None
-        grace_s = 0.0 if self._limits.has_hung else _GRACE_S  # once is enough
+    def _wait(self, is_over: Callable[[], bool], *, is_cleanup: bool = False) -> bool:
+        """Wait; False where it is to be brief and a second was not enough."""
+        try:
+            return self._is_over_in_time(is_over, is_cleanup=is_cleanup)
+        except (KeyboardInterrupt, SystemExit):
+            self._limits.has_hung = True
+            raise
+
+    def _is_over_in_time(self, is_over: Callable[[], bool], *, is_cleanup: bool) -> bool:
+        limits, asked_at = self._limits, None
+        # A second once: who asked to stop has waited for another call already.
+        grace_s = 0.0 if limits.has_hung and limits.interrupted() else _GRACE_S
         while True:
             with self._changed:
                 if is_over():
@@ -215,7 +224,7 @@ class CallQueue:
             self._leave_hung(now)
             if self._left is not None:
                 raise self._left
-            if self._limits.interrupted():
+            if limits.interrupted() or (is_cleanup and limits.has_hung):
                 asked_at = now if asked_at is None else asked_at
                 if now - asked_at >= grace_s:
                     return False

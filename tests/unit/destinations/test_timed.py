@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 
@@ -73,6 +74,19 @@ def test_a_mount_that_is_gone_is_found_when_opening(tmp_path, hang) -> None:
     hang(local, "_probe")
     with pytest.raises(DestinationTimeoutError, match=r"opening it took longer than 0\.2 s"):
         opened(tmp_path, timeout_s=0.2)
+
+
+def test_who_interrupts_a_call_does_not_wait_for_closing(tmp_path, hang) -> None:
+    destination = opened(tmp_path, timeout_s=0)  # none knows of the interrupt but this thread
+    hang(local.LocalDestination, "put_bytes")
+    timer = threading.Timer(0.3, _thread.interrupt_main)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        destination.put_bytes(b"x", "manifest.json")
+    timer.join()
+    begun_at = time.monotonic()
+    destination.close()
+    assert time.monotonic() - begun_at < 5
 
 
 def test_closing_that_hangs_is_given_up(tmp_path, hang) -> None:
