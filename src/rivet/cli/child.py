@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,18 +114,29 @@ def _refuse_stream(config: Config, names: Sequence[str] | None) -> None:
 class EventPipe:
     """Standard output, for events alone: what anybody else prints goes to standard error.
 
-    Nothing that goes wrong here fails an export. Progress is left out while nobody reads.
+    Nothing that goes wrong here fails an export. While nobody reads, of several totals only the
+    latest is written, before the next event of another kind.
     """
 
     def __init__(self) -> None:
         sys.stdout.flush()
         self._descriptor = os.dup(sys.stdout.fileno())
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        self._latest: Progress | None = None
+        self._lock = threading.Lock()
 
     def emit(self, event: Event) -> None:
-        """Write one line."""
-        if isinstance(event, Progress) and not self._has_room():
-            return
+        """Write one line. From any thread."""
+        with self._lock:
+            if isinstance(event, Progress) and not self._has_room():
+                self._latest = event
+                return
+            kept, self._latest = self._latest, None
+            if kept is not None and not isinstance(event, Progress):
+                self._write(kept)
+            self._write(event)
+
+    def _write(self, event: Event) -> None:
         data = memoryview(f"{to_line(event)}\n".encode("utf-8", "replace"))
         with suppress(OSError):
             while data:

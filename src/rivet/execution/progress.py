@@ -14,7 +14,7 @@ from rivet.model.run import RunOutcome, RunStatus
 from rivet.redact import redact, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from rivet.execution.job import Job
@@ -32,6 +32,7 @@ class RunProgress:
         counted: What was added so far; what can be told from the parts is not in it.
         positions: The places in the source's history that chunks were read at, earlier ones too.
         read_in: The instants that recorded parts of this run were read in, by number.
+        rows: In recorded parts, as `bytes_written` are.
         earlier_instants: Those of the parts that a run that was taken up had already.
         resumed_at: When a run that was taken up went on; None for a fresh one.
         instant_doubt: Why what was read together may not be of one instant; None where it is.
@@ -51,6 +52,8 @@ class RunProgress:
     is_begun: bool = False
     counted: RunMetrics = field(default_factory=RunMetrics)
     parts: list[RecordedPart] = field(default_factory=list)
+    rows: int = 0
+    bytes_written: int = 0
     read_in: set[int] = field(default_factory=set)
     chunks_done: int = 0
     remarks: set[str] = field(default_factory=set)
@@ -79,7 +82,7 @@ class RunProgress:
 
     def go_on_from(self, state: RunState) -> None:
         """Count what the run had done before."""
-        self.parts.extend(state.parts)
+        self.add_parts(state.parts)
         self.observed = state.observed
         self.earlier_instants = state.instants
         self.positions |= {part.instant for part in state.parts}
@@ -90,15 +93,12 @@ class RunProgress:
         """The earliest place in the source's history that was read; None where it is not known."""
         return earliest(self.positions)
 
-    @property
-    def rows(self) -> int:
-        """Rows in recorded parts."""
-        return sum(part.stats.rows for part in self.parts)
-
-    @property
-    def bytes_written(self) -> int:
-        """Size of recorded parts."""
-        return sum(part.stats.size_bytes for part in self.parts)
+    def add_parts(self, parts: Sequence[RecordedPart]) -> None:
+        """Add parts that are on record. From any thread."""
+        with self.lock:
+            self.parts.extend(parts)
+            self.rows += sum(part.stats.rows for part in parts)
+            self.bytes_written += sum(part.stats.size_bytes for part in parts)
 
     @property
     def bytes_read(self) -> int:

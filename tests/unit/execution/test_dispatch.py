@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import pytest
 from rivet.errors import RefusedError, SourceInterruptedError
 from rivet.execution.progress import RunProgress
 from rivet.execution.run.dispatch import ChunkDispatcher
-from rivet.execution.worker.contract import ChunkResult
+from rivet.execution.worker.contract import ChunkResult, ReadProgress
 from rivet.execution.worker.observe import Observations
 from rivet.execution.worker.retry import RetryPolicy
 from rivet.model.chunk import Chunk, Claim
@@ -105,6 +106,20 @@ def test_each_chunk_is_claimed_run_and_recorded(world):
     assert (world.progress.chunks_done, world.progress.rows) == (2, 10)
     assert world.state.incomplete_chunks("r1") == 0
     assert world.slept == []
+
+
+def test_the_last_totals_are_told_however_quick_the_chunks_are(world):
+    def begin(claim, _part, channel):
+        channel.progressed(claim, ReadProgress(3, 4, 5))
+
+    world.workers.failures = [begin, begin]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(world.dispatcher.run, CHUNKS))
+    told = [one for one in world.events if one.type == "progress"]
+    assert (told[-1].chunks_done, told[-1].rows, told[-1].bytes_read) == (2, 10, 14)
+    assert told[-1].bytes_written == world.progress.bytes_written
+    assert [one.chunks_done for one in told] == sorted(one.chunks_done for one in told)
+    assert {1, 2} <= {one.chunks_done for one in told}
 
 
 def test_it_is_tried_again_under_another_claim_while_nothing_is_durable(world):

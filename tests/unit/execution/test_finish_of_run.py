@@ -54,7 +54,7 @@ class World:
     def read(self, *, parts=1):
         claim = self.state.claim(RUN, "orders", Chunk(0))
         stored = [replace(a_part(f"{RUN}-{n}"), ordinal=n) for n in range(parts)]
-        self.progress.parts.extend(self.state.record(claim, stored, chunk_done=True))
+        self.progress.add_parts(self.state.record(claim, stored, chunk_done=True))
 
     def finish(self):
         return finish_run(self.job, None, self.context, self.progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -76,6 +77,7 @@ class ChunkDispatcher:
             self.observations.merge_json(told)
         ledger.add(RunMetrics(nulled=by_name(self.observations.nulled)))
         self._progressed_at = 0.0
+        self._telling = threading.Lock()
         self._has_warned = False
 
     def run(self, chunk: Chunk) -> None:
@@ -139,13 +141,14 @@ class ChunkDispatcher:
     def _add(self, claim: Claim, result: ChunkResult, recorded: tuple[RecordedPart, ...]) -> None:
         ledger, snapshot = self.ledger, result.snapshot
         with ledger.lock:
-            ledger.parts.extend(recorded)
+            ledger.add_parts(recorded)
             ledger.take_counters(result.counters)
             self.observations.merge(result.observations)
             ledger.in_flight.pop(claim.chunk.index, None)
             ledger.positions.add(snapshot.position)
             ledger.read_in.add(snapshot.number)
             ledger.chunks_done += 1
+        self._tell_totals()
 
     def _count_retry(self, chunk: Chunk, attempt: int, wait_s: float, error: Exception) -> None:
         plan = self._job.plan
@@ -189,15 +192,23 @@ class ChunkDispatcher:
             if now - self._progressed_at < _PROGRESS_INTERVAL_S:
                 return
             self._progressed_at = now
-            rows, read, written = map(sum, zip(*ledger.in_flight.values(), strict=True))
-            event = Progress(
-                export_name=claim.export_name,
-                chunks_done=ledger.chunks_done,
-                rows=ledger.rows + rows,
-                bytes_read=ledger.bytes_read + read,
-                bytes_written=ledger.bytes_written + written,
-            )
-        self.context.emit(event)
+        self._tell_totals()
+
+    def _tell_totals(self) -> None:
+        """Tell how far the run is, in order: what is told last is the most there was."""
+        ledger = self.ledger
+        with self._telling:
+            with ledger.lock:
+                at_work = [sum(column) for column in zip(*ledger.in_flight.values(), strict=True)]
+                rows, read, written = at_work or (0, 0, 0)
+                event = Progress(
+                    export_name=ledger.export_name,
+                    chunks_done=ledger.chunks_done,
+                    rows=ledger.rows + rows,
+                    bytes_read=ledger.bytes_read + read,
+                    bytes_written=ledger.bytes_written + written,
+                )
+            self.context.emit(event)
 
 
 class _Told:
