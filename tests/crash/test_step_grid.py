@@ -7,6 +7,8 @@ of, one who asks `rivet files`, and one who goes by manifests.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -178,7 +180,9 @@ def _cases(mode: str, ways: tuple[str, ...], first: int = 0) -> list[tuple[str, 
 def test_an_end_at_any_step_loses_and_doubles_nothing(rivet, request, tmp_path, mode):
     table = Chunked(SETUPS["sqlite"](request), tmp_path)
     table.create(200)
-    _walk(rivet, table, mode, _cases(mode, IN_TURN, [*MODES].index(mode)))
+    cases = _cases(mode, IN_TURN, [*MODES].index(mode))
+    # Exports that take everything share the steps; each has all of them in the soak.
+    _walk(rivet, table, mode, cases if mode in ADDS else cases[mode == "full" :: 2])
 
 
 SIBLINGS = {
@@ -197,6 +201,44 @@ def test_elsewhere_as_beside_a_file(request, tmp_path, any_postgres, sibling):
     _walk(shared, table, "incremental", list(cases), *more)
 
 
+@pytest.mark.parametrize("step", ["manifest", "after finish"])
+def test_a_shell_that_waited_finishes_what_the_killed_one_had_begun(rivet, tmp_path, step):
+    events = Growing(tmp_path)
+    events.keys["on_overlap"] = "wait"
+    words = ("run", "-c", events.config, "--json")
+    rivet(*words).expect(0)
+    events.add(2)
+    marker = tmp_path / "held"
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(run_to, rivet, step, "pause", *words, env={MARKER: str(marker)})
+        wait_until(marker.exists, limit_s=60)
+        second = pool.submit(rivet, *words, "--resume")
+        wait_until(second.running, limit_s=60)
+        os.kill(int(marker.read_text()), signal.SIGKILL)
+        assert first.result().code == -9
+        done = second.result().expect(0)
+    assert ("had died after" in done.stderr) == (step == "manifest")
+    assert events.ids() == [1, 2, 3, 4, 5]
+    assert events.recorded() == 5
+
+
+@pytest.mark.parametrize(("step", "way"), [*zip(PRUNING, IN_TURN, strict=True)])
+def test_pruning_that_ends_at_a_step_is_done_by_the_next(rivet, tmp_path, step, way):
+    events = Growing(tmp_path)
+    events.keys = {"mode": "chunked", "chunk_column": "id", "chunk_count": 2}
+    for _ in range(3):
+        rivet("run", "-c", events.config).expect(0)
+    done = run_to(rivet, step, way, "prune", "-c", events.config, "--execute", "--keep", "1")
+    assert done.code in _code("before finish", way), done.stderr
+    for name in (out := tmp_path / "out/events").glob("manifest*.json"):
+        for part in json.loads(name.read_text())["parts"]:
+            assert (out / part["path"]).exists()
+    rivet("prune", "-c", events.config, "--execute", "--keep", "1").expect(0)
+    assert events.ids() == [1, 2, 3]
+    assert len(list(out.glob("*.parquet"))) == 2
+    rivet("files", "-c", events.config).expect(0)
+
+
 CHILD = """
 import os, sys
 sys.path.append({folder!r})
@@ -211,20 +253,21 @@ main()
 
 @pytest.mark.parametrize(
     ("step", "way", "code"),
-    [("manifest", "kill", 137), ("after finish", "kill", 0), ("before report", "exit", 0)],
+    [("manifest", "kill", 137), ("after finish", "exit", 0)],
 )
 def test_a_child_that_ends_at_a_step(rivet, tmp_path, step, way, code):
     """Its parent lives to tell what is on record, so that nobody has to look there."""
     events = Growing(tmp_path)
     events.names = ("events", "others")
-    words = ("run", "-c", events.config, "--parallel-export-processes=2", "--json")
+    words = ("run", "-c", events.config, "--json")
     rivet(*words).expect(0)
     events.add(2)
     script = tmp_path / "child.py"
     folder = str(Path(__file__).parents[1])
     script.write_text(CHILD.format(folder=folder, fault=f"{way}@{step}"))
     command = json.dumps([sys.executable, str(script)])
-    done = rivet(*words, env={"RIVET_CHILD_COMMAND": command}).expect(code)
+    side_by_side = (*words, "--parallel-export-processes=2")
+    done = rivet(*side_by_side, env={"RIVET_CHILD_COMMAND": command}).expect(code)
     told = {one["export_name"]: one for one in done.json["per_export"]}
     assert [told[name]["rows"] for name in events.names] == [2, 2]
     assert told["events"]["status"] == ("failed" if code else "success")

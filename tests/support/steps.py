@@ -73,7 +73,8 @@ def _act(way: str, place: str) -> None:
         os._exit(ENDS["exit"])
     if way == "pause":
         marker = Path(os.environ[MARKER])
-        marker.touch()
+        marker.with_suffix(".new").write_text(str(os.getpid()))
+        marker.with_suffix(".new").replace(marker)  # whoever waits for it finds it whole
         while marker.exists():
             time.sleep(0.02)
         return
