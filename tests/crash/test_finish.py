@@ -70,3 +70,18 @@ def test_files_that_are_not_whole_any_more_are_in_no_manifest_of_their_run(rivet
     assert len(found) == 2
     assert followed.ids() == [1, 2, 3, 4, 5]
     assert len(list(followed.folder.glob("out/events/_quarantine/**/manifest-*.json"))) == 2
+
+
+def test_a_run_whose_files_are_harmed_twice_goes_on_twice(rivet, followed):
+    followed.keys = {"mode": "chunked", "chunk_column": "id", "chunk_count": 3}
+    more: tuple[str, ...] = ()
+    for _ in range(2):
+        fault = {"RIVET_FAULT": "kill@manifest_written"}
+        assert rivet("run", "-c", followed.config, *more, env=fault).code == -9
+        more = ("--resume",)
+        max(followed.folder.glob("out/events/*.parquet"), key=lambda one: one.name).unlink()
+    done = rivet("run", "-c", followed.config, "--resume", "--validate").expect(0)
+    assert "set aside" in done.stderr
+    assert "goes on: 2 of 3 chunks were done" in done.stderr
+    assert followed.ids() == [1, 2, 3]
+    assert len(list(followed.folder.glob("out/events/manifest-*.json"))) == 1
