@@ -216,7 +216,8 @@ def errors_page() -> str:
     ]
     text = f"# Errors\n\n{_MADE}\n"
     text += "A text error begins with its code; `--json-errors` prints it as a field. "
-    text += "A process ended by a signal exits with 128 plus its number.\n\n"
+    text += "A run that a signal ends exits with 128 plus its number; one whose child process "
+    text += "was ended by one exits with 2.\n\n"
     text += table(["Code", "Class", "Exit code", "Worth retrying", "Meaning"], rows)
     own = {cls.code for _, cls in _tree(RivetError)}
     narrow = sorted(_codes_in_source() - own)

@@ -191,7 +191,7 @@ def test_a_child_that_is_killed_is_named_and_the_others_go_on(rivet, many):
     marker.unlink()
     stdout, _ = process.communicate(timeout=30)
     verdicts = {one["export_name"]: one for one in json.loads(stdout)["per_export"]}
-    assert process.returncode == 137
+    assert process.returncode == 2  # worth trying again; 137 would be the parent's own death
     assert verdicts["second"]["error_code"] == "RIVET_CHILD_KILLED"
     assert "SIGKILL" in verdicts["second"]["error_message"]
     assert [verdicts[name]["status"] for name in ("orders", "third")] == ["success"] * 2

@@ -82,3 +82,20 @@ def test_a_child_keeps_its_own_exit_code():
     error = errors.ChildFailedError("two exports failed", child_exit_code=3)
     assert pickle.loads(pickle.dumps(error)).exit_status == 3
     assert error.to_json()["exit_class"] == 3
+
+
+@pytest.mark.parametrize(
+    ("codes", "worst"),
+    [
+        ([], 0),
+        ([0, 0], 0),
+        ([1, 0, 2], 2),
+        ([2, 5, 4, 3, 6], 6),
+        ([77, 0], 77),
+        ([137, 0], 2),
+        ([1, 139], 2),
+        ([143, 3, 137], 3),
+    ],
+)
+def test_the_worst_exit_code_is_never_that_of_a_signal(codes, worst):
+    assert errors.worst_exit_code(codes) == worst

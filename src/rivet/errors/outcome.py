@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from typing_extensions import override
 
 from rivet.errors.base import RivetError
@@ -89,19 +91,24 @@ class ChildFailedError(RivetError):
         return self.child_exit_code
 
 
-_SEVERITY = (6, 3, 4, 5, 2, 1)
+_SEVERITY: Final = (6, 3, 4, 5, 2, 1)
+_RETRYABLE_EXIT: Final = 2
+_SIGNAL_BASE: Final = 128
 
 
 def worst_exit_code(codes: list[int]) -> int:
     """Rank exit codes as 6 > 3 > 4 > 5 > 2 > any other failure > 0.
 
     Args:
-        codes: Exit codes of exports; 0 means success.
+        codes: Exit codes of exports; 0 means success. 128 and a signal's number, of a child process
+            that a signal ended, counts as 2: worth trying again. Whoever gets that code from a
+            shell takes the whole run for ended by the signal.
 
     Returns:
         The most serious one; 0 for none.
     """
+    told = [_RETRYABLE_EXIT if code > _SIGNAL_BASE else code for code in codes]
     for code in _SEVERITY:
-        if code in codes:
+        if code in told:
             return code
-    return next((code for code in codes if code != 0), 0)
+    return next((code for code in told if code != 0), 0)
