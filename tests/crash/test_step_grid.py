@@ -253,7 +253,7 @@ main()
 
 @pytest.mark.parametrize(
     ("step", "way", "code"),
-    [("manifest", "kill", 137), ("after finish", "exit", 0)],
+    [("manifest", "kill", 2), ("after finish", "exit", 0)],
 )
 def test_a_child_that_ends_at_a_step(rivet, tmp_path, step, way, code):
     """Its parent lives to tell what is on record, so that nobody has to look there."""
