@@ -42,7 +42,7 @@ def test_a_run_says_what_is_guaranteed(
         pytest.skip("there is no such server here")
     world = world_named(line["world"])
     world = replace(world, source={**world.source, **line.get("source", {})})
-    case = Case(world, tmp_path, line["export"])
+    case = Case(world, tmp_path, line["export"], line.get("top", {}))
     before = world.rows_of_source()
     manifest = tmp_path / "out" / "manifest.json"
     if "before" in line:

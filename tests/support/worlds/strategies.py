@@ -31,12 +31,14 @@ class Case:
     """One export of one world, in a folder of its own.
 
     Attributes:
+        top: Keys of the configuration beside source and exports.
         spoken: What the last run said of itself: warnings, and the guarantee.
     """
 
     world: World
     folder: Path
     keys: dict[str, Any]
+    top: dict[str, Any] = field(default_factory=dict)
     reports: list[Any] = field(default_factory=list)
 
     def run(self, *, fault: str = "", **options: Any) -> Any:
@@ -53,7 +55,8 @@ class Case:
         tuning = {"max_retries": 0, "retry_backoff_ms": 1, **self.world.export.get("tuning", {})}
         export["tuning"] = {**tuning, **self.keys.get("tuning", {})}
         config = self.folder / "rivet.yaml"
-        config.write_text(json.dumps({"source": self.world.source, "exports": [export]}))
+        body = {"source": self.world.source, "exports": [export], **self.top}
+        config.write_text(json.dumps(body))
         around = self.world.around() if self.world.around else nullcontext()
         with around, _variables({**self.world.environment, "RIVET_FAULT": fault}):
             (report,) = rivet.run(config, check=False, **options).exports
