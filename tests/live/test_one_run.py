@@ -108,7 +108,7 @@ def test_its_age_counts_from_its_begin_for_every_export(shops, tmp_path, way):
     keys = WAYS[way] if way == "one after another" else {"parallel_export_processes": 1}
 
     def listen(event: Any) -> None:
-        if event.type == "export_finished" and event.export_name == "a":
+        if event.type == "finished" and event.export_name == "a":
             time.sleep(1.1)
 
     report = library.run(path, check=False, on_event=listen, **keys)

@@ -73,7 +73,8 @@ SLOW = {
 SHAPES = {
     "numbers": {"chunk_column": "id", "chunk_size": 27_000},
     "text": {"chunk_by_key": "code", "chunk_size": 27_000},
-    "blocks": {"chunk_count": 3},  # of equal size: the third is read while one has nothing to do
+    # Of equal size: the third is read while one has nothing to do, and long enough to be seen.
+    "blocks": {"chunk_count": 3, "tuning": {**SLOW, "throttle_ms": 250}},
 }
 
 

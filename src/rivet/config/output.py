@@ -63,6 +63,7 @@ def column_rules(export: ExportConfig, *, is_file: bool = True) -> ColumnRules:
         json=types.json_label if is_asked else JsonPolicy.JSON,
         is_json_labelled=is_labelled,
         is_strict=export.strict_types,
+        is_lenient=is_file,  # a library call has nobody to tell
     )
 
 

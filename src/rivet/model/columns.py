@@ -83,6 +83,7 @@ class ColumnRules:
             readers refuse.
         is_json_labelled: The file says which columns are JSON, and its readers refuse others.
         is_strict: A column that only has a text form is an error.
+        is_lenient: A type for a column that is not there is passed over: whoever set it is told.
     """
 
     include: tuple[str, ...] | None = None
@@ -98,6 +99,7 @@ class ColumnRules:
     json: JsonPolicy = JsonPolicy.JSON
     is_json_labelled: bool = True
     is_strict: bool = False
+    is_lenient: bool = False
 
     @property
     def takes_all(self) -> bool:

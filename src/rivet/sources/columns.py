@@ -55,8 +55,7 @@ def choose_columns(
             looks neither at masks nor at renames.
 
     Raises:
-        PlanError: Two columns share a name, a rule other than a type names no column, or nothing
-            is left to read.
+        PlanError: Two columns share a name, a rule names no column, or nothing is left to read.
         UnsafeTypeError: Overrides that cannot be done exactly, or columns with only a text form
             under `strict_types`; the message names all of them.
     """
@@ -120,10 +119,7 @@ def _refuse_duplicates(names: Sequence[str], message: str) -> None:
 
 
 def _refuse_strangers(names: Sequence[str], rules: ColumnRules) -> None:
-    """Refuse a rule for a column that is not there, or not read: it would do nothing.
-
-    A type for a column that is not there takes nothing from the others: the run tells of it.
-    """
+    """Refuse a rule for a column that is not there, or not read: it would do nothing."""
     for key, wanted in (
         ("columns", (*rules.overrides, *rules.invalid_overrides)),
         ("include", rules.include or ()),
@@ -132,7 +128,7 @@ def _refuse_strangers(names: Sequence[str], rules: ColumnRules) -> None:
         ("mask", tuple(rules.masks)),
     ):
         strangers = sorted({name for name in wanted if name not in names})
-        if strangers and key != "columns":
+        if strangers and not (key == "columns" and rules.is_lenient):
             msg = f"`{key}` names what the relation does not have: {_listed(strangers)}"
             raise PlanError(msg, hint=f"its columns are: {_listed(names)}", column=strangers[0])
         if key in {"include", "exclude"}:

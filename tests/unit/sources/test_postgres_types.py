@@ -76,7 +76,7 @@ def test_names_are_refused_before_types():
     with pytest.raises(PlanError, match="'a'"):
         plan_columns(twice, ColumnRules())
     with pytest.raises(PlanError, match="'b'"):
-        plan_columns(twice[:1], ColumnRules(exclude=("b",)))
+        plan_columns(twice[:1], ColumnRules(invalid_overrides={"b": InvalidPolicy.NULL}))
 
 
 def test_a_policy_that_cannot_apply_changes_nothing():

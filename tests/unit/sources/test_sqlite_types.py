@@ -75,18 +75,19 @@ def test_an_override_to_the_same_type_changes_nothing_but_is_an_override() -> No
 
 
 @pytest.mark.parametrize("where", ["overrides", "invalid_overrides"])
-def test_types_for_no_column_stop_nothing(where: str) -> None:
+def test_rules_for_no_column_are_refused(where: str) -> None:
     wanted = {"b": INT64 if where == "overrides" else InvalidPolicy.NULL}
-    (column,) = describe([Declared("a", "INT")], ColumnRules(**{where: wanted}))
-    assert column.name == "a"
-
-
-@pytest.mark.parametrize(
-    "rules", [{"include": ("b",)}, {"exclude": ("b",)}, {"renames": {"b": "c"}}]
-)
-def test_other_rules_for_no_column_are_refused(rules) -> None:
     with pytest.raises(PlanError, match="names what the relation does not have: 'b'"):
-        describe([Declared("a", "INT")], ColumnRules(**rules))
+        describe([Declared("a", "INT")], ColumnRules(**{where: wanted}))
+
+
+@pytest.mark.parametrize("where", ["overrides", "invalid_overrides"])
+def test_types_for_no_column_stop_no_run(where: str) -> None:
+    wanted = {"b": INT64 if where == "overrides" else InvalidPolicy.NULL}
+    (column,) = describe([Declared("a", "INT")], ColumnRules(**{where: wanted}, is_lenient=True))
+    assert column.name == "a"
+    with pytest.raises(PlanError, match="names what the relation does not have: 'b'"):
+        describe([Declared("a", "INT")], ColumnRules(exclude=("b",), is_lenient=True))
 
 
 def test_strict_types_name_every_offender() -> None:
