@@ -1,5 +1,7 @@
 """The plugins of the test suite; each fixture lives in the plugin of its concern."""
 
+import hypothesis
+
 pytest_plugins = [
     "support.garbage",
     "support.servers",
@@ -14,3 +16,7 @@ pytest_plugins = [
     "support.typereport",
     "support.worlds.making",
 ]
+
+# How long an example takes tells of the machine; what runs too long is ended by the time limit.
+hypothesis.settings.register_profile("rivet", deadline=None)
+hypothesis.settings.load_profile("rivet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -57,6 +58,18 @@ def _held(url):
     )
 
 
+def _held_soon(url: str) -> Any:
+    """Hold a connection once the server has ended those of the run before."""
+    until = time.monotonic() + 10
+    while True:
+        try:
+            return _held(url)
+        except (psycopg.OperationalError, pymysql.err.MySQLError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+
+
 @pytest.mark.live("postgresql", "mysql")
 @pytest.mark.parametrize(
     ("limited", "mode"),
@@ -93,7 +106,7 @@ def test_a_limit_that_is_reached_is_waited_for(limited, tmp_path):
     assert all(report.is_success for report in reports.values())
     (warning,) = [one for one in reports["a"].warnings if "waiting up to 10 s" in one]
     assert "connect" in warning
-    with closing(_held(limited)), closing(_held(limited)):
+    with closing(_held_soon(limited)), closing(_held_soon(limited)):
         keys = {"table": "t", "tuning": {"connect_timeout_s": 1}}
         report = run_many_as(limited, tmp_path / "never", {"a": keys})["a"]
     assert (report.failure.code, report.failure.exit_code) == ("RIVET_SOURCE_CONNECTION_LIMIT", 2)

@@ -47,7 +47,7 @@ from rivet.model.types import Fidelity, InvalidPolicy
 from rivet.redact import Secret
 from rivet.sources.base import ReadCounters
 
-SECRETS = ("postgresql://u:hunter2@h/d", "swordfish")
+SECRETS = ("postgresql://u:q7Lx9vTz@h/d", "Zk3WmR8u")
 ADDRESS = SourceAddress(
     "postgresql",
     url=Secret(SECRETS[0]),
@@ -104,7 +104,7 @@ def test_a_task_comes_back_whole() -> None:
     text = task_to_json(TASK)
     assert "\n" not in text
     assert task_from_json(text) == TASK
-    assert [one for one in ("hunter2", "swordfish") if one in text] == []
+    assert [one for one in ("q7Lx9vTz", "Zk3WmR8u") if one in text] == []
 
 
 def test_secrets_are_found_by_their_names() -> None:
