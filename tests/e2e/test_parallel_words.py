@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -40,6 +41,17 @@ def test_many_words_of_children_go_into_a_file_beside_the_configuration(shop, tm
     cap = "    | noise 4980\n    | … (truncated, 1000 more line(s) dropped)\n    | noise 5981\n"
     assert cap in text
     assert text.count("truncated") == 1
+
+
+def test_a_prepared_link_is_not_written_through(rivet, shop):
+    now = datetime.now(UTC)
+    for second in range(60):
+        name = f"rivet-child-stderr-{now + timedelta(seconds=second):%Y%m%dT%H%M%S}.log"
+        (shop.directory / name).symlink_to("nowhere")
+    variables = scripted(shop, {"a": "noisy:30", "b": "good", "c": "good"})
+    done = rivet("run", "-c", shop.config, PROCESSES, env=variables).expect(0)
+    assert "cannot be written: File exists" in done.stderr
+    assert not (shop.directory / "nowhere").exists()
 
 
 def _events(text):

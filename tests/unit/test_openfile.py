@@ -83,7 +83,7 @@ def test_every_name_in_a_configuration(use, make, tmp_path):
 def test_a_database_file(make, tmp_path):
     make(tmp_path / "name")
     with pytest.raises(RivetError):
-        check_file(tmp_path / "name")
+        check_file(tmp_path / "name", logs=())
 
 
 def test_the_limit_is_of_what_is_read():

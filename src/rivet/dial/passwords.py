@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rivet.openfile import read_regular
-from rivet.redact import register_secret
+from rivet.errors import ConfigError
+from rivet.openfile import FileTooLargeError, NotRegularFileError, read_regular
+from rivet.redact import register_secret, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,14 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["know_passwords"]
 
 _GIVEN: Final = ("password", "sslpassword")
-_MOST_BYTES: Final = 64 * 1024
+_MOST_BYTES: Final = 1024 * 1024
 _FIELDS: Final = 5
 
 
 def know_passwords(parameters: Mapping[str, str]) -> None:
     """Let `redact` know every password that a connection may be made with.
 
-    A file that cannot be read is none: libpq leaves it out as well, and says so.
+    A file that cannot be read, or a device, is none: libpq leaves it out as well, and says so. It
+    waits for ever at a named pipe, and reads a very large file to its end.
+
+    Raises:
+        ConfigError: The password file is larger than 1 MB, or something else than a file.
 
     Source:
         PostgreSQL manual, "The Password File".
@@ -39,10 +44,15 @@ def know_passwords(parameters: Mapping[str, str]) -> None:
         register_secret(variable)
         return
     named = parameters.get("passfile") or os.environ.get("PGPASSFILE")
+    path = Path(named or os.path.expanduser("~/.pgpass"))  # noqa: PTH111 - there may be no home
     try:
-        path = Path(named) if named else Path.home() / ".pgpass"
         text = read_regular(path, max_bytes=_MOST_BYTES).decode("utf-8", "replace")
-    except (OSError, RuntimeError, ValueError):
+    except (FileTooLargeError, NotRegularFileError) as error:
+        if path.is_char_device():
+            return
+        msg = f"the password file {visible(str(path))} cannot be used: {error.strerror}"
+        raise ConfigError(msg, hint="name another in PGPASSFILE, or give the password") from error
+    except (OSError, ValueError):
         return
     for line in text.splitlines():
         if not line.startswith("#"):

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import ConfigError
-from rivet.openfile import SHARED_HINT, SharedFileError, open_regular, read_regular
+from rivet.openfile import (
+    SHARED_HINT,
+    FileTooLargeError,
+    SharedFileError,
+    open_regular,
+    read_regular,
+)
 from rivet.redact import visible
 
 if TYPE_CHECKING:
@@ -81,10 +87,12 @@ def _refuse_no_list(path: Path) -> None:
     """
     import ssl  # hardly anybody has such a list
 
-    data = read_regular(path, max_bytes=_MOST_LIST_BYTES, is_trusted=True)
     try:
+        data = read_regular(path, max_bytes=_MOST_LIST_BYTES, is_trusted=True)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
         is_list = b"-----BEGIN X509 CRL-----" in data
+    except FileTooLargeError as error:
+        raise _unreadable(_LIST, path, error.strerror) from error
     except (ssl.SSLError, OSError):
         is_list = False
     if not is_list:

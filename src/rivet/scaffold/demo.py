@@ -6,6 +6,7 @@ does that with what this returns.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from contextlib import closing, contextmanager
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from rivet.config.load import load_config
 from rivet.errors import RefusedError, SourceError, UnknownEngineError
+from rivet.openfile import open_regular
 from rivet.scaffold.private_server import private_server
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ _ROWS: Final = {
 _SIGNATURE: Final = "# Made by `rivet demo`"
 _CONFIG: Final = "rivet.yaml"
 _DATABASE: Final = "shop.db"
+_DRAFT: Final = ".rivet-demo-shop.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +107,24 @@ def make_demo(
 
 def _refuse_foreign(directory: Path) -> None:
     config = directory / _CONFIG
-    if directory.exists() and not directory.is_dir():
-        msg = f"{directory} is a file, not a folder"
+    if os.path.lexists(directory) and not directory.is_dir():
+        msg = f"{directory} is no folder"
         raise RefusedError(msg, hint="name another folder: rivet demo DIR")
-    if config.exists():
+    if os.path.lexists(config):
         if not _is_ours(config):
             msg = f"{config} was not made by the demo, or its first line was changed"
             raise RefusedError(msg, hint="name another folder: rivet demo DIR")
-    elif (directory / _DATABASE).exists():
-        msg = f"{directory / _DATABASE} is there already, without a configuration of the demo"
-        raise RefusedError(msg, hint="name another folder: rivet demo DIR")
+        return
+    for name in (_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm"):
+        if os.path.lexists(directory / name):
+            msg = f"{directory / name} is there already, without a configuration of the demo"
+            raise RefusedError(msg, hint="name another folder: rivet demo DIR")
 
 
 def _is_ours(config: Path) -> bool:
     try:
-        return config.read_text(encoding="utf-8", errors="replace").startswith(_SIGNATURE)
+        with os.fdopen(open_regular(config, flags=os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            return file.read(len(_SIGNATURE)) == _SIGNATURE.encode()
     except OSError:
         return False
 
@@ -128,7 +134,7 @@ def _sqlite_shop(directory: Path, rows: dict[str, int], say: Say) -> Iterator[De
     database = directory / _DATABASE
     started = time.monotonic()
     say(f"Making a shop database of {sum(rows.values()):,} rows in {len(rows)} tables ...")
-    draft = database.with_name(f"{_DATABASE}.new")
+    draft = database.with_name(_DRAFT)
     try:
         draft.unlink(missing_ok=True)
         _fill_sqlite(draft, rows)
@@ -189,8 +195,10 @@ def _write_config(directory: Path, engine: str, url: str) -> Path:
     template = files("rivet.scaffold").joinpath("shop.yaml").read_text(encoding="utf-8")
     config = directory / _CONFIG
     text = template.replace("@TYPE@", engine).replace("@URL@", url)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     try:
-        config.write_text(text, encoding="utf-8")
+        with os.fdopen(open_regular(config, flags=flags, mode=0o644), "wb") as file:
+            file.write(text.encode())
     except OSError as error:
         msg = f"{config} cannot be written: {error.strerror}"
         raise SourceError(msg, hint="make room, or name another folder: rivet demo DIR") from error

@@ -9,6 +9,7 @@ from rivet.errors import ConfigError, SourceAuthError, SourceError
 from rivet.openfile import NotRegularFileError, open_regular
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from rivet.model.source import SourceAddress
@@ -54,11 +55,15 @@ def _given_path(address: SourceAddress, scheme: str, title: str) -> str:
     return path
 
 
-def check_file(path: Path) -> None:
-    """Make sure that a file is there and may be read.
+def check_file(path: Path, *, logs: Iterable[str]) -> None:
+    """Make sure that a file is there and may be read, and that its logs do not block a reader.
+
+    Args:
+        path: The database.
+        logs: What its engine adds to the name for files that it opens beside it by itself.
 
     Raises:
-        SourceError: It is not there, or is a folder.
+        SourceError: It is not there, or is a folder; a log is a named pipe or a device.
         SourceAuthError: It may not be read.
     """
     try:
@@ -76,3 +81,12 @@ def check_file(path: Path) -> None:
     except OSError as error:
         msg = f"the database file {path} cannot be opened: {error.strerror}"
         raise SourceError(msg, hint="check the path") from error
+    for ending in logs:
+        log = path.with_name(path.name + ending)
+        try:
+            os.close(open_regular(log))
+        except NotRegularFileError as error:
+            msg = f"{log} is no log of the database beside it: {error.strerror}"
+            raise SourceError(msg, hint="move it away") from error
+        except OSError:
+            continue  # mostly there is none; of the others the engine itself tells

@@ -186,10 +186,10 @@ def _parameters(made: Engine, url: str) -> dict[str, str]:
     try:
         whole = completed({key: str(value) for key, value in parameters.items()})
         check_tls_files(whole)
+        know_passwords(whole)
     except ConfigError as error:
         msg = f"RIVET_STATE_URL: {error}"
         raise StateError(msg, hint=error.hint) from error
-    know_passwords(whole)
     if remote := exposed(targets(whole), _decided(whole)):
         raise _exposed(remote.name)
     whole.pop("application_name", None)

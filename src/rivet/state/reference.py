@@ -6,6 +6,7 @@ progress is taken over (`rivet state import`) or given up (`--fresh`).
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from contextlib import contextmanager
@@ -118,7 +119,7 @@ def find_reference_state(
     if store is not None and isinstance(store.database, PostgresDatabase):
         return _from_server(store.database)
     path = base_dir / REFERENCE_FILE
-    return _from_file(path) if path.is_file() else None
+    return _from_file(path) if os.path.lexists(path) else None
 
 
 def import_reference(

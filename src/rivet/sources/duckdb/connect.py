@@ -63,7 +63,7 @@ def connect(address: SourceAddress, settings: SessionSettings) -> DuckdbSession:
     """
     del settings
     path = database_path(address, scheme="duckdb", title="DuckDB")
-    check_file(path)
+    check_file(path, logs=(".wal",))
     try:
         scratch = Scratch.of(path)
     except OSError as error:

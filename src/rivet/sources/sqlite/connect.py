@@ -63,7 +63,7 @@ def connect(address: SourceAddress, settings: SessionSettings) -> SqliteSession:
         SourceUnavailableError: A writer holds the file.
     """
     path = database_path(address, scheme="sqlite", title="SQLite")
-    check_file(path)
+    check_file(path, logs=("-journal", "-wal", "-shm"))
     watch = Watch(
         path=path,
         timeout_s=settings.statement_timeout_s,
