@@ -95,6 +95,20 @@ def test_every_step_of_an_export(shop, measured, tmp_path):
             judged(name, server, future.result(timeout=60))
 
 
+def test_results_without_end_fill_no_memory(shop, measured, tmp_path):
+    """With time enough, what is small on the wire and fills fifty times as much."""
+    running = []
+    for step in ("settings", "catalog", "copy", "complete"):
+        for name in ("empty", "results"):
+            is_wanted, place, _ = STEPS[step]
+            folder, case = tmp_path / f"{step}-{name}", (is_wanted, place(BEHAVIOURS[name]))
+            running.append((name, *started(shop, measured, folder, case, read_timeout_s=60)))
+    for name, server, future in running:
+        ending = future.result(timeout=60)
+        judged(name, server, ending)
+        assert "more than 100 results" in ending.said, ending
+
+
 def test_a_stop_ends_every_wait(shop, measured, tmp_path):
     running = []
     for step in STEPS:

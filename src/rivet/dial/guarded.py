@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import psycopg
+from psycopg import generators, pq
 from psycopg.waiting import Ready, Wait
 from typing_extensions import override
 
@@ -25,10 +26,9 @@ from rivet.wire.received import received_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from psycopg import pq
 
 __all__ = ["ANSWER_BYTES", "Connection", "FloodError", "GivenUpError", "SilentError", "Watch"]
-__all__ += ["drive", "light"]
+__all__ += ["drive", "executed", "fetched", "light"]
 
 _R = TypeVar("_R")
 
@@ -36,9 +36,15 @@ ANSWER_BYTES: Final = 32 * 1024 * 1024
 """The most bytes of an answer that is no stream of rows; what waits in the kernel counts too."""
 
 _MOST_ROWS: Final = 500_000
+# Statements sent together are a handful; an empty result fills fifty times what it has on the wire.
+_MOST_RESULTS: Final = 100
 _LOOK_S: Final = 0.2
 _GRACE_S: Final = 0.5
 _CANCEL_S: Final = 1.0
+# libpq would give such a result for every question.
+_ENDLESS: Final = frozenset(
+    {pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH}
+)
 _EVENTS: Final = {
     Wait.R: select.POLLIN,
     Wait.W: select.POLLOUT,
@@ -234,6 +240,16 @@ class _CountedCursor(psycopg.Cursor[Any]):
     """A cursor that hands over no more rows than answers have, and all that were sent."""
 
     @override
+    def _maybe_prepare_gen(
+        self, pgq: Any, *, prepare: bool | None = None, binary: bool | None = None
+    ) -> Generator[Any, Any, None]:
+        """Run a query as psycopg does where nothing is prepared, and keep few results."""
+        self._execute_send(pgq, binary=binary)
+        results = yield from executed(self._pgconn)
+        self._check_results(results)
+        self._set_results(results)
+
+    @override
     def fetchall(self) -> list[Any]:
         self._refuse_others()
         return super().fetchall()
@@ -253,6 +269,43 @@ class _CountedCursor(psycopg.Cursor[Any]):
             raise FloodError(msg)
         if (result.command_status or b"").startswith(b"SELECT"):
             refuse_other_count(result.command_tuples, result.ntuples)
+
+
+def executed(pgconn: pq.abc.PGconn) -> Generator[Any, Any, list[Any]]:
+    """Send what was put to a connection and yield waits until its results are there.
+
+    As psycopg's generator of that name, but a server that sends results without end is left.
+
+    Raises:
+        FloodError: There are more results than statements sent together have.
+    """
+    yield from generators.send(pgconn)
+    return (yield from fetched(pgconn))
+
+
+def fetched(pgconn: pq.abc.PGconn) -> Generator[Any, Any, list[Any]]:
+    """Yield waits until the results of what was sent are there, as `executed`.
+
+    Raises:
+        FloodError: There are more results than statements sent together have.
+    """
+    results: list[Any] = []
+    while True:
+        try:
+            result = yield from generators.fetch(pgconn)
+        except psycopg.DatabaseError:
+            # The error that ended the connection says more than its end.
+            if any(one.status == pq.ExecStatus.FATAL_ERROR for one in results):
+                return results
+            raise
+        if result is None:
+            return results
+        results.append(result)
+        if result.status in _ENDLESS:
+            return results
+        if len(results) > _MOST_RESULTS:
+            msg = f"the server sent more than {_MOST_RESULTS} results for one answer"
+            raise FloodError(msg)
 
 
 def drive(gen: Generator[Any, Any, _R], descriptor: int, watch: Watch) -> _R:

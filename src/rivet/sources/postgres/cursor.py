@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from psycopg import errors, generators, pq
+from psycopg import errors, pq
 from typing_extensions import override
 
 from rivet.dial.counted import refuse_other_count
-from rivet.dial.guarded import ANSWER_BYTES, drive
+from rivet.dial.guarded import ANSWER_BYTES, drive, executed
 from rivet.errors import InternalError
 from rivet.model.arrow import arrow_schema
 from rivet.model.span import WHOLE
@@ -109,7 +109,7 @@ class CursorStream(WireStream):
         pgconn = self._connection.pgconn
         pgconn.send_query_params(statement.encode(), None, result_format=pq.Format.BINARY)
         watch = self._connection.watch(self._most_bytes)
-        results = drive(generators.execute(pgconn), pgconn.socket, watch)
+        results = drive(executed(pgconn), pgconn.socket, watch)
         result: pq.abc.PGresult = results[-1]
         if result.status == pq.ExecStatus.FATAL_ERROR:
             raise errors.error_from_result(result)

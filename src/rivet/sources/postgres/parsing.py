@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg import generators, pq
+from psycopg import pq
+
+from rivet.dial.guarded import executed
 
 if TYPE_CHECKING:
     import psycopg
@@ -15,7 +17,7 @@ __all__ = ["described", "parsed"]
 def parsed(connection: psycopg.Connection[Any], query: str) -> pq.abc.PGresult:
     """Return the server's verdict on a query, which may be an error."""
     connection.pgconn.send_prepare(b"", query.encode())
-    verdict: pq.abc.PGresult = connection.wait(generators.execute(connection.pgconn))[-1]
+    verdict: pq.abc.PGresult = connection.wait(executed(connection.pgconn))[-1]
     return verdict
 
 
@@ -25,5 +27,5 @@ def described(connection: psycopg.Connection[Any], query: str) -> pq.abc.PGresul
     if verdict.status != pq.ExecStatus.COMMAND_OK:
         return verdict
     connection.pgconn.send_describe_prepared(b"")
-    description: pq.abc.PGresult = connection.wait(generators.execute(connection.pgconn))[-1]
+    description: pq.abc.PGresult = connection.wait(executed(connection.pgconn))[-1]
     return description

@@ -10,10 +10,10 @@ import select as polling
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from psycopg import errors, generators, pq
+from psycopg import errors, pq
 from typing_extensions import override
 
-from rivet.dial.guarded import ANSWER_BYTES, Connection, Watch, drive
+from rivet.dial.guarded import ANSWER_BYTES, Connection, Watch, drive, fetched
 from rivet.errors import InternalError
 from rivet.model.arrow import arrow_schema
 from rivet.model.columns import REDACTED, Mask
@@ -297,7 +297,7 @@ def _drain(connection: Connection) -> None:
             if size < 0:
                 left = max(0.1, deadline - time.monotonic())
                 watch = Watch(pgconn.socket, patience_s=left)
-                drive(generators.fetch_many(pgconn), pgconn.socket, watch)
+                drive(fetched(pgconn), pgconn.socket, watch)
                 return
             if size == 0 and _is_readable(pgconn, 0.2):
                 pgconn.consume_input()

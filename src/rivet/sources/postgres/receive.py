@@ -11,10 +11,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from psycopg import errors, generators, pq, waiting
+from psycopg import errors, pq, waiting
 
 from rivet.dial.counted import refuse_other_count
-from rivet.dial.guarded import Watch, drive
+from rivet.dial.guarded import Watch, drive, executed, fetched
 from rivet.dial.library import copy_functions
 from rivet.sources.postgres.gathering import FLOWING_MS, Gathering
 from rivet.wire import pgcopy, plain, pump
@@ -49,7 +49,7 @@ def start_copy(pgconn: PGconn, statement: bytes, watch: Watch | None = None) -> 
         psycopg.Error: The server refused the statement or the connection broke.
     """
     pgconn.send_query(statement)
-    results = drive(generators.execute(pgconn), pgconn.socket, watch or Watch(pgconn.socket))
+    results = drive(executed(pgconn), pgconn.socket, watch or Watch(pgconn.socket))
     for result in results:
         if result.status == pq.ExecStatus.FATAL_ERROR:
             raise errors.error_from_result(result, encoding="utf-8")
@@ -200,7 +200,7 @@ class CopyReceiver:
             psycopg.Error: There is an error among them.
         """
         self._watch.moved()
-        results = drive(generators.fetch_many(self._pgconn), self._pgconn.socket, self._watch)
+        results = drive(fetched(self._pgconn), self._pgconn.socket, self._watch)
         sent: int | None = None
         for result in results:
             if result.status == pq.ExecStatus.FATAL_ERROR:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from psycopg import errors, generators, pq
+from psycopg import errors, pq
 
-from rivet.dial.guarded import FloodError, GivenUpError, SilentError, Watch, drive
+from rivet.dial.guarded import FloodError, GivenUpError, SilentError, Watch, drive, executed
 from rivet.errors import SourceInterruptedError, SourceUnavailableError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def execute_within(
         fuse=connection.fuse,
     )
     try:
-        results = drive(generators.execute(pgconn), pgconn.socket, watch)
+        results = drive(executed(pgconn), pgconn.socket, watch)
     except GivenUpError:
         connection.close()
         msg = "the wait for a connection was given up"
