@@ -117,7 +117,7 @@ NOBODY = {"DATABASE_URL": "postgresql://u:p@127.0.0.1:1/db"}
 # code both print.
 FAILURES = {
     "an option that is not known": (("run", "--nonsense"), {}, {}, 2, 1, None),
-    "no configuration named": (("run",), {}, {}, 2, 1, None),
+    "no configuration named": (("run",), {}, {"RIVET_CONFIG": "a"}, 2, 1, None),
     "no such configuration": (("run", "-c", "a"), {}, {}, 1, 1, "RIVET_CONFIG_FILE_UNREADABLE"),
     "no such export": ((*RUN, "-e", "nobody"), {}, {}, 1, 1, "RIVET_CLI_EXPORT_UNKNOWN"),
     "half a parameter": ((*RUN, "-p", "day"), {}, {}, 1, 1, "RIVET_CLI_VALUE_INVALID"),
