@@ -228,6 +228,24 @@ class Connection(psycopg.Connection[Any]):
                 self.when_given_up()
             raise
 
+    @override
+    def _exec_command(
+        self, command: Any, result_format: pq.Format = pq.Format.TEXT
+    ) -> Generator[Any, Any, Any]:
+        """Run what psycopg itself asks for, such as COMMIT, and keep few results."""
+        if not isinstance(command, bytes) or result_format != pq.Format.TEXT:
+            return (yield from super()._exec_command(command, result_format))
+        self._check_connection_ok()
+        self.pgconn.send_query(command)
+        results = yield from executed(self.pgconn)
+        statuses = [one.status for one in results]
+        if statuses == [pq.ExecStatus.COMMAND_OK]:
+            return results[0]
+        if statuses and statuses[0] == pq.ExecStatus.FATAL_ERROR:
+            raise psycopg.errors.error_from_result(results[0])
+        msg = f"the server gave {len(results)} results for {command.decode()}"
+        raise psycopg.InternalError(msg)
+
     def hang_up(self) -> None:
         """Cancel what runs, if the server listens, and close."""
         if self.cancel_s:

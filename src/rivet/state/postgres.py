@@ -35,9 +35,9 @@ _LOCK_TIMEOUT_S: Final = 30
 _STATEMENT_TIMEOUT_S: Final = 60
 # One of another process may be waited for.
 _MIGRATION_S: Final = 300.0
-# A run may have a million chunks and very many files.
-_MANY_BYTES: Final = 512 * 1024 * 1024
-_MANY_ROWS: Final = 10_000_000
+# A run may have 100,000 chunks with a file each, of some 470 bytes; libpq takes 2.5 times as much.
+_MANY_BYTES: Final = 64 * 1024 * 1024
+_MANY_ROWS: Final = 500_000
 
 
 class PostgresDatabase:
@@ -225,9 +225,15 @@ def translated(location: str) -> Iterator[None]:
     """
     from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
+    from rivet.dial.guarded import FloodError
+
     try:
         yield
     except DBAPIError as error:
+        if isinstance(error.orig, FloodError):
+            msg = f"the state store {location} holds more than can be read at once: {error.orig}"
+            hint = "make fewer files with larger chunks, or check what RIVET_STATE_URL leads to"
+            raise StateError(msg, hint=hint) from error
         state = getattr(error.orig, "sqlstate", None) or ""
         reason = foreign(str(error.orig).strip().partition("\n")[0])
         if state in _LOCKED:
