@@ -318,6 +318,7 @@ def guarantees_page() -> str:
 
 
 def _said(name: str, words: str) -> str:
+    words = words.replace("{rows}", "n")
     if name == "error":
         return f"refused: `{words}`"
     return words if name == "warning" else f"{name}: {words}"
