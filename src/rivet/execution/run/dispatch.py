@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rivet.execution.progress import RunProgress
     from rivet.execution.snapshot.holder import SnapshotHolder
     from rivet.execution.worker.contract import ChunkResult, ReadProgress, WorkerPool
+    from rivet.execution.worker.quality import QualityGate
     from rivet.model.part import RecordedPart, StoredPart
 
 _PROGRESS_INTERVAL_S: Final = 0.12
@@ -115,9 +116,7 @@ class ChunkDispatcher:
             raise
         gate = result.observations.gate
         if gate is not None and not task.is_one_of_many:
-            self.ledger.add(RunMetrics(quality_passed=True))
-            for remark in gate.verdict()[1]:
-                warn(self.context, self.ledger, "quality", remark)
+            self._tell_verdict(gate)
         return result
 
     def judge(self, hint: str) -> None:
@@ -129,14 +128,16 @@ class ChunkDispatcher:
         Raises:
             QualityGateError: They do not hold.
         """
-        gate, ledger = self.observations.gate, self.ledger
-        if gate is None:
-            return
+        gate = self.observations.gate
+        if gate is not None:
+            self._tell_verdict(gate)
+            gate.refuse(self.ledger.export_name, hint)
+
+    def _tell_verdict(self, gate: QualityGate) -> None:
         problems, remarks = gate.verdict()
-        ledger.add(RunMetrics(quality_passed=not problems))
+        self.ledger.add(RunMetrics(quality_passed=not problems))
         for remark in remarks:
-            warn(self.context, ledger, "quality", remark)
-        gate.refuse(ledger.export_name, hint)
+            warn(self.context, self.ledger, "quality", remark)
 
     def _add(self, claim: Claim, result: ChunkResult, recorded: tuple[RecordedPart, ...]) -> None:
         ledger, snapshot = self.ledger, result.snapshot
