@@ -10,8 +10,8 @@ import time
 import psutil
 import pytest
 
-from support.children import wait_until
-from support.scripted import Overseer, finish, scripted, start
+from support.children import paused, wait_until
+from support.scripted import Overseer, finish, has_begun, scripted, start
 
 AT_ONCE = 8
 MOST_MEMORY = 150 * 1024 * 1024
@@ -184,19 +184,18 @@ def test_the_exit_code_is_the_worst_childs(rivet, shop, code):
     assert finish(process, overseer)[0] == (code if code in WORST_FIRST else 1)
 
 
-def _start_and_wait_for(rivet, shop, assignment, *, until):
+def _start_and_wait_for_all(rivet, shop, assignment):
     variables = scripted(shop, assignment)
     process = start(rivet, shop, variables, f"--parallel-export-processes={len(assignment)}")
     overseer = Overseer(process.pid, shop.directory)
     overseer.start()
-    wait_until(lambda: overseer.most_children >= until)
-    time.sleep(0.3)  # from the birth of the last to its handler
+    wait_until(lambda: all(has_begun(shop.directory, name) for name in assignment))
     return process, overseer
 
 
 def test_a_child_that_ignores_the_request_to_end_is_killed(rivet, shop):
     assignment = {"one": "stubborn", "two": "hang", "three": "stubborn"}
-    process, overseer = _start_and_wait_for(rivet, shop, assignment, until=3)
+    process, overseer = _start_and_wait_for_all(rivet, shop, assignment)
     began = time.monotonic()
     process.terminate()
     code, body, _ = finish(process, overseer)
@@ -211,7 +210,7 @@ def test_a_child_that_ignores_the_request_to_end_is_killed(rivet, shop):
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
 def test_the_second_request_is_immediate(rivet, shop, first):
     names = [f"s{number}" for number in range(6)]
-    process, overseer = _start_and_wait_for(rivet, shop, dict.fromkeys(names, "stubborn"), until=6)
+    process, overseer = _start_and_wait_for_all(rivet, shop, dict.fromkeys(names, "stubborn"))
     process.send_signal(first)
     time.sleep(0.5)
     assert process.poll() is None
@@ -233,9 +232,7 @@ def test_children_die_with_their_parent_unless_they_will_not_listen(rivet, shop)
     process = start(rivet, shop, variables, "--parallel-export-processes")
     overseer = Overseer(process.pid, shop.directory)
     overseer.start()
-    wait_until(lambda: len(list(shop.directory.glob(".rivet/state.db"))) == 1)
-    wait_until(lambda: overseer.most_children >= 2)
-    time.sleep(1.5)
+    wait_until(lambda: paused(marker) == 2)
     process.kill()
     process.communicate()
     overseer.join()
@@ -252,8 +249,8 @@ def test_a_request_that_comes_after_the_record_takes_nothing_back(rivet, shop, n
     process = start(rivet, shop, variables, "--parallel-export-processes")
     overseer = Overseer(process.pid, shop.directory)
     overseer.start()
-    wait_until(lambda: (shop.out / "one/_SUCCESS").exists() and overseer.most_children >= 2)
-    time.sleep(1)
+    wait_until(lambda: paused(marker) == 2)
+    time.sleep(0.5)  # until the parent has read what they said
     process.send_signal(number)
     code, body, stderr = finish(process, overseer)
     assert code == 128 + number

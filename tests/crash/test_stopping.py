@@ -11,12 +11,13 @@ import signal
 import subprocess
 import termios
 import time
-from pathlib import Path
 
 import duckdb
 import psutil
 import pyarrow.parquet as pq
 import pytest
+
+from support.children import paused
 
 LIMIT_S = 10
 NAMES = ("orders", "second", "third")
@@ -83,8 +84,7 @@ def _go_on(rivet, stderr):
 def test_a_signal_ends_the_children_in_order(rivet, many, number, event):
     environment, marker = _hold(rivet, many, event)
     process = rivet.start("run", "-c", many.config, "--parallel-export-processes", env=environment)
-    _wait_for(lambda: len(_children(many)) == len(NAMES))
-    time.sleep(0.7)
+    _wait_for(lambda: paused(marker) == len(NAMES))
     process.send_signal(number)
     _, stderr = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 128 + number
@@ -97,7 +97,7 @@ def test_a_signal_ends_the_children_in_order(rivet, many, number, event):
 
 
 def test_what_was_committed_before_the_signal_is_named(rivet, many):
-    environment, _ = _hold(rivet, many, "started")
+    environment, marker = _hold(rivet, many, "started")
     rivet("run", "-c", many.config, "-e", "orders").expect(0)
     script = many.directory / "child.py"
     script.write_text(
@@ -116,7 +116,8 @@ def test_what_was_committed_before_the_signal_is_named(rivet, many):
     success = many.out / "orders" / "_SUCCESS"
     before = success.stat().st_mtime_ns
     _wait_for(lambda: success.stat().st_mtime_ns != before)
-    time.sleep(1)
+    _wait_for(lambda: paused(marker) == len(NAMES) - 1 == len(_children(many)))
+    time.sleep(1)  # until the parent has looked at the one that ended
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 130
@@ -126,10 +127,11 @@ def test_what_was_committed_before_the_signal_is_named(rivet, many):
 
 
 def test_a_second_signal_is_immediate(rivet, many):
-    script = many.directory / "deaf.py"
+    script, deaf = many.directory / "deaf.py", many.directory / "deaf.txt"
     script.write_text(
         "import signal, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"print('deaf', file=open({str(deaf)!r}, 'a'))\n"
         "while True: time.sleep(60)\n"
     )
     command = json.dumps([rivet.command[0], str(script)])
@@ -140,8 +142,7 @@ def test_a_second_signal_is_immediate(rivet, many):
         "--parallel-export-processes",
         env={**rivet.environment, "RIVET_CHILD_COMMAND": command},
     )
-    _wait_for(lambda: len(_children(many)) == len(NAMES))
-    time.sleep(0.5)
+    _wait_for(lambda: deaf.exists() and deaf.read_text().count("\n") == len(NAMES))
     process.send_signal(signal.SIGINT)
     time.sleep(1)
     assert process.poll() is None
@@ -158,8 +159,7 @@ def test_a_second_signal_is_immediate(rivet, many):
 def test_a_parent_that_is_killed_takes_its_children_along(rivet, many, event):
     environment, marker = _hold(rivet, many, event)
     process = rivet.start("run", "-c", many.config, "--parallel-export-processes", env=environment)
-    _wait_for(lambda: len(_children(many)) == len(NAMES))
-    time.sleep(0.7)
+    _wait_for(lambda: paused(marker) == len(NAMES))
     process.kill()
     process.communicate()
     _wait_for(lambda: _of_this_run(many) == [], LIMIT_S)
@@ -184,8 +184,7 @@ def test_a_child_that_is_killed_is_named_and_the_others_go_on(rivet, many):
     process = rivet.start(
         "run", "-c", many.config, "--parallel-export-processes", "--json", env=environment
     )
-    _wait_for(lambda: len(_children(many)) == len(NAMES))
-    time.sleep(0.7)
+    _wait_for(lambda: paused(marker) == len(NAMES))
     (victim,) = [one for one in _children(many) if "--export second" in " ".join(one.cmdline())]
     victim.kill()
     marker.unlink()
@@ -203,8 +202,7 @@ def test_the_death_of_the_fork_server_is_told_of_every_child(rivet, many):
     process = rivet.start(
         "run", "-c", many.config, "--parallel-export-processes=2", "--json", env=environment
     )
-    _wait_for(lambda: len(_children(many)) == 2)
-    time.sleep(0.7)
+    _wait_for(lambda: paused(marker) == 2)
     servers = [
         child
         for child in psutil.Process(process.pid).children()
@@ -226,7 +224,7 @@ def test_the_death_of_the_fork_server_is_told_of_every_child(rivet, many):
 
 
 def test_ctrl_c_on_a_terminal_leaves_it_as_it_was(rivet, many):
-    environment, _ = _hold(rivet, many, "started")
+    environment, marker = _hold(rivet, many, "started")
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
     process = rivet.start(
@@ -243,8 +241,7 @@ def test_ctrl_c_on_a_terminal_leaves_it_as_it_was(rivet, many):
         start_new_session=True,
         preexec_fn=lambda: _take_terminal(0),
     )
-    _wait_for(lambda: len(_children(many)) == len(NAMES))
-    time.sleep(0.7)
+    _wait_for(lambda: paused(marker) == len(NAMES))
     os.write(master, b"\x03")
     shown = _read_until_end(master, process)
     assert process.returncode == 130
@@ -295,11 +292,9 @@ def test_a_signal_ends_threads_that_are_busy(rivet, many, number):
 
 
 def test_a_sequential_run_tells_what_was_not_started(rivet, many):
-    environment, _ = _hold(rivet, many, "part_stored")
+    environment, marker = _hold(rivet, many, "part_stored")
     process = rivet.start("run", "-c", many.config, env=environment)
-    parts = Path(many.out, "orders")
-    _wait_for(lambda: [*parts.glob("orders_*.parquet")])
-    time.sleep(0.2)
+    _wait_for(lambda: paused(marker))
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 130
@@ -308,11 +303,9 @@ def test_a_sequential_run_tells_what_was_not_started(rivet, many):
 
 
 def test_a_second_signal_ends_a_thread_that_cannot_be_interrupted(rivet, many):
-    environment, _ = _hold(rivet, many, "started")
+    environment, marker = _hold(rivet, many, "started")
     process = rivet.start("run", "-c", many.config, "--parallel-exports", env=environment)
-    locks = many.directory / ".rivet" / "locks"
-    _wait_for(lambda: [*locks.glob("*.lock")])  # held before what holds the thread
-    time.sleep(0.5)
+    _wait_for(lambda: paused(marker))
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1)
@@ -349,7 +342,7 @@ def test_an_ignored_signal_stays_ignored(rivet, many, way):
         env=environment,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
-    time.sleep(1.5)
+    _wait_for(lambda: paused(marker))
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
     marker.unlink()

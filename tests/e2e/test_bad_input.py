@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from support.children import paused, wait_until
+
 
 def _nothing_written(shop):
     assert not list(shop.directory.rglob("manifest*.json"))
@@ -193,12 +195,8 @@ def _pause(rivet, shop, step):
         {"RIVET_FAULT": f"pause@{step}", "RIVET_FAULT_MARKER": str(marker)},
     )
     process = held.start("run", "-c", shop.config)
-    deadline = time.monotonic() + 30
-    locks = shop.directory / ".rivet" / "locks"
-    while not (locks.is_dir() and any(locks.iterdir())):
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+    wait_until(lambda: paused(marker) or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
     return process, marker
 
 
@@ -217,7 +215,6 @@ def test_a_second_run_of_the_same_export_is_refused(rivet, shop):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_in_order(rivet, shop, number):
     process, marker = _pause(rivet, shop, "part_stored")
-    time.sleep(0.5)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
     marker.unlink()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-import time
 
 import pytest
 
 import rivet as library
+from support.children import paused, wait_until
 
 
 def _superseded(shop):
@@ -25,11 +25,7 @@ def test_a_superseded_run_leaves_the_manifest_alone(rivet, shop):
     marker.touch()
     held = {"RIVET_FAULT": "pause@chunk_completed", "RIVET_FAULT_MARKER": str(marker)}
     process = type(rivet)(rivet.directory, held).start("run", "-c", shop.config)
-    deadline = time.monotonic() + 30
-    while len(list((shop.out / "orders").glob("*.parquet"))) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    time.sleep(0.3)  # from the file to the record of it
+    wait_until(lambda: paused(marker))
     _superseded(shop)
     marker.unlink()
     _, stderr = process.communicate(timeout=30)

@@ -17,7 +17,7 @@ import pytest
 from rivet.errors import StateError
 from rivet.state.store import open_store
 from support import leaks, warm
-from support.children import wait_until
+from support.children import paused, wait_until
 from support.clusters import PASSWORD
 
 # Of what is longer than twelve characters, no such piece may be shown; of what is shorter, nothing.
@@ -315,7 +315,7 @@ def test_no_process_is_told_a_secret_by_what_others_can_see(servers, tmp_path, r
     fault = {"RIVET_FAULT": "pause@started", "RIVET_FAULT_MARKER": str(held)}
     arguments = ("run", "-c", "rivet.yaml", "--parallel-export-processes")
     with rivet.start(*arguments, env={**rivet.environment, **fault}) as process:
-        wait_until(lambda: len(descendants(process.pid)) > 3)
+        wait_until(lambda: paused(held) == len(exports))
         for pid in descendants(process.pid):
             for name in ("cmdline", "environ"):
                 data = Path(f"/proc/{pid}/{name}").read_bytes()

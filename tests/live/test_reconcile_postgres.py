@@ -8,6 +8,7 @@ import time
 import pytest
 
 import rivet as library
+from support.children import paused
 
 ROWS = 1000
 OURS = "datname = current_database() AND application_name = 'rivet'"
@@ -75,7 +76,7 @@ def test_the_command_sees_one_instant_too(rivet, orders, tmp_path):
     config = _config(tmp_path, orders)
     process = type(rivet)(rivet.directory, held).start("run", "-c", config, "--reconcile")
     deadline = time.monotonic() + 30
-    while not list(tmp_path.rglob("*.parquet")):
+    while not paused(marker):
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from rivet import read
+from support.children import paused
 from support.proxy import Proxy
 
 ROWS = 300_000
@@ -87,10 +88,6 @@ def _wait_for(condition, process=None):
         time.sleep(0.02)
 
 
-def _has_run(directory):
-    return any((directory / ".rivet").rglob("*.lock"))
-
-
 def test_a_table_lands_whole(rivet, tmp_path, orders):
     config = _config(tmp_path, orders.url)
     done = rivet("run", "-c", config, "--validate").expect(0)
@@ -122,8 +119,7 @@ def test_missing_table(rivet, tmp_path, orders):
 def test_a_table_dropped_between_planning_and_reading(rivet, tmp_path, orders):
     config = _config(tmp_path, orders.url)
     process, marker = _held(rivet, config, "plan_resolved")
-    _wait_for(lambda: _has_run(tmp_path), process)
-    time.sleep(1)
+    _wait_for(lambda: paused(marker), process)
     orders.execute("DROP TABLE orders")
     marker.unlink()
     _, stderr = process.communicate(timeout=60)
@@ -135,8 +131,7 @@ def test_a_table_dropped_between_planning_and_reading(rivet, tmp_path, orders):
 def test_a_column_that_changes_between_planning_and_reading(rivet, tmp_path, orders):
     config = _config(tmp_path, orders.url)
     process, marker = _held(rivet, config, "plan_resolved")
-    _wait_for(lambda: _has_run(tmp_path), process)
-    time.sleep(1)
+    _wait_for(lambda: paused(marker), process)
     orders.execute("ALTER TABLE orders ALTER COLUMN id TYPE text")
     marker.unlink()
     _, stderr = process.communicate(timeout=60)
@@ -223,7 +218,7 @@ def test_the_recorded_position_is_not_after_what_was_read(rivet, tmp_path, order
     """Whoever follows the log from there may see a change twice, but must not miss one."""
     config = _config(tmp_path, orders.url)
     process, marker = _held(rivet, config, "part_stored")
-    _wait_for(lambda: [*tmp_path.rglob("*.parquet")], process)
+    _wait_for(lambda: paused(marker), process)
     ((before,),) = orders.execute("SELECT pg_current_wal_lsn()")
     orders.execute("CREATE TABLE later AS SELECT 1 AS one")
     orders.execute("SELECT pg_switch_wal()", admin=True)  # which writes it out

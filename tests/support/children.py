@@ -38,6 +38,11 @@ def is_running(pid: int) -> bool:
     return "\nState:\tZ" not in status
 
 
+def paused(marker: Path) -> int:
+    """Return how many runs wait at the fault `pause` until this file is gone."""
+    return len(marker.read_text().splitlines())
+
+
 def open_descriptors(pid: int | str = "self") -> dict[int, str]:
     """Return what each descriptor of a process is open on."""
     found = {}

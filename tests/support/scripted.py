@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from support.shop import Shop
 
 CHILD = Path(__file__).with_name("scripted_child.py")
+_SCRIPT = "behaviours.json"
 _SAMPLE_S = 0.05
 _LEFT_DEFUNCT_S = 1.0  # a busy machine lets a parent wait before it can look
-_SETTLED_S = 0.5
 
 
 def scripted(shop: Shop, assignment: dict[str, str], **export: Any) -> dict[str, str]:
@@ -38,10 +38,15 @@ def scripted(shop: Shop, assignment: dict[str, str], **export: Any) -> dict[str,
 
 def scripted_command(directory: Path, assignment: dict[str, str]) -> dict[str, str]:
     """Return the variables that put the scripted child in the place of Rivet."""
-    script = directory / "behaviours.json"
+    script = directory / _SCRIPT
     script.write_text(json.dumps(assignment))
     command = [sys.executable, "-S", "-E", str(CHILD), str(script)]
     return {"RIVET_CHILD_COMMAND": json.dumps(command)}
+
+
+def has_begun(directory: Path, name: str) -> bool:
+    """Whether a child that hangs has set its handler, and its parent has read that it started."""
+    return (directory / f"{_SCRIPT}.{name}").exists()
 
 
 def start(rivet: Rivet, shop: Shop, variables: dict[str, str], *flags: str, **options: Any) -> Any:
@@ -83,8 +88,8 @@ class Overseer(threading.Thread):
             while self._process.status() != psutil.STATUS_ZOMBIE:
                 self._look()
                 time.sleep(_SAMPLE_S)
-        except psutil.Error:
-            return
+        except (psutil.Error, FileNotFoundError, ProcessLookupError):
+            return  # it ended meanwhile
 
     def _look(self) -> None:
         before, self._zombies = self._zombies, {}
@@ -109,10 +114,13 @@ class Overseer(threading.Thread):
         try:
             if child.status() == psutil.STATUS_ZOMBIE:
                 self._zombies[key] = 0.0
-            elif time.time() - key[1] > _SETTLED_S and child.cmdline()[-1] in self.hanging:
+            elif self._is_to_end(child.cmdline()[-1]):
                 child.terminate()
         except (psutil.Error, IndexError):
             return  # it ended meanwhile
+
+    def _is_to_end(self, name: str) -> bool:
+        return name in self.hanging and has_begun(self.directory, name)
 
     def left(self) -> list[str]:
         """Return the command lines of what still runs of this run."""

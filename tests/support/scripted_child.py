@@ -4,10 +4,13 @@ Run as `python -S -E scripted_child.py <behaviours.json> run --config C --export
 says what the child of each export does. Imports little, so that forty of them start quickly.
 """
 
+import array
+import fcntl
 import json
 import os
 import signal
 import sys
+import termios
 import time
 
 _MEGABYTE = 1024 * 1024
@@ -156,11 +159,21 @@ def succeeding_deaf(name, _arguments):
     os._exit(0)
 
 
+def began(name):
+    """Leave the file of `scripted.has_begun` once the parent has taken all that was said."""
+    waiting = array.array("i", [1])
+    while waiting[0]:
+        time.sleep(0.005)
+        fcntl.ioctl(1, termios.FIONREAD, waiting)
+    os.close(os.open(f"{sys.argv[1]}.{name}", os.O_CREAT | os.O_WRONLY))
+
+
 def hang(name, _arguments):
     """Hang until TERM comes."""
     started(name)
     sys.stderr.write("hanging\n")
     sys.stderr.flush()
+    began(name)
     while True:
         time.sleep(60)
 
@@ -169,6 +182,7 @@ def stubborn(name, _arguments):
     """Hang and ignore TERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     started(name)
+    began(name)
     while True:
         time.sleep(60)
 

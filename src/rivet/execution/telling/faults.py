@@ -1,8 +1,9 @@
 """Fault injection for the crash tests: end, stop or fail the process at a named event.
 
 `RIVET_FAULT=<verb>@<event type>[:<n>]` acts at the n-th event of that type (from 0). Verbs:
-`exit` (os._exit 137), `kill` (SIGKILL), `error` (raise a retryable source error) and `pause` (wait
-until the file named by `RIVET_FAULT_MARKER` is gone). Without the variable nothing here runs.
+`exit` (os._exit 137), `kill` (SIGKILL), `error` (raise a retryable source error) and `pause` (add
+a line to the file named by `RIVET_FAULT_MARKER` and wait until it is gone). Without the variable
+nothing here runs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -73,6 +75,10 @@ def _error(_marker: Path) -> None:
 
 
 def _pause(marker: Path) -> None:
+    with suppress(FileNotFoundError):  # the pause is over before it began
+        descriptor = os.open(marker, os.O_WRONLY | os.O_APPEND)
+        os.write(descriptor, b"%d\n" % os.getpid())
+        os.close(descriptor)
     while marker.name and marker.exists():
         time.sleep(_POLL_S)
 
