@@ -67,6 +67,8 @@ class Extraction(_Wire):
         source_row_count: Rows that the source holds of what was read, counted in the same instant;
             null where nobody asked for it.
         progress: Where the next run goes on; null where a run moves nothing.
+        follows: The run that this one goes on from: its rows come after those of that one, and
+            of the one which that one follows. Null where a run begins anew.
     """
 
     strategy: str = "full"
@@ -80,6 +82,7 @@ class Extraction(_Wire):
     source_row_count: int | None = None
     not_covered: tuple[str, ...] = ()
     progress: Progress | None = None
+    follows: str | None = None
 
 
 class Source(_Wire):
@@ -275,6 +278,7 @@ def _extraction(plan: ExportPlan, window: Window | None) -> Extraction:
         cursor_overlap=window.overlap,
         overlap_key=key or None,
         guarantee=window.guarantee,
+        follows=window.follows,
     )
 
 

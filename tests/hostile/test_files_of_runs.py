@@ -16,7 +16,7 @@ from rivet.config.load import load_config
 from rivet.errors import RivetError, StateDamagedError
 from rivet.execution.context import RunContext, RunOptions
 from rivet.execution.run.prune import plan_prune, prune
-from rivet.execution.upkeep.state_commands import current_files
+from rivet.execution.upkeep.current_files import current_files
 from rivet.plan.naming import is_run_of, new_run_id, place_of_part
 from rivet.state.store import open_store
 

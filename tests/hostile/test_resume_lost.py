@@ -10,7 +10,7 @@ import pytest
 import rivet as library
 from rivet.config.load import load_config
 from rivet.errors import StateDamagedError
-from rivet.execution.upkeep.state_commands import current_files
+from rivet.execution.upkeep.current_files import current_files
 from support.cli import Rivet
 
 CONFIG = """

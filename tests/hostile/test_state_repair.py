@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from rivet.execution.upkeep.current_files import current_files
 from rivet.execution.upkeep.repair_state import repair_state
-from rivet.execution.upkeep.state_commands import current_files
 from support.forgetful import (
     Export,
     no_bytes,

@@ -33,6 +33,7 @@ TERMS = (
     "exit status",
     "failure of an invocation",
     "fault injection",
+    "file listing",
     "finish of a run",
     "fork",
     "graceful shutdown",

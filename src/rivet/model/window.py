@@ -67,6 +67,7 @@ class Window:
         is_certain: The guarantee holds without a condition on who writes the column.
         remarks: What else the user should know.
         left_out: Which rows are not read, in plain words; None where none are known of.
+        follows: The run that it goes on from; None where it begins anew.
     """
 
     spans: tuple[Span, ...]
@@ -78,3 +79,4 @@ class Window:
     is_certain: bool = True
     remarks: tuple[str, ...] = ()
     left_out: str | None = None
+    follows: str | None = None

@@ -61,6 +61,16 @@ def memory_of(store: StateStore, export_name: str, run_id: str | None) -> Memory
     return Memory(has_progress, is_lost=is_lost, is_reset=is_reset, knows_run=knows_run)
 
 
+def run_behind(store: StateStore, export_name: str) -> str | None:
+    """Return the run that set the watermark of an export; None where another program did.
+
+    Raises:
+        StateDamagedError: The watermark cannot be read.
+    """
+    with store.database.read() as db:
+        return watermarks.run_of(db, export_name)
+
+
 def _knows(db: Statements, export_name: str, run_id: str) -> bool:
     row = db.one(
         "SELECT 1 AS found FROM pyrivet.runs WHERE run_id = :run_id AND export_name = :name"

@@ -36,10 +36,11 @@ class RestoredRun:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A watermark; whose it is may not be known."""
+    """A watermark; whose it is may not be known, nor the run that set it, with its last part."""
 
     position: Position
     owner: Owner | None = None
+    covered_by: tuple[str, int] | None = None
 
 
 def restore(
@@ -60,7 +61,8 @@ def restore(
             runs.mark_manifest(db, run_id, now)
             runs.finish(db, run_id, run.outcome)
         if kept is not None:
-            watermarks.put(db, export_name, kept.position, now, covered_by=None, owner=kept.owner)
+            by = kept.covered_by
+            watermarks.put(db, export_name, kept.position, now, covered_by=by, owner=kept.owner)
             watermarks.settle(db, export_name)
             watermarks.audit(db, export_name, "repair", None, kept.owner, now)
 
@@ -134,10 +136,12 @@ def _salvaged(path: Path) -> dict[str, Kept]:
 
 
 def _keep(row: tuple[Any, ...], kept: dict[str, Kept]) -> None:
-    name, engine, kind, text, is_approximate, _run, _part, owner, seal = row
+    name, engine, kind, text, is_approximate, run, part, owner, seal = row
     try:
         if seal_of(*row[:-1]) == seal and all(isinstance(one, str) for one in row[:4]):
             position = Position(engine, kind, text, bool(is_approximate))
-            kept[name] = Kept(position, None if owner is None else Owner.from_json(owner))
+            by = (run, part) if isinstance(run, str) and isinstance(part, int) else None
+            owned = None if owner is None else Owner.from_json(owner)
+            kept[name] = Kept(position, owned, by)
     except (TypeError, ValueError):
         return

@@ -12,7 +12,14 @@ from rivet.model.owner import Owner
 from rivet.model.seal import seal_of
 from rivet.model.source import Position
 from rivet.model.version import __version__
-from rivet.state.decoding import UnreadableRowError, decoding, json_list, text, written
+from rivet.state.decoding import (
+    UnreadableRowError,
+    decoding,
+    json_list,
+    optional_text,
+    text,
+    written,
+)
 from rivet.state.runs import assert_running
 
 if TYPE_CHECKING:
@@ -198,6 +205,13 @@ def find(db: Statements, export_name: str) -> Position | None:
     if row is None:
         return None
     return Position(row["engine"], row["kind"], row["position_text"], bool(row["is_approximate"]))
+
+
+def run_of(db: Statements, export_name: str) -> str | None:
+    """Return the run that set the watermark of an export; None where none of its runs did."""
+    row = _sealed(db, export_name)
+    with decoding("watermarks"):
+        return None if row is None else optional_text(row, "run_id")
 
 
 def forget(db: Statements, export_name: str, now: datetime) -> bool:

@@ -106,7 +106,7 @@ def begin_run(
 
 def _plan_json(job: Job, ledger: RunProgress) -> str:
     """Return what a manifest says that parts do not carry, so that it can be made again."""
-    plan = job.plan
+    plan, window = job.plan, job.window
     return json.dumps(
         {
             "schema": plan.relation.schema,
@@ -116,7 +116,9 @@ def _plan_json(job: Job, ledger: RunProgress) -> str:
             "is_lasting": job.survives_new_snapshot,
             "owner": None if job.owner is None else job.owner.to_json(),
             "day": ledger.day,
-            "moves_on": job.window is not None and job.window.position is not None,
+            "moves_on": window is not None and window.position is not None,
+            "follows": None if window is None else window.follows,
+            "reads_again": window is not None and window.overlap is not None,
         }
     )
 

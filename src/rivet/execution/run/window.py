@@ -27,6 +27,7 @@ from rivet.plan.windows import (
 )
 from rivet.redact import visible
 from rivet.sources.base import AnswersKeyProbes, DescribesRelations, KnowsHorizon
+from rivet.state.continuity import run_behind
 from rivet.state.reference import refuse_unimported
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class _Cursor:
             is_certain,
             tuple(remarks),
             None if is_first else self._left_out(),
+            None if is_first else run_behind(context.state, export.name),
         )
 
     def _position(self, last: str | None, *, is_first: bool) -> Position | None:

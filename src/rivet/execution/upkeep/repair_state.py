@@ -10,7 +10,7 @@ import json
 import stat
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rivet.errors import StateDamagedError, StateError
 from rivet.execution.run.find_manifests import Unreadable, run_manifests
@@ -170,11 +170,13 @@ def _progress(export: ExportConfig, store: StateStore, newest: FoundManifest | N
     if memory.has_progress and memory.knows_run:
         return None
     told = manifest.source.extraction
+    by = (manifest.run_id, manifest.part_count)
     if told.progress is None:
-        return Kept(from_manifest(manifest.source.engine, told.cursor_high or ""))
+        at = from_manifest(manifest.source.engine, told.cursor_high or "")
+        return Kept(at, covered_by=by)
     place = told.progress
     position = Position(place.engine, place.kind, place.text, place.is_approximate)
-    return Kept(position, None if place.owner is None else Owner.from_json(place.owner))
+    return Kept(position, None if place.owner is None else Owner.from_json(place.owner), by)
 
 
 def _damaged(found: FoundManifest) -> Unreadable | None:
@@ -235,7 +237,7 @@ def _restored(found: FoundManifest) -> RestoredRun | None:
         format=manifest.format,
         compression=manifest.compression,
         fingerprint="",
-        plan_json=json.dumps({"moves_on": manifest.moves_on, "is_restored": True}),
+        plan_json=json.dumps(_plan_of(manifest)),
     )
     outcome = RunOutcome(
         RunStatus.SUCCESS,
@@ -245,6 +247,16 @@ def _restored(found: FoundManifest) -> RestoredRun | None:
         bytes_written=sum(part.stats.size_bytes for part in parts),
     )
     return RestoredRun(record, tuple(parts), outcome)
+
+
+def _plan_of(manifest: Manifest) -> dict[str, Any]:
+    told = manifest.source.extraction
+    plan: dict[str, Any] = {"moves_on": manifest.moves_on, "is_restored": True}
+    plan["reads_again"] = told.cursor_overlap is not None
+    # One of an earlier version does not say what it follows, unless it begins with no bound.
+    if "follows" in told.model_fields_set or told.cursor_low is None:
+        plan["follows"] = told.follows
+    return plan
 
 
 def _is_there(path: Path, size: int) -> bool:
