@@ -11,85 +11,26 @@ import subprocess
 import threading
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import duckdb
 import psutil
 import psycopg
 import pytest
 
-from rivet.config.load import load_config
 from rivet.errors import RefusedError, RivetError
-from rivet.execution.context import RunContext, RunOptions
-from rivet.execution.many.one_export import run_single
 from rivet.execution.pool.processes import COMMAND, ProcessWorkers, WorkerProcess
 from rivet.execution.run.commit import record
-from rivet.execution.snapshot.shared import shared_snapshot
 from rivet.execution.worker.taskjson import result_from_json, task_to_json
-from rivet.state.store import open_store
+from support.place import RUN, Place
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rivet.execution.worker.contract import ChunkTask
 
-RUN = "t_20260101T000000.000_00000000"  # one for all: it is part of the names of the parts
 FEW, MANY = 60, 10_000
-
-
-@dataclass
-class Place:
-    """A configuration in a folder of its own."""
-
-    folder: Path
-    source: dict[str, Any]
-    keys: dict[str, Any]
-    env: dict[str, str] = field(default_factory=dict)
-
-    def run(self, make=None, **options):
-        self.folder.mkdir(exist_ok=True)
-        export = {
-            "name": "t",
-            "table": "t",
-            "format": "parquet",
-            "destination": {"type": "local", "path": "out"},
-            **self.keys,
-        }
-        path = self.folder / "rivet.yaml"
-        path.write_text(json.dumps({"source": self.source, "exports": [export]}))
-        config = load_config(path)
-        with (
-            open_store(self.folder) as state,
-            shared_snapshot(config, config.exports, 1, self.env) as snapshot,
-        ):
-            self.state = state
-            context = RunContext(
-                config,
-                RunOptions(**options),
-                state,
-                lambda _: None,
-                self.env,
-                workers=make,
-                snapshot=snapshot,
-            )
-            return run_single(config.exports[0], context, run_id=RUN)[0]
-
-    def parts(self):
-        """What the manifest says of the parts, in its order, and the bytes of each."""
-        listed = json.loads((self.folder / "out/manifest.json").read_text())["parts"]
-        own = {"path", "recorded_at", "snapshot"}  # by claim, by the clock, by what else is written
-        return [
-            (
-                (self.folder / "out" / part["path"]).read_bytes(),
-                {key: told for key, told in part.items() if key not in own},
-            )
-            for part in listed
-        ]
-
-    def files(self):
-        listed = json.loads((self.folder / "out/manifest.json").read_text())["parts"]
-        return [str(self.folder / "out" / part["path"]) for part in listed]
 
 
 @pytest.fixture

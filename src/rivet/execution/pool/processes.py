@@ -11,6 +11,7 @@ import os
 import queue
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
@@ -25,7 +26,7 @@ from rivet.execution.worker.taskjson import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from rivet.execution.worker.contract import ChunkResult, ChunkTask, TaskChannel
@@ -44,13 +45,19 @@ class WorkerProcess:
     Args:
         secrets: What its tasks name, by those names.
         env: The environment that it inherits the little from that programs need.
+        command: What it is started by.
     """
 
-    def __init__(self, secrets: Mapping[str, str], env: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        secrets: Mapping[str, str],
+        env: Mapping[str, str] = os.environ,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
         kept = {name: env[name] for name in _INHERITED if name in env}
         self.is_at_work = False
         self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
-            COMMAND,
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**kept, **secrets},
@@ -93,16 +100,21 @@ class WorkerProcess:
         """End it now; the server ends what it ran once its connections are gone."""
         self._process.terminate()
 
-    def close(self) -> None:
-        """Let it end, which closes its connections; one that does not is killed."""
+    def begin_to_end(self) -> None:
+        """Have it end: it closes its connections and drops what it has begun."""
         process = self._process
         if self.is_at_work:
             process.terminate()
         if process.stdin is not None:
             with suppress(OSError):
                 process.stdin.close()
+
+    def close(self, timeout_s: float = _END_S) -> None:
+        """Let it end; one that does not in time is killed."""
+        self.begin_to_end()
+        process = self._process
         try:
-            process.wait(_END_S)
+            process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -117,10 +129,18 @@ class ProcessWorkers:
         secrets: What tasks name, by those names; see `SessionPool.source`.
         tasks_each: How many tasks a process runs before another one takes its place; None is any
             number.
+        command: What the processes are started by.
     """
 
-    def __init__(self, secrets: Mapping[str, str], *, tasks_each: int | None = None) -> None:
+    def __init__(
+        self,
+        secrets: Mapping[str, str],
+        *,
+        tasks_each: int | None = None,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
         self._secrets = secrets
+        self._command = command
         self._tasks_each = tasks_each
         self._idle: queue.LifoQueue[tuple[WorkerProcess, int]] = queue.LifoQueue()
         self._at_work: set[WorkerProcess] = set()
@@ -142,7 +162,7 @@ class ProcessWorkers:
         try:
             process, done = self._idle.get_nowait()
         except queue.Empty:
-            process, done = WorkerProcess(self._secrets), 0
+            process, done = WorkerProcess(self._secrets, command=self._command), 0
         self._at_work.add(process)
         try:
             result = process.run(task, channel)
@@ -170,6 +190,12 @@ class ProcessWorkers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        idle = []
         with suppress(queue.Empty):
             while True:
-                self._idle.get_nowait()[0].close()
+                idle.append(self._idle.get_nowait()[0])
+        for process in idle:
+            process.begin_to_end()
+        end_by = time.monotonic() + _END_S  # of all of them
+        for process in idle:
+            process.close(max(end_by - time.monotonic(), 0.1))

@@ -3,17 +3,21 @@
 `python -m rivet.execution.pool.taskprocess` reads one task per line from its standard input and
 writes JSON lines: `progress`, `stored`, and in the end `result` or `failure`. Secrets come by the
 names that the tasks have, from its environment. It knows neither a state nor a configuration file.
+A signal ends it like a run that is interrupted: what it has begun is taken back, and calls of the
+destination are waited for only briefly.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, NoReturn, Self, TextIO
 
 from rivet.destinations import open_destination
+from rivet.destinations.deadlines import never
 from rivet.errors import InternalError, RivetError
 from rivet.execution.pool.threads import ThreadWorkers
 from rivet.execution.snapshot.holder import SnapshotHolder
@@ -28,8 +32,8 @@ from rivet.redact import redact
 from rivet.sources import load_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from types import TracebackType
+    from collections.abc import Callable, Iterable, Mapping
+    from types import FrameType, TracebackType
 
     from rivet.execution.worker.contract import ChunkTask, ReadProgress
     from rivet.model.chunk import Claim
@@ -42,11 +46,15 @@ class TaskProcess:
     Args:
         env: Where secrets are, by the names that tasks have for them.
         out: Takes the lines.
+        interrupted: Whether somebody asked to stop, so that no call is waited for long.
     """
 
-    def __init__(self, env: Mapping[str, str], out: TextIO) -> None:
+    def __init__(
+        self, env: Mapping[str, str], out: TextIO, interrupted: Callable[[], bool] = never
+    ) -> None:
         self._env = env
         self._out = out
+        self._interrupted = interrupted
         self._run_id: str | None = None
         self._workers: ThreadWorkers | None = None
         self._open = ExitStack()
@@ -91,7 +99,7 @@ class TaskProcess:
             engine = load_engine(task.source.engine)
             address = task.source.resolve(self._env)
             sessions = SessionPool(engine, address, task.source.settings)
-            destination = open_destination(task.sink)
+            destination = open_destination(task.sink, interrupted=self._interrupted)
             self._open.callback(destination.close)
             self._open.enter_context(sessions)
             snapshots = SnapshotHolder(sessions, task.snapshot)
@@ -105,11 +113,47 @@ class TaskProcess:
         self._out.flush()
 
 
-def main(lines: Iterable[str], out: TextIO, env: Mapping[str, str]) -> None:
-    """Run tasks until there are no more lines."""
-    with TaskProcess(env, out) as process:
-        for line in lines:
-            process.run(line)
+class EndBySignal:
+    """Handler of signals: the first one unwinds the process, and no other disturbs it in that.
+
+    Attributes:
+        has_come: One has.
+    """
+
+    def __init__(self) -> None:
+        self.has_come = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Unwind.
+
+        Raises:
+            SystemExit: It is the first.
+        """
+        if not self.has_come:
+            self.has_come = True
+            raise SystemExit(128 + number)
+
+    def listen(self) -> None:
+        """Handle Ctrl-C, which is for the whole group of processes, and SIGTERM from here on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self)
+
+
+def main(lines: Iterable[str], out: TextIO, env: Mapping[str, str]) -> NoReturn:
+    """Run tasks until there are no more lines, or a signal comes; then end the process."""
+    end, code = EndBySignal(), 0
+    try:
+        end.listen()
+        with TaskProcess(env, out, lambda: end.has_come) as process:
+            for line in lines:
+                process.run(line)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    except BrokenPipeError:
+        code = 128 + signal.SIGPIPE  # nobody waits for what it tells
+    # Everything is closed; a thread that hangs in a call must not be waited for.
+    os._exit(code)
 
 
 if __name__ == "__main__":
