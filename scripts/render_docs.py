@@ -202,17 +202,17 @@ def _about(value: dict[str, Any]) -> str:
 
 def errors_page() -> str:
     """Describe every error class, and list the narrower codes by family."""
-    from rivet.errors import RivetError
+    from rivet.errors import ExportsFailedError, RivetError
 
     rows = [
         (
             f"`{cls.code}`",
             f"`{cls.__name__}`",
-            "the worst child's" if "exit_status" in cls.__dict__ and level else str(cls.exit_code),
+            "the worst export's" if issubclass(cls, ExportsFailedError) else str(cls.exit_code),
             "yes" if cls.retryable else "no",
             (cls.__doc__ or "").strip().split("\n\n")[0],
         )
-        for level, cls in _tree(RivetError)
+        for _, cls in _tree(RivetError)
     ]
     text = f"# Errors\n\n{_MADE}\n"
     text += "A text error begins with its code; `--json-errors` prints it as a field. "

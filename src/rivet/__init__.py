@@ -108,7 +108,8 @@ def run(  # noqa: PLR0913 - one for each thing that can differ
     Raises:
         ConfigError: The configuration is wrong or names an export that is not there.
         StateError: The state store cannot be opened.
-        ChildFailedError: With `check`, one or more exports failed; `exit_status` is the worst's.
+        RivetError: With `check`, an export failed: its own error, as it was raised. Where several
+            did, an `ExportsFailedError` whose `exit_status` is the worst's. `report` is the report.
         KeyboardInterrupt: Ctrl-C; what had been committed is on record.
     """
     from rivet.execution.context import RunOptions
@@ -133,7 +134,7 @@ def run(  # noqa: PLR0913 - one for each thing that can differ
     if ended.interrupt is not None:
         raise ended.interrupt
     if check:
-        raise_for_failures(ended.report)
+        raise_for_failures(ended.report, is_summed_up=False)
     return ended.report
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gc
 import json
+import pickle
 import subprocess
 import sys
 import threading
+import traceback
 
 import duckdb
 import pytest
 
 import rivet
-from rivet.errors import ChildFailedError, ConfigError, PlanError, SourceQueryError
+from rivet.errors import ConfigError, ExportsFailedError, PlanError, SourceQueryError
 
 
 def _source(shop):
@@ -49,13 +51,32 @@ def test_parameters_reach_the_query(shop):
 
 
 def test_a_failure_is_raised_unless_asked_not_to(shop):
-    shop.configure({}, {"name": "nope"})
-    with pytest.raises(ChildFailedError, match="nope") as caught:
+    shop.configure({}, {"name": "nope"}, {"name": "neither"})
+    with pytest.raises(
+        ExportsFailedError, match="2 of 3 exports failed: 'nope', 'neither'"
+    ) as caught:
         rivet.run(shop.config)
+    assert type(caught.value) is ExportsFailedError
     assert caught.value.exit_status == 1
     report = rivet.run(shop.config, check=False)
-    assert [export.export_name for export in report.failures] == ["nope"]
+    assert [export.export_name for export in report.failures] == ["nope", "neither"]
     assert rivet.run(shop.config, exports=["orders"]).is_success
+
+
+@pytest.mark.parametrize("side_by_side", ["", "parallel_exports", "parallel_export_processes"])
+def test_a_failure_is_raised_as_the_error_it_was(shop, side_by_side):
+    shop.configure({}, {"name": "nope"}, {"name": "other"})
+    flags = {side_by_side: True} if side_by_side else {}
+    with pytest.raises(SourceQueryError, match="nope") as caught:
+        rivet.run(shop.config, exports=["orders", "nope"], **flags)
+    error = caught.value
+    assert error.error_code == "RIVET_SOURCE_TABLE_NOT_FOUND"
+    assert "did you mean" in error.hint
+    assert [export.status for export in error.report.exports] == ["success", "failed"]
+    again = pickle.loads(pickle.dumps(error))
+    assert again.report.exports[0].rows == 1000
+    raised_in = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+    assert ("run_export" in raised_in) == (side_by_side != "parallel_export_processes")
 
 
 def test_events_can_be_watched(shop):

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import rivet as library
-from rivet.errors import ChildFailedError, UnsupportedPlanError
+from rivet.errors import ExportsFailedError, UnsupportedPlanError
 from support.cli import Rivet
 from support.scripted import scripted
 from support.shop import Shop
@@ -72,7 +72,7 @@ def test_each_misbehaviour_gets_its_own_verdict(shop, monkeypatch):
     }
     variables = scripted(shop, assignment)
     monkeypatch.setenv("RIVET_CHILD_COMMAND", variables["RIVET_CHILD_COMMAND"])
-    with pytest.raises(ChildFailedError, match=r"4 of 5 exports failed") as caught:
+    with pytest.raises(ExportsFailedError, match=r"4 of 5 exports failed") as caught:
         library.run(shop.config, parallel_export_processes=True)
     assert caught.value.exit_status == 3
     reports = library.run(shop.config, parallel_export_processes=True, check=False).exports

@@ -97,15 +97,17 @@ def test_without_a_terminal_each_card_is_printed_once(rivet, shop, flag):
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", done.stderr)
 
 
-@pytest.mark.parametrize(("flag", "who"), [(THREADS, "exports"), (PROCESSES, "children")])
-def test_what_all_failures_have_in_common_stands_first(rivet, shop, flag, who):
-    shop.configure(*({"name": f"e{number}", "table": "missing"} for number in range(3)))
+@pytest.mark.parametrize("flag", ["--progress=auto", THREADS, PROCESSES])
+def test_what_failures_have_in_common_is_told_once(rivet, shop, flag):
+    shop.configure({}, *({"name": f"e{number}", "table": "missing"} for number in range(4)))
     done = rivet("run", "-c", shop.config, flag).expect(1)
-    banner = f"  3 {who} failed with the same error before any succeeded:\n"
-    assert done.stderr.count(banner) == 1
-    assert done.stderr.index(banner) < done.stderr.index("Run summary (3 exports)")
-    shop.configure({}, *({"name": f"e{number}", "table": "missing"} for number in range(3)))
-    assert "same error" not in rivet("run", "-c", shop.config, flag).expect(1).stderr
+    assert done.stderr.count("'missing'") == 1
+    told = "[RIVET_SOURCE_TABLE_NOT_FOUND] no table or view 'missing' in the database"
+    assert f"    - 4 exports: {told}\n      e0, e1, e2, e3\n" in done.stderr
+    code = "RIVET_CHILD_FAILED" if flag == PROCESSES else "RIVET_EXPORTS_FAILED"
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert line == f"Error: [{code}] 4 of 5 exports failed: 'e0', 'e1', 'e2', 'e3'"
+    assert ("CHILD_FAILED" in done.stderr) == (flag == PROCESSES)
 
 
 def test_progress_can_be_lines_or_events_or_nothing(rivet, shop):

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import rivet
-from rivet.errors import ChildFailedError
+from rivet.errors import RivetError
 
 ROWS = 2000
 _NUMBERS = {
@@ -84,7 +84,7 @@ def test_numbers_that_are_texts_are_not_cut_as_numbers(engine, tmp_path):
         f"INSERT INTO t SELECT CAST(n AS char(4)) FROM {numbers(engine, 1, 99)}; SELECT 1"
     )
     cut = {**CHUNKED, "chunk_column": "id"}
-    with pytest.raises(ChildFailedError, match=r"texts|no numbers"):
+    with pytest.raises(RivetError, match=r"texts|no numbers"):
         exported(tmp_path, engine.source, {"a": {**cut, "chunk_size": 5}})
     exported(tmp_path, engine.source, {"b": {**cut, "chunk_size": 5, "chunk_dense": True}})
     assert read(tmp_path, "b", "trim(id)")[0] == list(range(1, 100))

@@ -169,14 +169,14 @@ def make_at_run_time():
     from rivet.sources.postgres.read import DIALECT as POSTGRES
     from rivet.sources.sqlite.catalog import DIALECT as SQLITE
     from rivet.sources.tokens import tokens
-    from rivet.ui.causes import common_cause
+    from rivet.ui.causes import cause_lines
 
     for secret in ("a", "aa", "'", "x1", "*+", "\\"):
         register_secret(secret)
     for dialect in (SQLITE, MYSQL, POSTGRES, DUCKDB):
         list(tokens("a", dialect))
     reports = [SimpleNamespace(export_name=n, status="x", failure=None) for n in ("a", "aa", "a.b")]
-    common_cause(reports)
+    cause_lines(reports, most=9)
 
 
 def texts(pattern, flags):

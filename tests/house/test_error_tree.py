@@ -79,7 +79,7 @@ def test_has_a_row_in_the_reference(cls):
 
 
 def test_a_child_keeps_its_own_exit_code():
-    error = errors.ChildFailedError("two exports failed", child_exit_code=3)
+    error = errors.ChildFailedError("two exports failed", worst_exit_code=3)
     assert pickle.loads(pickle.dumps(error)).exit_status == 3
     assert error.to_json()["exit_class"] == 3
 

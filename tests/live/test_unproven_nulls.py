@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from ruamel.yaml import YAML
 
 import rivet
-from rivet.errors import ChildFailedError
+from rivet.errors import PlanError
 
 INHERITED = """
     CREATE TABLE {0} (id bigint {1}, at timestamptz {1}, v text, UNIQUE (id));
@@ -132,7 +132,7 @@ def test_a_not_null_that_was_never_checked(any_postgres, tmp_path):
     config = {"name": "on", "table": "t", "format": "parquet", "keyset_incremental": True, **KEYSET}
     config["destination"] = {"type": "local", "path": str(tmp_path / "on")}
     source = {"type": "postgresql", "url": any_postgres.url, "tls": {"mode": "disable"}}
-    with pytest.raises(ChildFailedError, match="'id' is no key to page by"):
+    with pytest.raises(PlanError, match="'id' is no key to page by"):
         rivet.run({"source": source, "exports": [config]})
 
 

@@ -47,8 +47,8 @@ def demo(
     from rivet.execution.many.parallel import parallelism
     from rivet.execution.telling.failures import raise_for_failures
     from rivet.scaffold.demo import make_demo
-    from rivet.ui.blocks import run_summary
     from rivet.ui.screen import screen
+    from rivet.ui.summary import run_summary
 
     with make_demo(directory, engine.value, say=_say) as shop:
         _say(f"\n$ rivet run -c {shop.config}\n")

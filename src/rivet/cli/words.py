@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Final
 from rivet.errors import DestinationError
 from rivet.openfile import open_regular
 from rivet.redact import visible_json
-from rivet.ui.blocks import export_block, going_on, run_summary, stderr_dump
+from rivet.ui.blocks import export_block, stderr_dump
+from rivet.ui.summary import going_on, run_summary
 
 if TYPE_CHECKING:
     from rivet.execution.many.invocation import Ended
     from rivet.model.report import RunReport
 
-# More than a screen of child output goes into a file.
+# The words after a run fit on a screen: more than that of child output goes into a file.
 _INLINE_LINES: Final = 20
+_MOST_LINES: Final = 58
 
 
 def conclude(ended: Ended, *, as_json: bool, summary: Path | None, is_silent: bool) -> None:
@@ -34,7 +36,7 @@ def conclude(ended: Ended, *, as_json: bool, summary: Path | None, is_silent: bo
     Raises:
         DestinationError: The summary cannot be written, and nothing worse happened.
         OSError: Standard output takes nothing, and nothing worse happened.
-        ChildFailedError: An export failed.
+        RivetError: An export failed.
         KeyboardInterrupt: Ctrl-C ended it early.
         SystemExit: A signal did.
     """
@@ -83,14 +85,15 @@ def _print_words(report: RunReport, summary_output: Path | None) -> None:
         sys.stderr.write(export_block(report.exports[0]) + going_on(report))
         return
     written = str(summary_output) if summary_output else None
-    sys.stderr.write(run_summary(report, written=written))
-    _print_child_words(report)
+    told = run_summary(report, written=written)
+    sys.stderr.write(told)
+    _print_child_words(report, min(_INLINE_LINES, _MOST_LINES - told.count("\n")))
 
 
-def _print_child_words(report: RunReport) -> None:
+def _print_child_words(report: RunReport, most: int) -> None:
     """Print what children wrote on their standard error, or where it was put."""
     dump = stderr_dump(report.child_outputs)
-    if dump.count("\n") > _INLINE_LINES:
+    if dump.count("\n") > most:
         now = datetime.now(UTC)
         path = Path(report.config_path).parent / f"rivet-child-stderr-{now:%Y%m%dT%H%M%S}.log"
         try:

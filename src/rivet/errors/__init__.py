@@ -23,7 +23,7 @@ One file per family. They import nothing of Rivet but what masks secrets, for al
     |- SchemaDriftError                exit 4
     |- RefusedError                    exit 5
     |- InternalError                   exit 6
-    '- ChildFailedError                the child's own exit code
+    '- ExportsFailedError              the worst export's exit code: ChildFailedError
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from rivet.errors.config import (
 from rivet.errors.outcome import (
     ChildFailedError,
     DataIntegrityError,
+    ExportsFailedError,
     InternalError,
     ManifestMismatchError,
     QualityGateError,
@@ -87,6 +88,7 @@ __all__ = [
     "DestinationError",
     "DestinationTimeoutError",
     "DestinationUnavailableError",
+    "ExportsFailedError",
     "FormatError",
     "InternalError",
     "ManifestMismatchError",

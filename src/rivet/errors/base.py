@@ -25,6 +25,8 @@ class RivetError(Exception):
 
     hint: str | None
     context: dict[str, str]
+    report: Any = None
+    """The `RunReport` of the call that raised it; None where it raised before any export ran."""
 
     def __init__(
         self,
@@ -65,7 +67,8 @@ class RivetError(Exception):
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_restore, (type(self), self.args, self.__dict__.copy()))
+        # The state apart: a report may lead back to the error.
+        return (_restore, (type(self), self.args), self.__dict__.copy())
 
     @classmethod
     def with_code(cls, code: str, message: str, *, hint: str | None = None) -> Self:
@@ -73,8 +76,7 @@ class RivetError(Exception):
         return cls(message, hint=hint, code=code)
 
 
-def _restore(cls: type[RivetError], args: tuple[Any, ...], state: dict[str, Any]) -> RivetError:
+def _restore(cls: type[RivetError], args: tuple[Any, ...]) -> RivetError:
     error = cls.__new__(cls, *args)
     Exception.__init__(error, *args)
-    error.__dict__.update(state)
     return error

@@ -67,28 +67,34 @@ class InternalError(RivetError):
     exit_code = 6
 
 
-class ChildFailedError(RivetError):
-    """One or more exports failed; carries the exit code of the worst."""
+class ExportsFailedError(RivetError):
+    """Several exports failed; carries the exit code of the worst."""
 
-    code = "RIVET_CHILD_FAILED"
+    code = "RIVET_EXPORTS_FAILED"
 
     def __init__(
         self,
         message: str,
         *,
-        child_exit_code: int = 1,
+        worst_exit_code: int = 1,
         hint: str | None = None,
         code: str | None = None,
         **context: str | int | None,
     ) -> None:
         super().__init__(message, hint=hint, code=code, **context)
-        self.child_exit_code = child_exit_code
+        self.worst_exit_code = worst_exit_code
 
     @property
     @override
     def exit_status(self) -> int:
         """The exit code of the worst export."""
-        return self.child_exit_code
+        return self.worst_exit_code
+
+
+class ChildFailedError(ExportsFailedError):
+    """Exports that ran in child processes failed; carries the exit code of the worst."""
+
+    code = "RIVET_CHILD_FAILED"
 
 
 _SEVERITY: Final = (6, 3, 4, 5, 2, 1)

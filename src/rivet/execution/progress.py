@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field, replace
+from traceback import clear_frames
 from typing import TYPE_CHECKING
 
 from rivet.errors import InternalError, RivetError
@@ -179,7 +180,11 @@ class RunProgress:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Describe an error for reports: redacted, control bytes made visible."""
+    """Describe an error for reports: redacted, control bytes made visible.
+
+    What the frames it came through held, batches of rows perhaps, is given up.
+    """
+    clear_frames(error.__traceback__)
     if isinstance(error, RivetError):
         return Failure(
             code=error.error_code,
@@ -187,6 +192,8 @@ def failure_of(error: BaseException) -> Failure:
             hint=visible(redact(error.hint)) if error.hint else None,
             exit_code=error.exit_status,
             retryable=error.retryable,
+            error_class=type(error).__name__,
+            error=error,
         )
     return Failure(
         code=InternalError.code,

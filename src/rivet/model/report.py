@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from rivet.model.metrics import METRICS, RunMetrics, compared, in_order
@@ -10,6 +10,7 @@ from rivet.model.metrics import METRICS, RunMetrics, compared, in_order
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from rivet.errors import RivetError
     from rivet.model.part import RecordedPart
     from rivet.model.source import Position
 
@@ -28,13 +29,20 @@ _TOTAL_KEYS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an export failed: a redacted message, its stable code, and how to go on."""
+    """Why an export failed: a redacted message, its stable code, and how to go on.
+
+    Attributes:
+        error_class: Name of the class of the error; the empty string where there was no error.
+        error: The error itself, where it was raised in this process.
+    """
 
     code: str
     message: str
     hint: str | None
     exit_code: int
     retryable: bool
+    error_class: str = field(default="", compare=False)
+    error: RivetError | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class Card:
         mark: Its icon.
         figures: The columns of a success.
         text: What is said instead of figures.
+        brief: The same, where the words after the run say more.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Card:
     total_chunks: int = 0
     figures: list[str] = field(default_factory=list)
     text: str = ""
+    brief: str = ""
 
 
 class Cards:
@@ -122,8 +124,11 @@ class Cards:
         """Where each export stands, in the order of `lines`."""
         return [card.phase for card in self._cards.values()]
 
-    def lines(self, now_s: float, width: int) -> list[str]:
-        """Return one line per card, none wider than `width` cells, columns aligned."""
+    def lines(self, now_s: float, width: int, *, is_last: bool = False) -> list[str]:
+        """Return one line per card, none wider than `width` cells, columns aligned.
+
+        The last ones name a failure by its code: the words that follow tell it, once.
+        """
         cards = list(self._cards.values())
         layout = Layout.of(
             width,
@@ -132,10 +137,10 @@ class Cards:
             figures=[card.figures for card in cards if card.figures],
             ellipsis=self.glyphs.ellipsis,
         )
-        return [self._line(card, now_s, layout) for card in cards]
+        return [self._line(card, now_s, layout, is_brief=is_last) for card in cards]
 
     def line(self, export_name: str, now_s: float, width: int) -> str:
-        """Return the line of one export, the empty string where it has no card.
+        """Return the last line of one export, the empty string where it has no card.
 
         Its columns are wide enough for most, so that lines written one by one stand aligned too.
         """
@@ -149,9 +154,9 @@ class Cards:
             figures=[card.figures] if card.figures else [],
             ellipsis=self.glyphs.ellipsis,
         )
-        return self._line(card, now_s, layout)
+        return self._line(card, now_s, layout, is_brief=True)
 
-    def _line(self, card: Card, now_s: float, layout: Layout) -> str:
+    def _line(self, card: Card, now_s: float, layout: Layout, *, is_brief: bool) -> str:
         if card.phase is Phase.RUNNING:
             body = fitted(_running(card, now_s - card.began_s), layout.body, layout.ellipsis)
         elif card.phase is Phase.PREPARING:
@@ -162,7 +167,8 @@ class Cards:
         elif card.figures:
             body = fitted(figures(card.figures, layout.figures), layout.body, layout.ellipsis)
         else:
-            body = layout.cut(card.text or str(card.phase), layout.body)
+            text = (card.brief if is_brief else "") or card.text or str(card.phase)
+            body = layout.cut(text, layout.body)
         name = padded(layout.cut(card.name, layout.name), layout.name)
         mode = f"{padded(card.mode, layout.mode)}  " if layout.mode else ""
         return layout.cut(f"{card.mark} {name}  {mode}{body}".rstrip(), layout.width)
@@ -195,6 +201,9 @@ class Cards:
         card.phase, card.mark = self._verdict(event)
         if event.error_message:
             card.text = self._shown(event.error_message) or event.status
+            has_code = event.status == "failed" and event.error_code
+            code = f" [{event.error_code}]" if has_code else ""
+            card.brief = self._shown(f"{event.status}{code}")
         elif event.status == "success":
             card.figures = _figures(event)
         else:
@@ -244,7 +253,6 @@ def _figures(event: ExportFinished) -> list[str]:
         files(event.files_produced),
         size(event.bytes_written),
         duration(event.duration_ms / 1000),
-        f"{event.peak_rss_mb}" if event.peak_rss_mb > 0 else "",
     ]
 
 

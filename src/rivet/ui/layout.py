@@ -19,10 +19,10 @@ _STEADY_MODE: Final = 11
 _BODY: Final = 44
 # Narrower, and the mode gives its place to the name and the rows.
 _MODE_FROM: Final = 60
-# Widths of rows, files, bytes, duration and memory for lines that are written one by one.
-_STEADY_FIGURES: Final = (16, 9, 9, 8, 3)
-# What goes first where there is no room: memory, then bytes, files, duration.
-_FIGURE_RANKS: Final = (0, 2, 3, 1, 4)
+# Widths of rows, files, bytes and duration for lines that are written one by one.
+_STEADY_FIGURES: Final = (16, 9, 9, 8)
+# What goes first where there is no room: bytes, then files, duration.
+_FIGURE_RANKS: Final = (0, 2, 3, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,8 @@ class Layout:
 
 
 def figures(values: Sequence[str], widths: Sequence[int]) -> list[Part]:
-    """Return the columns of a success, right-aligned; the last is memory in MB or empty."""
+    """Return the columns of a success, right-aligned."""
     padded = [f"{value:>{width}}" for value, width in zip(values, widths, strict=True)]
-    padded[-1] = f"RSS {padded[-1]} MB" if values[-1] else ""
     return [Part(text, rank) for text, rank in zip(padded, _FIGURE_RANKS, strict=True)]
 
 

@@ -103,4 +103,4 @@ class LiveScreen:
         width = max(min(columns - 1, _WIDEST), 1)
         if not is_last:
             return frame(self._cards, now_s, width, height)
-        return self._cards.lines(now_s, width) if self._has_events else []
+        return self._cards.lines(now_s, width, is_last=True) if self._has_events else []

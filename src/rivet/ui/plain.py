@@ -23,7 +23,8 @@ class PlainScreen:
 
     Args:
         stream: Where to.
-        names: The exports, so that columns do not move.
+        names: The exports, so that columns do not move. The verdict on a single one is left to
+            its block.
         opening: Written first.
     """
 
@@ -31,6 +32,7 @@ class PlainScreen:
         self._lines = Lines(stream)
         self._encoding = stream.encoding or "utf-8"
         self._cards = Cards(names, self._encoding)
+        self._is_one = len(names) == 1
         self._lock = threading.Lock()
         if opening:
             self._lines.say(encodable(opening, self._encoding))
@@ -44,7 +46,7 @@ class PlainScreen:
             now_s = time.monotonic()
             was_over = self._cards.is_over(event.export_name)
             self._cards.apply(event, now_s)
-            if was_over or not isinstance(event, ExportFinished):
+            if self._is_one or was_over or not isinstance(event, ExportFinished):
                 return
             line = self._cards.line(event.export_name, now_s, _WIDTH)
         self._lines.say(line)

@@ -9,6 +9,7 @@ _THOUSAND: Final = 1_000
 _STEP: Final = 1024.0
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
+_TELLING_ROWS: Final = 100_000
 
 
 def rows_short(rows: int) -> str:
@@ -58,3 +59,8 @@ def rate(rows: int, seconds: float) -> str:
 def files(count: int) -> str:
     """Return `1 file` or `11 files`."""
     return "1 file" if count == 1 else f"{count:,} files"
+
+
+def telling_rate(rows: int, seconds: float, *, tables: int = 1) -> str:
+    """Return the rate where it tells something: of small tables it measures their beginnings."""
+    return rate(rows, seconds) if rows >= _TELLING_ROWS * tables else ""

@@ -28,7 +28,8 @@ from rivet.model.seal import seal_of
 from rivet.model.source import Position
 from rivet.sources.base import ReadCounters
 from rivet.state.store import open_store
-from rivet.ui.blocks import export_block, run_summary
+from rivet.ui.blocks import export_block
+from rivet.ui.summary import run_summary
 from unit.state.behaviour import a_run
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "metrics.json"

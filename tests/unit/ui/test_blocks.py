@@ -4,11 +4,10 @@ import signal
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from rivet.model.part import FileStats, RecordedPart
 from rivet.model.report import ChildOutput, ExportReport, Failure, RunReport
-from rivet.ui.blocks import export_block, going_on, run_summary, stderr_dump
+from rivet.ui.blocks import export_block, stderr_dump
+from rivet.ui.summary import going_on, run_summary
 
 _BEGAN_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -85,8 +84,9 @@ def test_a_stopped_run_says_by_what_and_what_is_left():
     assert "  stopped:       by SIGINT\n" in text
     assert text.endswith(
         "\n  interrupted exports:\n"
-        "    - half: interrupted\n"
         "    - 4 exports: [RIVET_INTERRUPTED] not started\n"
+        "      w0, w1, w2, w3\n"
+        "    - half: interrupted\n"
         "\n"
         "  committed: a 1,000 rows in 1 file\n"
         "  committed: half 500 rows in 1 file (of an unfinished run)\n"
@@ -102,53 +102,70 @@ def test_a_single_export_says_how_to_go_on_only_where_it_was_stopped():
 
 
 def test_many_that_all_failed_are_gone_on_with_by_naming_none():
-    many = [_failed(f"e{number}", "x") for number in range(11)]
-    assert going_on(_run(*many)) == "\n  go on with: rivet run -c shop.yaml\n"
-    assert going_on(_run(*many, _success("a"))).count(" -e ") == 11
-    assert going_on(_run(*many[:3])).count(" -e ") == 3
+    many = [_failed(f"e{number}", "x") for number in range(51)]
+    assert going_on(_run(*many[:2])) == "\n  go on with: rivet run -c shop.yaml\n"
+    assert going_on(_run(*many[:50], _success("a"))).count(" -e ") == 50
+    assert going_on(_run(*many, _success("a"))).endswith("go on with: rivet run -c shop.yaml\n")
 
 
-def test_a_long_list_of_commits_is_cut():
+def test_many_commits_are_one_line():
     good = [_success(f"e{number}") for number in range(25)]
     text = going_on(_run(*good, _failed("bad", "x")))
-    assert text.count("  committed: e") == 20
-    assert "  committed: 5 more exports\n" in text
+    assert text.count("  committed: ") == 1
+    assert "  committed: 25 exports, 25,000 rows in 25 files\n" in text
 
 
-@pytest.mark.parametrize(
-    ("mode", "words"),
-    [
-        ("parallel-processes", "3 children failed with the same error before any succeeded:"),
-        ("parallel-threads", "3 exports failed with the same error before any succeeded:"),
-    ],
-)
-def test_what_all_have_in_common_is_said_first(mode, words):
+def test_failures_are_told_by_cause_and_each_cause_once():
     report = _run(
-        _failed("orders", "orders: cannot reach db7  at 10.0.0.1:5432", "start it\nnow"),
-        _failed("items_2", "items_2: cannot reach db12 at 10.0.0.9:5433"),
-        _failed("other", "something else"),
-        _failed("x", "x: cannot reach db7 at 10.0.0.1:5432"),
-        mode=mode,
+        _failed("x", "something else"),
+        *(
+            _failed(f"t_{n}", f"t_{n}: no table 't{n}' at 10.0.0.{n}:5432", "ask\nus")
+            for n in range(12)
+        ),
+        *(
+            _failed(name, f"{name}: no column 'a'", f"look at {name}")
+            for name in ("orders", "items")
+        ),
+        *(_failed(name, "the same for both", "try") for name in ("p", "q")),
     )
-    assert run_summary(report).startswith(
-        f"\n  {words}\n"
-        "    [RIVET_SOURCE_QUERY] orders: cannot reach db7 at 10.0.0.1:5432\n"
-        "    hint: start it now\n"
-        "\n════"
+    assert run_summary(report).split("  failed exports:\n")[1] == (
+        "    - 12 exports: such as [RIVET_SOURCE_QUERY] t_0: no table 't0' at 10.0.0.0:5432\n"
+        "      t_0, t_1, t_2, t_3, t_4, t_5, t_6, t_7, t_8, t_9 and 2 more\n"
+        "      hint: ask us\n"
+        "    - orders: [RIVET_SOURCE_QUERY] orders: no column 'a'\n"
+        "      hint: look at orders\n"
+        "    - items: [RIVET_SOURCE_QUERY] items: no column 'a'\n"
+        "      hint: look at items\n"
+        "    - p, q: [RIVET_SOURCE_QUERY] the same for both\n"
+        "      hint: try\n"
+        "    - x: [RIVET_SOURCE_QUERY] something else\n"
+        "\n"
+        "  go on with: rivet run -c shop.yaml\n"
     )
 
 
-@pytest.mark.parametrize(
-    "exports",
-    [
-        [_failed("a", "same"), _failed("b", "same")],
-        [_failed("a", "same"), _failed("b", "same"), _failed("c", "same", code="RIVET_STATE")],
-        [_failed("a", "same"), _failed("b", "same"), _failed("c", "same"), _success("d")],
-        [_stopped("a", "same"), _stopped("b", "same"), _stopped("c", "same")],
-    ],
-)
-def test_there_is_no_pattern_in_fewer_or_after_a_success(exports):
-    assert "before any succeeded" not in run_summary(_run(*exports))
+def test_a_summary_is_at_most_50_lines_whatever_failed():
+    words = ("alpha", "beta", "gamma", "delta", "epsilon")
+    causes = [f"{one} {other}" for one in words for other in words for _ in range(3)]
+    failed = [_failed(f"f{n}", causes[n], f"hint {causes[n]}") for n in range(75)]
+    stopped = [_stopped(f"s{n}", causes[n]) for n in range(75)]
+    good = [_success(f"g{n}") for n in range(5)]
+    partial = [replace(_success(f"p{n}"), status="interrupted") for n in range(5)]
+    text = run_summary(_run(*failed, *stopped, *good, *partial, stopped_by=2), written="x.json")
+    assert text.count("\n") <= 50
+    assert "more exports, of other causes: `--json` lists all\n" in text
+    assert "  committed: 5 exports, 5,000 rows in 5 files\n" in text
+    assert "  committed: 5 exports, 5,000 rows in 5 files (of unfinished runs)\n" in text
+
+
+def test_a_rate_is_told_of_large_tables_only():
+    assert "throughput:    251K rows/s\n" in run_summary(
+        _run(_success("a"), _success("b", 501_000))
+    )
+    many = [_success(f"e{number}", 90_000) for number in range(10)]
+    assert "throughput" not in run_summary(_run(*many))
+    assert "rows/s" not in export_block(replace(_success("a", 90_000), duration_ms=1000))
+    assert "(200K rows/s)" in export_block(replace(_success("a", 200_000), duration_ms=1000))
 
 
 def test_the_words_of_children_are_shown_with_what_was_dropped():
@@ -173,9 +190,9 @@ def test_the_words_of_children_are_shown_with_what_was_dropped():
 
 
 def test_a_block_shows_foreign_text_harmless():
-    block = export_block(_failed("orders", "no\x1b[2J such\u202e", "try\nagain"))
-    assert "[RIVET_SOURCE_QUERY] no\\u{1b}[2J such\\u{202e}\n" in block
-    assert "  hint:     try\n            again\n" in block
+    block = export_block(_stopped("or\x1bders", "no\x1b[2J such\u202e"))
+    assert "  stopped:  no\\u{1b}[2J such\\u{202e}\n" in block
+    assert "or\\u{1b}ders" in block
 
 
 def test_a_block_says_whose_work_the_server_counted():

@@ -50,6 +50,7 @@ def details_of(report: ExportReport) -> dict[str, Any]:
         "position": asdict(report.position) if report.position else None,
         "warnings": list(report.warnings),
         "not_covered": list(report.not_covered),
+        "error_class": report.failure.error_class if report.failure else "",
     }
 
 
@@ -91,7 +92,8 @@ def report_of(
     told = {name: getattr(report, name) or getattr(finished, key) for name, key in _TOLD.items()}
     report = replace(report, **told)
     try:
-        return replace(report, **_restored(finished.details or {}))
+        report = replace(report, **_restored(finished.details or {}))
+        return _with_class(report, finished)
     except (KeyError, TypeError, ValueError):
         return report  # another program's details
 
@@ -113,6 +115,14 @@ def _restored(details: Mapping[str, Any]) -> dict[str, Any]:
         "warnings": tuple(str(warning) for warning in details["warnings"]),
         "not_covered": tuple(str(text) for text in details.get("not_covered", ())),
     }
+
+
+def _with_class(report: ExportReport, finished: ExportFinished) -> ExportReport:
+    """Say what kind of error it was, where the verdict is the child's own."""
+    failure, name = report.failure, (finished.details or {}).get("error_class")
+    if failure is None or failure.code != finished.error_code or not isinstance(name, str):
+        return report
+    return replace(report, failure=replace(failure, error_class=name))
 
 
 def _plan(body: Mapping[str, Any]) -> PlanSummary:

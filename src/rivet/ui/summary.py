@@ -1,0 +1,117 @@
+"""Run summary: what an invocation of several exports did, and how to go on. Pure functions."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from typing import TYPE_CHECKING, Final
+
+from rivet.model.metrics import METRICS
+from rivet.ui.causes import cause_lines
+from rivet.ui.metrics import worded
+from rivet.ui.quantities import duration, files, telling_rate
+from rivet.ui.text import harmless
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rivet.model.report import ExportReport, RunReport
+
+_RULE: Final = "═" * 56
+_MOST_COMMITTED: Final = 3
+_MOST_NAMED: Final = 50
+_MOST_LINES: Final = {"failed": 18, "interrupted": 6}
+_SUMMED: Final = tuple(
+    (metric.label, metric.total, metric) for metric in METRICS if metric.label and metric.total
+)
+
+
+def run_summary(report: RunReport, *, written: str | None = None) -> str:
+    """Return the summary of an invocation with several exports, at most 50 lines.
+
+    Where not all succeeded it tells each cause once, and ends with what was committed and the
+    command that goes on.
+
+    Args:
+        report: The invocation.
+        written: Path of `--summary-output`, where one was written.
+    """
+    lines = ["", _RULE, f"  Run summary ({len(report.exports)} exports)", _RULE]
+    lines += [f"  {label + ':':<14} {value}" for label, value in _totals(report) if value]
+    for status, most in _MOST_LINES.items():
+        concerned = [export for export in report.failures if export.status == status]
+        if concerned:
+            lines += ["", f"  {status} exports:", *cause_lines(concerned, most=most)]
+    if written:
+        lines += ["", f"  written:       {written}"]
+    return harmless("\n".join(lines)) + "\n" + going_on(report)
+
+
+def _totals(report: RunReport) -> list[tuple[str, str | None]]:
+    body = report.to_json()
+    seconds = report.duration_ms / 1000
+    interrupted = sum(export.status == "interrupted" for export in report.exports)
+    status = f"{body['success_count']} success · {body['failed_count'] - interrupted} failed"
+    if interrupted:
+        status += f" · {interrupted} interrupted"
+    if body["skipped_count"]:
+        status += f" · {body['skipped_count']} skipped"
+    return [
+        ("id", report.run_aggregate_id),
+        ("status", status),
+        ("stopped", f"by {_signal(report.stopped_by)}" if report.stopped_by is not None else ""),
+        *((label, worded(metric, body[total])) for label, total, metric in _SUMMED),
+        ("duration", f"{duration(seconds)} (wall clock)"),
+        ("throughput", telling_rate(report.rows, seconds, tables=len(report.exports))),
+        ("mode", report.parallel_mode),
+        ("config", report.config_path),
+    ]
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def going_on(report: RunReport) -> str:
+    """Return what was committed and the command that runs the rest.
+
+    The empty string where there is no rest, and for one export that failed by itself: its error
+    has said it all.
+    """
+    rest = [export.export_name for export in report.failures]
+    if not rest or (len(report.exports) == 1 and report.stopped_by is None):
+        return ""
+    lines = ["", *(f"  committed: {text}" for text in _committed(report))]
+    command = f"rivet run -c {shlex.quote(report.config_path)}"
+    if len(rest) <= _MOST_NAMED and len(rest) < max(len(report.exports), 2):
+        command += "".join(f" -e {shlex.quote(name)}" for name in rest)
+    lines.append(f"  go on with: {command}")
+    return harmless("\n".join(lines)) + "\n"
+
+
+def _committed(report: RunReport) -> list[str]:
+    """Tell what is data, export by export where they are few."""
+    whole = [
+        export for export in report.exports if export.is_success and export.status != "skipped"
+    ]
+    partial = [
+        export for export in report.failures if export.files and report.stopped_by is not None
+    ]
+    if len(whole) + len(partial) <= _MOST_COMMITTED:
+        told = [f"{export.export_name} {_counted([export])}" for export in whole]
+        return told + [
+            f"{export.export_name} {_counted([export])} (of an unfinished run)"
+            for export in partial
+        ]
+    lines = [f"{len(whole):,} exports, {_counted(whole)}"] if whole else []
+    if partial:
+        lines.append(f"{len(partial):,} exports, {_counted(partial)} (of unfinished runs)")
+    return lines
+
+
+def _counted(exports: Sequence[ExportReport]) -> str:
+    rows = sum(export.rows for export in exports)
+    return f"{rows:,} rows in {files(sum(export.file_count for export in exports))}"
