@@ -205,6 +205,8 @@ def parse_params(items: list[str] | None) -> dict[str, str]:
             # What is no name may be a value, and a secret.
             named = f" after '{item}'" if item.isidentifier() and item.isascii() else ""
             msg = f"--param needs KEY=VALUE, and has no ={named}"
+            if separator:
+                msg = "--param needs KEY=VALUE, and has no KEY before its ="
             hint = "for example: -p day=2024-01-31"
             raise ConfigError(msg, hint=hint, code=_INVALID)
         params[key] = value

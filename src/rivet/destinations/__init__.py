@@ -29,7 +29,9 @@ __all__ = [
     "sink_ref",
 ]
 
-_SEAM: Final = frozenset({"base", "deadlines", "object_store", "placeholders", "staged", "timed"})
+_SEAM: Final = frozenset(
+    {"base", "deadlines", "folders", "object_store", "placeholders", "staged", "timed"}
+)
 
 
 class DestinationModule(Protocol):

@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rivet.destinations.base import DestinationCapabilities
 from rivet.destinations.deadlines import CallLimits
+from rivet.destinations.folders import make_folder, remove_empty, sync
 from rivet.destinations.staged import StagedFile
 from rivet.errors import DestinationError, ObjectExistsError
 from rivet.model.diskerrors import disk_errors
@@ -75,9 +76,13 @@ def open(options: Options, *, base_dir: Path | None = None) -> LocalDestination:
         msg = "files on a disk of this system cannot be written: locks need Linux or macOS"
         raise DestinationError(msg, hint="run Rivet in WSL or in a container")
     root = Path(os.path.normpath((base_dir or Path.cwd()).absolute() / options.path))
-    _make_folder(root)
-    _probe(root)
-    _sweep(root)
+    make_folder(root)
+    try:
+        _probe(root)
+        _sweep(root)
+    except DestinationError:
+        remove_empty(root)
+        raise
     return LocalDestination(root)
 
 
@@ -98,17 +103,19 @@ class LocalSink(StagedFile):
         """
         with disk_errors("cannot publish", self._target):
             self.prepare()
-            _make_folder(self._target.parent)
+            make_folder(self._target.parent)
             self.refuse_given_up()
             _move_without_overwrite(self.path, self._target)
             self.is_published = True
-            _sync(self._target.parent)
+            sync(self._target.parent)
             size = self._target.stat().st_size
         return ObjectInfo(name=self.name, uri=f"{self._prefix}/{self.name}", size_bytes=size)
 
 
 class LocalDestination:
     """The folder of one export; holds a staging folder of its own from first use to `close`.
+
+    One that was made for it and holds nothing at the end is removed.
 
     Attributes:
         limits: How long its calls may take.
@@ -132,6 +139,7 @@ class LocalDestination:
         with self._making:
             while (staging := self._staging) is None:
                 self._refuse_closed()
+                make_folder(self._root)  # another run had made it, and may have removed it
                 folder = self._root / _staged_name()
                 with disk_errors("cannot create", folder):
                     folder.mkdir(mode=0o700)
@@ -172,12 +180,12 @@ class LocalDestination:
         with disk_errors("cannot write", target):
             try:
                 _write_synced(staged, data)
-                _make_folder(target.parent)
+                make_folder(target.parent)
                 self._refuse_closed()
                 staged.replace(target)
             finally:
                 staged.unlink(missing_ok=True)
-            _sync(target.parent)
+            sync(target.parent)
         return self._info(name, len(data))
 
     def get(self, name: str, *, max_bytes: int) -> bytes | None:
@@ -209,6 +217,7 @@ class LocalDestination:
 
     def walk(self) -> Iterator[ObjectInfo]:
         """List all files below the folder in name order, staged ones excluded."""
+        make_folder(self._root)
         yield from self._walk(self._root)
 
     def _walk(self, folder: Path) -> Iterator[ObjectInfo]:
@@ -232,10 +241,10 @@ class LocalDestination:
         """
         source, target = self._target(name), self._target(new_name)
         with disk_errors("cannot move", source):
-            _make_folder(target.parent)
+            make_folder(target.parent)
             _move_without_overwrite(source, target)
-            _sync(target.parent)
-            _sync(source.parent)
+            sync(target.parent)
+            sync(source.parent)
 
     def remove(self, name: str) -> None:
         """Remove one file; one that does not exist is not an error.
@@ -250,7 +259,7 @@ class LocalDestination:
                 refuse_other_than_file(target.lstat(), target)
                 target.unlink()
             if target.parent.is_dir():
-                _sync(target.parent)
+                sync(target.parent)
 
     def close(self) -> None:
         """Drop the staging folder and what was never stored. Safe to call twice."""
@@ -261,6 +270,7 @@ class LocalDestination:
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
+        remove_empty(self._root)
 
     def _info(self, name: str, size: int) -> ObjectInfo:
         return ObjectInfo(name=name, uri=f"{self.uri}/{name}", size_bytes=size)
@@ -294,16 +304,6 @@ def _is_own(name: str) -> bool:
     """Whether a name is a staging folder's or probe's of this machine, which alone sees locks."""
     match = _STAGED.fullmatch(name)
     return match is not None and match[1] == _host()
-
-
-def _make_folder(folder: Path) -> None:
-    with disk_errors("cannot create the folder", folder):
-        if folder.is_dir():
-            return
-    _make_folder(folder.parent)
-    with disk_errors("cannot create the folder", folder):
-        folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
 
 
 def _probe(root: Path) -> None:
@@ -354,14 +354,6 @@ def _write_synced(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _move_without_overwrite(path: Path, target: Path) -> None:

@@ -73,6 +73,37 @@ _MEANINGS: Final[dict[int, tuple[type[DestinationError], str, str, str]]] = {
 }
 
 
+# A folder that cannot be made: what is named is not there yet, so nothing can have removed it.
+_FOLDERS: Final[dict[int, tuple[str, str]]] = {
+    errno.EEXIST: (
+        "there is a file of that name, not a folder",
+        "move that file away, or choose another path",
+    ),
+    errno.ENOENT: ("this file system takes no folder there", "choose another path"),
+    errno.ENAMETOOLONG: ("the name is too long for the file system", "choose a shorter path"),
+}
+
+
+@contextmanager
+def folder_errors(path: Path) -> Iterator[None]:
+    """As `disk_errors`, around the making of a folder.
+
+    Raises:
+        DestinationError: It cannot be made.
+    """
+    try:
+        with disk_errors("cannot create the folder", path):
+            yield
+    except DestinationError as error:
+        cause = error.__cause__
+        told = _FOLDERS.get(cause.errno or 0) if isinstance(cause, OSError) else None
+        if told is None:
+            raise
+        sentence, hint = told
+        msg = f"cannot create the folder {path}: {sentence}"
+        raise DestinationError(msg, hint=hint, path=str(path)) from cause
+
+
 @contextmanager
 def disk_errors(doing: str, path: Path | str) -> Iterator[None]:
     """Translate `OSError` at the border.

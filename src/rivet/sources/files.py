@@ -71,6 +71,10 @@ def check_file(path: Path, *, logs: Iterable[str]) -> None:
     except FileNotFoundError as error:
         msg = f"no database file at {path}"
         hint = "check the path; relative paths start at the folder of the configuration"
+        name, mark, _ = path.name.partition("?")
+        if mark and path.with_name(name).exists():
+            msg = f"the URL of the database file {path.with_name(name)} has options behind a '?'"
+            hint = "remove them: a file's URL has none; a schema stands in `table: schema.name`"
         raise SourceError(msg, hint=hint) from error
     except NotRegularFileError as error:
         msg = f"{path} is no database file: {error.strerror}"

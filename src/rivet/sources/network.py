@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "AUTHORITY_HINT",
     "DECIDE_HINT",
     "ENCODE_HINT",
     "authority_file",
     "is_local",
+    "no_tls_hint",
+    "option_hint",
     "refuse_exposed",
     "refuse_plaintext",
     "resolved",
@@ -38,6 +41,12 @@ ENCODE_HINT: Final = (
     "host, user and password_env instead of a URL"
 )
 
+AUTHORITY_HINT: Final = (
+    "set tls.ca_file to the certificate of the authority that signed the server's: `tls: {mode: "
+    "verify-full, ca_file: FILE}` in the source"
+)
+
+_SCHEMA_OPTIONS: Final = frozenset({"schema", "currentschema", "searchpath"})
 _USUAL_AUTHORITIES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -48,6 +57,26 @@ _USUAL_AUTHORITIES: Final = (
 def is_local(host: str) -> bool:
     """Whether a host is this machine: a socket, `localhost` or a loopback address."""
     return exposed([_target(host)], Protection.UNDECIDED) is None
+
+
+def no_tls_hint(host: str) -> str:
+    """Return what to do about a server that was asked for TLS and has none."""
+    if is_local(host):
+        return (
+            "set `tls: {mode: disable}` in the source, which is meant for a server on this "
+            "machine; or switch TLS on at the server"
+        )
+    return (
+        "switch TLS on at the server; `tls: {mode: disable}` in the source sends everything in "
+        "the clear on purpose"
+    )
+
+
+def option_hint(name: str, *, otherwise: str = "remove it") -> str:
+    """Return what to do about an option of a URL that its engine does not know."""
+    is_schema = name.lower().replace("_", "") in _SCHEMA_OPTIONS
+    named = "remove it, and write the schema in the export: `table: schema.name`"
+    return named if is_schema else otherwise
 
 
 def refuse_plaintext(hosts: Iterable[str]) -> None:

@@ -6,19 +6,18 @@ Every function takes a cursor and leaves errors of the driver to the caller's `t
 from __future__ import annotations
 
 from collections import Counter
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from rivet.errors import PlanError, SourceQueryError
 from rivet.model.relation import Key, Relation, TableFacts
 from rivet.redact import visible
 from rivet.sources.duckdb.types import DIALECT, NativeColumn
+from rivet.sources.nearnames import table_hint
 from rivet.sources.sql import single_statement, subquery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NEAR_NAMES: Final = 3
 _WHOLE: Final = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
 _TABLES: Final = """
     SELECT schema_name, table_name, estimated_size FROM duckdb_tables()
@@ -49,10 +48,12 @@ def find_table(cursor: Any, relation: Relation) -> tuple[str, str, int | None]: 
     ]
     for found in (*exact, *loose):
         return found[0], found[1], found[2]
-    names = [name if owner == "main" else f"{owner}.{name}" for owner, name, _ in rows]
-    near = get_close_matches(relation.label, names, n=_NEAR_NAMES) or names[:10]
-    shown = ", ".join(visible(name) for name in near)
-    hint = f"did you mean: {shown}?" if near else "the database has no tables"
+    known = [
+        (None if owner == "main" and not relation.schema else owner, name)
+        for owner, name, _ in rows
+    ]
+    otherwise = "check the name, the schema and the file" if rows else "the database has no tables"
+    hint = table_hint(relation, known, otherwise=otherwise)
     msg = f"no table or view '{visible(relation.label)}' in the database"
     code = "RIVET_SOURCE_TABLE_NOT_FOUND"
     raise SourceQueryError(msg, hint=hint, code=code, table=relation.label)

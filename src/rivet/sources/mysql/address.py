@@ -18,6 +18,7 @@ from rivet.redact import Secret, visible
 from rivet.sources.network import (
     ENCODE_HINT,
     authority_file,
+    option_hint,
     refuse_plaintext,
     resolved,
     system_authorities,
@@ -141,10 +142,11 @@ def _options(
     socket = given.pop("unix_socket", None) or given.pop("socket", None)
     charset = given.pop("charset", "utf8mb4")
     if given or charset.lower() not in _CHARSETS:
-        name = next(iter(given), "charset")
+        stray = next(iter(given), "charset")
+        name = next(one for one in options if one.lower().replace("-", "_") == stray)
         msg = f"the MySQL URL has the option '{visible(name)}', which Rivet does not take"
-        hint = "a URL may have ssl-mode, ssl-ca, unix_socket and charset=utf8mb4"
-        raise ConfigError(msg, hint=hint)
+        known = "a URL may have ssl-mode, ssl-ca, unix_socket and charset=utf8mb4"
+        raise ConfigError(msg, hint=option_hint(name, otherwise=known))
     if address.tls is not None:
         return address.tls, socket
     if mode_text is not None and mode_text.lower() not in _SSL_MODES:

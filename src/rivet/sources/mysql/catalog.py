@@ -6,23 +6,23 @@ Every function takes a connection of `link.py` and leaves errors of the driver t
 from __future__ import annotations
 
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from pymysql.constants import ER
 from pymysql.err import MySQLError
 
-from rivet.errors import SourceQueryError
+from rivet.errors import SourceAuthError, SourceQueryError
 from rivet.model.relation import Relation, TableFacts
 from rivet.redact import visible
 from rivet.sources.dialect import Dialect
 from rivet.sources.mysql import types
 from rivet.sources.mysql.charsets import has_gaps
-from rivet.sources.mysql.faults import error_number
+from rivet.sources.mysql.faults import error_number, source_error
 from rivet.sources.mysql.link import ask
 from rivet.sources.mysql.overrides import DIALECT, dialect_of
 from rivet.sources.mysql.settings import CHARACTER_SET
 from rivet.sources.mysql.types import NativeColumn, native_column
+from rivet.sources.nearnames import near_tables, table_hint
 from rivet.sources.sql import select, single_statement, subquery
 
 if TYPE_CHECKING:
@@ -33,16 +33,15 @@ if TYPE_CHECKING:
 
 
 _ANSI: Final = Dialect()
-_NEAR_NAMES: Final = 3
 _LONGEST_TEXT: Final = 2**32 - 1
 _NO_TABLE: Final = frozenset({ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR})
 _NO_COLUMN: Final = frozenset({ER.BAD_FIELD_ERROR, ER.COLUMNACCESS_DENIED_ERROR})
 
 _NAMES: Final = """
-    SELECT IF(TABLE_SCHEMA = DATABASE(), TABLE_NAME, CONCAT(TABLE_SCHEMA, '.', TABLE_NAME))
+    SELECT TABLE_SCHEMA, TABLE_NAME, COALESCE(TABLE_SCHEMA = DATABASE(), 0)
     FROM information_schema.TABLES
     WHERE TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')
-    ORDER BY 1 LIMIT 5000"""
+    ORDER BY 2, 1 LIMIT 5000"""
 
 
 def same_name(column: str, value: str) -> str:
@@ -115,6 +114,11 @@ def columns_of(
     except MySQLError as error:
         if relation.table is not None and error_number(error) in _NO_TABLE:
             raise _not_found(connection, relation) from error
+        is_denied = (
+            relation.table is not None and error_number(error) == ER.TABLEACCESS_DENIED_ERROR
+        )
+        if is_denied and (told := _denied(connection, relation, error)):
+            raise told from error
         raise
     if not fields:
         msg = "the query gives no rows: it is not a SELECT"
@@ -212,15 +216,38 @@ def _with_json(
 
 
 def _not_found(connection: Connection[Any], relation: Relation) -> SourceQueryError:
-    names = [str(name) for (name,) in ask(connection, _NAMES)]
     table = relation.label
-    near = get_close_matches(table, names, n=_NEAR_NAMES)
-    near = near or get_close_matches(relation.table or "", names, n=_NEAR_NAMES)
-    shown = ", ".join(visible(name) for name in near)
-    hint = f"did you mean: {shown}?" if near else "write it as database.table; check the grants"
+    otherwise = "write it as database.table; check the grants"
+    hint = table_hint(relation, _seen_tables(connection, relation), otherwise=otherwise)
     msg = f"no table or view '{visible(table)}' that this user may see"
     code = "RIVET_SOURCE_TABLE_NOT_FOUND"
     return SourceQueryError(msg, hint=hint, code=code, table=table)
+
+
+def _seen_tables(connection: Connection[Any], relation: Relation) -> list[tuple[str | None, str]]:
+    """Return the tables that the user may see, with their databases where one was named."""
+    return [
+        (None if is_current and not relation.schema else str(schema), str(name))
+        for schema, name, is_current in ask(connection, _NAMES)
+    ]
+
+
+def _denied(
+    connection: Connection[Any], relation: Relation, error: MySQLError
+) -> SourceAuthError | None:
+    """Return the error of a table that the user may not read, and cannot tell from one that is not.
+
+    None where the catalog shows it: then it is there.
+    """
+    seen = _seen_tables(connection, relation)
+    near = near_tables(relation, seen)
+    if not near or ask(connection, _TYPE, place_of(relation)):
+        return None
+    told = source_error(
+        error, f"describing {visible(relation.label)}", statement_timeout_s=0, waited_s=0
+    )
+    hint = f"did you mean {' or '.join(near)}? If not, grant the user SELECT on it"
+    return SourceAuthError(told.message, hint=hint, table=relation.label)
 
 
 def is_view(connection: Connection[Any], relation: Relation) -> bool:

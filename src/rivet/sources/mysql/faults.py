@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from pymysql.constants import ER
 from pymysql.err import MySQLError
 
 from rivet.errors import (
@@ -25,6 +26,7 @@ from rivet.errors import (
 )
 from rivet.redact import cleanse, foreign
 from rivet.sources.mysql.bounded import SilentError
+from rivet.sources.network import AUTHORITY_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +40,18 @@ _AGAIN_HINT: Final = "run it again; if it stays, look into the server's log"
 _LOG_HINT: Final = "look into the server's log for this session"
 _FORM_HINT: Final = "connect to the server itself, not through a proxy; report it if it comes back"
 _GRANT_HINT: Final = "grant the user SELECT on it"
+_DEFINER_HINT: Final = (
+    "the view's definer is gone: define the view again, with a user that exists or with SQL "
+    "SECURITY INVOKER; SHOW CREATE VIEW tells how"
+)
+_VIEW_HINT: Final = (
+    "what the view reads is gone, or its definer may not read it: SHOW CREATE VIEW names both; "
+    "define the view again, or grant its definer SELECT"
+)
+_REFUSED_HINT: Final = (
+    "this user is let in, so it is the definer of a view that is refused: it is gone or may not "
+    "log in; SHOW CREATE VIEW names it; define the view again"
+)
 _LOGIN_HINT: Final = "check the user, the password and from which host the user may connect"
 _TLS_HINT: Final = "check tls.mode, tls.ca_file and the host name in the certificate"
 _UNREACHABLE_HINT: Final = "check host and port, and that the server is running"
@@ -74,7 +88,7 @@ _BY_NUMBER: Final[dict[int, _Fault]] = {
         ((1206, 1213, 1614, 3572), (SourceInterruptedError, _AGAIN_HINT)),
         ((1412,), (StalePlanError, "the table changed while it was read; run it again")),
         # Rights.
-        ((1142, 1143, 1227, 1370, 1356, 3554), (SourceAuthError, _GRANT_HINT)),
+        ((1142, 1143, 1227, 1370, 3554), (SourceAuthError, _GRANT_HINT)),
         ((1290, 1792, 1836), (SourceQueryError, _READ_ONLY_HINT)),
         # Statements.
         (
@@ -95,7 +109,8 @@ _BY_NUMBER: Final[dict[int, _Fault]] = {
             (1436, 1644),
             (SourceQueryError, "a function of the query or view raised it; look into it"),
         ),
-        ((1449,), (SourceAuthError, "the view's definer is gone; define the view again")),
+        ((1449,), (SourceAuthError, _DEFINER_HINT)),
+        ((1356,), (SourceAuthError, _VIEW_HINT)),
         ((1046,), (SourceQueryError, "write database.table, or name the database in the URL")),
         (
             (1105, 1153, 1301),
@@ -184,6 +199,8 @@ def source_error(
             number=str(number),
         )
     cls, hint = _fault(number)
+    if number == ER.ACCESS_DENIED_ERROR:
+        hint = _REFUSED_HINT
     return cls(f"{action}: {detail}", hint=hint, number=str(number))
 
 
@@ -203,7 +220,8 @@ def _unreached(error: OSError, where: str) -> RivetError:
     detail = foreign(error.strerror or str(error)) or type(error).__name__
     msg = f"cannot connect to {where}: {detail}"
     if type(error).__module__ == "ssl":
-        return SourceAuthError(msg, hint=_TLS_HINT)
+        is_unknown = "certificate verify failed" in msg and "mismatch" not in msg
+        return SourceAuthError(msg, hint=AUTHORITY_HINT if is_unknown else _TLS_HINT)
     hint = f"raise tuning.connect_timeout_s, or {_UNREACHABLE_HINT}"
     return SourceUnavailableError(
         msg, hint=hint if isinstance(error, SilentError) else _UNREACHABLE_HINT

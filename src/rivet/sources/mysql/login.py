@@ -20,6 +20,7 @@ from pymysql.constants import CLIENT, CR
 
 from rivet.errors import SourceAuthError
 from rivet.redact import visible
+from rivet.sources.network import no_tls_hint
 
 if TYPE_CHECKING:
     import ssl
@@ -91,8 +92,10 @@ def start_tls(connection: Greeted) -> bytes:
     has_tls = bool(connection.server_capabilities & CLIENT.SSL)
     wants_tls = connection.tls is not None and (has_tls or connection.needs_tls)
     if wants_tls and not has_tls:
-        msg = f"SSL is required, and the server at {connection.place} offers none"
-        raise SourceAuthError(msg, hint="switch it on there; the password was not sent")
+        what = f"SSL is required, and the server at {connection.place} offers none"
+        msg = f"{what}; the password was not sent"
+        hint = no_tls_hint("localhost" if connection.is_private else connection.host)
+        raise SourceAuthError(msg, hint=hint)
     if wants_tls:
         flags |= CLIENT.SSL
     charset = charset_by_name(connection.charset).id

@@ -23,6 +23,7 @@ from rivet.redact import redact, visible
 from rivet.sources.network import (
     ENCODE_HINT,
     authority_file,
+    option_hint,
     refuse_exposed,
     resolved,
     system_authorities,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rivet.model.source import SessionSettings, SourceAddress
 
 SCHEMES: Final = ("postgresql", "postgres")
+_UNKNOWN_OPTION: Final = re.compile(r'invalid URI query parameter: "(\w+)"')
 _SECRETS: Final = ("password", "sslpassword")
 
 
@@ -100,6 +102,9 @@ def _parsed(text: str) -> dict[str, str]:
         userinfo = rest.rpartition("@")[0] if separator else text
         tokens = re.findall(r'"([^"]*)"', detail)
         is_safe = bool(separator) and all(token not in userinfo for token in tokens)
+        if is_safe and (option := _UNKNOWN_OPTION.search(detail)):
+            msg = f"the PostgreSQL URL has the option '{option[1]}', which is none of PostgreSQL's"
+            raise ConfigError(msg, hint=option_hint(option[1])) from None
         msg = "the PostgreSQL URL is not valid" + (f": {detail}" if is_safe else "")
         raise ConfigError(msg, hint=ENCODE_HINT) from None
     return {key: str(value) for key, value in parsed.items() if value is not None}

@@ -7,7 +7,6 @@ never decides what a type becomes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import errors, pq
@@ -15,6 +14,7 @@ from psycopg import errors, pq
 from rivet.errors import SourceAuthError, SourceQueryError
 from rivet.model.relation import Relation, TableFacts
 from rivet.redact import visible
+from rivet.sources.nearnames import table_hint
 from rivet.sources.postgres.nullness import IS_BELIEVED, NEVER_NULL, WEAK
 from rivet.sources.postgres.parsing import described
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-_NEAR_NAMES: Final = 3
 _LOCKABLE: Final = frozenset("rp")
 
 _FIND: Final = """
@@ -36,12 +35,11 @@ _FIND: Final = """
                ELSE n.nspname = %(schema)s::text END"""
 
 _NAMES: Final = """
-    SELECT CASE WHEN pg_catalog.pg_table_is_visible(c.oid) THEN c.relname
-                ELSE n.nspname || '.' || c.relname END
+    SELECT n.nspname, c.relname, pg_catalog.pg_table_is_visible(c.oid)
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
-    ORDER BY 1 LIMIT 5000"""
+    ORDER BY 2, 1 LIMIT 5000"""
 
 _ATTRIBUTES: Final = """
     SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull,
@@ -240,15 +238,12 @@ def find_table(connection: psycopg.Connection[Any], relation: Relation) -> Found
 
 
 def _near(connection: psycopg.Connection[Any], relation: Relation) -> str:
-    known = [name for (name,) in connection.execute(_NAMES).fetchall()]
-    wanted = (relation.table or "").lower()
-    same = [name for name in known if name.rpartition(".")[2].lower() == wanted]
-    by_lower = {name.lower(): name for name in known}
-    close = get_close_matches(relation.label.lower(), by_lower, n=_NEAR_NAMES)
-    found = list(dict.fromkeys([*same[:_NEAR_NAMES], *(by_lower[name] for name in close)]))
-    if not found:
-        return "check the name, the schema and the database of the source"
-    return f"did you mean {' or '.join(repr(visible(name)) for name in found[:_NEAR_NAMES])}?"
+    known = [
+        (None if is_visible and not relation.schema else schema, name)
+        for schema, name, is_visible in connection.execute(_NAMES).fetchall()
+    ]
+    otherwise = "check the name, the schema and the database of the source"
+    return table_hint(relation, known, otherwise=otherwise)
 
 
 def table_columns(

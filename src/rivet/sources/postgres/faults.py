@@ -23,6 +23,7 @@ from rivet.errors import (
     SourceUnavailableError,
 )
 from rivet.redact import cleanse, foreign
+from rivet.sources.network import AUTHORITY_HINT, no_tls_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,11 +134,17 @@ _REFUSED: Final[tuple[tuple[re.Pattern[str], _Fault], ...]] = tuple(
             (SourceAuthError, "check sslcert and sslkey: the key (PEM) is that of the certificate"),
         ),
         (
-            r"certificate|root\.crt|sslrootcert|server does not support SSL|SSL error",
+            r"certificate verify failed|self-signed certificate",
+            (SourceAuthError, AUTHORITY_HINT),
+        ),
+        (
+            r"certificate|root\.crt|sslrootcert|SSL error",
             (SourceAuthError, "check tls.mode, tls.ca_file and the host name in the certificate"),
         ),
     )
 )
+_NO_TLS: Final = "server does not support SSL"
+_ADDRESS: Final = re.compile(r'at "([^"]*)", port')
 # A data exception quotes the value it choked on.
 _QUOTED: Final = re.compile(r'"[^"]*"?')
 _UNREACHABLE_HINT: Final = "check host and port, and that the server is running"
@@ -205,6 +212,9 @@ def connect_error(error: psycopg.Error, where: str) -> SourceError:
     else:
         default: _Fault = (SourceUnavailableError, _UNREACHABLE_HINT)
         cls, hint = next((fault for pattern, fault in _REFUSED if pattern.search(detail)), default)
+        if _NO_TLS in detail:
+            at = _ADDRESS.search(detail)
+            cls, hint = SourceAuthError, no_tls_hint(at[1] if at else "")
     cleanse(error)
     return cls(f"cannot connect to {where}: {detail}", hint=hint, sqlstate=error.sqlstate)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from rivet.errors import PlanError, SourceQueryError
 from rivet.model.relation import Key, Relation, TableFacts
 from rivet.redact import visible
 from rivet.sources.dialect import Dialect
+from rivet.sources.nearnames import table_hint
 from rivet.sources.sql import single_statement
 from rivet.sources.sqlite.types import Declared
 
@@ -27,7 +27,6 @@ DIALECT: Final = Dialect(has_brackets=True, picks_in_groups=True)
 _HIDDEN: Final = 1
 _DOUBLED = re.compile(r"^(?P<base>.*):\d+$", re.DOTALL)
 _VIEW: Final = "rivet_described_query"
-_MAX_LISTED: Final = 10
 
 
 def quoted(name: str) -> str:
@@ -151,16 +150,22 @@ def check_table(connection: sqlite3.Connection, relation: Relation) -> None:
     """
     if relation.schema not in {None, "main"}:
         msg = f"{relation.label}: a SQLite file has only the schema 'main'"
-        raise SourceQueryError(msg, hint=f"write table: {relation.table}")
+        raise SourceQueryError(msg, hint=_table_hint(connection, Relation(table=relation.table)))
     names = _names(connection)
     wanted = (relation.table or "").lower()
     if wanted in {"sqlite_master", "sqlite_schema"} or wanted in {n.lower() for n in names}:
         return
-    near = get_close_matches(relation.table or "", names, n=3) or names[:_MAX_LISTED]
-    hint = f"did you mean: {', '.join(near)}?" if near else "the database has no tables"
-    msg = f"no table or view '{relation.table}' in the database"
+    hint = _table_hint(connection, relation)
+    msg = f"no table or view '{visible(relation.label)}' in the database"
     code = "RIVET_SOURCE_TABLE_NOT_FOUND"
     raise SourceQueryError(msg, hint=hint, code=code, table=relation.table)
+
+
+def _table_hint(connection: sqlite3.Connection, relation: Relation) -> str:
+    names = _names(connection)
+    otherwise = "check the name and the file" if names else "the database has no tables"
+    known = [(relation.schema, name) for name in names]
+    return table_hint(relation, known, otherwise=otherwise)
 
 
 def name_of(connection: sqlite3.Connection, relation: Relation) -> str:
