@@ -2,7 +2,8 @@
 
 A manifest is a projection of the state: `build_manifest` is a pure function of records, so a lost
 one can be written again. Readers take the parts a manifest lists and nothing else; a prefix is
-whole when `_SUCCESS` holds the hash of `manifest.json`. This module must not read or write files.
+whole when `_SUCCESS` holds the hash of `manifest.json` (`model/manifest_names.py` has the names
+where several exports share one). This module must not read or write files.
 """
 
 from __future__ import annotations
@@ -24,11 +25,9 @@ if TYPE_CHECKING:
     from rivet.model.window import Window
 
 __all__ = [
-    "MANIFEST_NAME",
     "MANIFEST_NEWER",
     "MAX_MANIFEST_BYTES",
     "ROW_HASH_RENDER",
-    "SUCCESS_NAME",
     "Manifest",
     "ManifestPart",
     "build_manifest",
@@ -38,8 +37,6 @@ __all__ = [
     "success_marker",
 ]
 
-MANIFEST_NAME: Final = "manifest.json"
-SUCCESS_NAME: Final = "_SUCCESS"
 MANIFEST_VERSION: Final = 1
 MAX_MANIFEST_BYTES: Final = 64 * 1024 * 1024
 MANIFEST_NEWER: Final = "RIVET_DATA_MANIFEST_NEWER"

@@ -173,13 +173,6 @@ def test_report_files_stand_beside_the_configuration(rivet, shop):
     assert (folder / "summary.md").read_text().startswith("# orders: success")
 
 
-def test_two_exports_cannot_share_a_prefix(rivet, shop):
-    same = {"type": "local", "path": "out/shared"}
-    shop.configure({"destination": same}, {"name": "empty", "destination": same})
-    failed = rivet("run", "-c", shop.config).expect(5)
-    assert "RIVET_REFUSED_PREFIX" in failed.stderr
-
-
 def test_the_working_directory_does_not_matter(rivet, shop, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     rivet("run", "-c", os.path.relpath(shop.config, elsewhere), env={"PWD": str(elsewhere)})

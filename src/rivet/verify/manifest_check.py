@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import ManifestMismatchError
-from rivet.manifest import MANIFEST_NAME, SUCCESS_NAME, parse_manifest, success_marker
+from rivet.manifest import parse_manifest, success_marker
+from rivet.model.manifest_names import CANONICAL
 
 if TYPE_CHECKING:
     from rivet.destinations.base import Destination
+    from rivet.model.manifest_names import ManifestNames
 
 _MANIFEST_LIMIT: Final = 64 * 1024 * 1024
 _MARKER_LIMIT: Final = 1024
@@ -28,8 +30,8 @@ class Findings:
     failures: list[str] = field(default_factory=list)
 
 
-def check_prefix(destination: Destination) -> Findings:
-    """Check the canonical manifest, `_SUCCESS` and every committed part under a prefix.
+def check_prefix(destination: Destination, names: ManifestNames = CANONICAL) -> Findings:
+    """Check a manifest, the marker of it and every committed part under a prefix.
 
     Parts are judged by size and, where the store reports one, by MD5. A missing manifest is a
     failure.
@@ -38,15 +40,15 @@ def check_prefix(destination: Destination) -> Findings:
         DestinationError: The prefix cannot be read.
     """
     findings = Findings()
-    body = destination.get(MANIFEST_NAME, max_bytes=_MANIFEST_LIMIT)
+    body = destination.get(names.manifest, max_bytes=_MANIFEST_LIMIT)
     if body is None:
-        findings.failures.append(f"{MANIFEST_NAME} is missing")
+        findings.failures.append(f"{names.manifest} is missing")
         return findings
-    marker = destination.get(SUCCESS_NAME, max_bytes=_MARKER_LIMIT)
+    marker = destination.get(names.success, max_bytes=_MARKER_LIMIT)
     if marker is None:
-        findings.failures.append(f"{SUCCESS_NAME} is missing")
+        findings.failures.append(f"{names.success} is missing")
     elif marker != success_marker(body):
-        findings.failures.append(f"{SUCCESS_NAME} does not belong to {MANIFEST_NAME}")
+        findings.failures.append(f"{names.success} does not belong to {names.manifest}")
     try:
         manifest = parse_manifest(body)
     except ManifestMismatchError as error:

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Final
 from rivet.errors import ManifestMismatchError, ObjectExistsError
 from rivet.events import Emit, ManifestWritten, SuccessWritten
 from rivet.manifest import (
-    MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
-    SUCCESS_NAME,
     build_manifest,
     parse_manifest,
     run_manifest_name,
@@ -20,6 +18,7 @@ from rivet.model.finish import Receipt
 if TYPE_CHECKING:
     from rivet.destinations.base import Destination
     from rivet.execution.publish.base import Publication
+    from rivet.model.manifest_names import ManifestNames
     from rivet.model.part import RecordedPart
 
 NAME: Final = "manifest"
@@ -31,11 +30,13 @@ class ManifestPublisher:
     Args:
         destination: Open, and one that lists.
         emit: Told of each object that is durable.
+        names: What the export's manifest and marker are called there.
     """
 
-    def __init__(self, destination: Destination, emit: Emit) -> None:
+    def __init__(self, destination: Destination, emit: Emit, names: ManifestNames) -> None:
         self._destination = destination
         self._emit = emit
+        self._names = names
 
     def publish(self, run: Publication, parts: tuple[RecordedPart, ...]) -> Receipt:
         """Write all three.
@@ -103,9 +104,10 @@ class ManifestPublisher:
         return True
 
     def _make_current(self, run_id: str, export_name: str, body: bytes) -> Receipt:
-        self._destination.put_bytes(body, MANIFEST_NAME)
-        self._emit(ManifestWritten(export_name=export_name, run_id=run_id, name=MANIFEST_NAME))
+        name = self._names.manifest
+        self._destination.put_bytes(body, name)
+        self._emit(ManifestWritten(export_name=export_name, run_id=run_id, name=name))
         marker = success_marker(body)
-        self._destination.put_bytes(marker, SUCCESS_NAME)
+        self._destination.put_bytes(marker, self._names.success)
         self._emit(SuccessWritten(export_name=export_name, run_id=run_id))
         return Receipt(NAME, self._destination.uri, marker.decode().strip())

@@ -25,16 +25,17 @@ if TYPE_CHECKING:
     from rivet.execution.job import Job
     from rivet.execution.progress import RunProgress
     from rivet.execution.snapshot.holder import SnapshotHolder
+    from rivet.model.manifest_names import ManifestNames
     from rivet.model.span import Span
 
 
-def validate_published(destination: Destination, export_name: str) -> None:
-    """Check manifest, `_SUCCESS` and every part under the prefix.
+def validate_published(destination: Destination, export_name: str, names: ManifestNames) -> None:
+    """Check an export's manifest, its marker and every part under the prefix.
 
     Raises:
         ManifestMismatchError: Something there does not agree with the manifest.
     """
-    findings = check_prefix(destination)
+    findings = check_prefix(destination, names)
     if findings.failures:
         msg = f"export '{export_name}': validation failed: {'; '.join(findings.failures)}"
         raise ManifestMismatchError(msg, export=export_name)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rivet.destinations import load_destination
 from rivet.errors import StateLostError
-from rivet.execution.run.commit import manifest_of
 from rivet.execution.run.find_manifests import newest_manifests
 from rivet.execution.run.ownership import follows
+from rivet.execution.run.prefix import manifest_of
 from rivet.execution.warning import warn
 from rivet.model.progress import Progress
 from rivet.state.continuity import Memory, memory_of
@@ -48,10 +47,8 @@ def refuse_lost(export: ExportConfig, destination: Destination, context: RunCont
     options = context.options
     if not follows(export) or options.fresh or options.backfill is not None:
         return
-    manifest = None
-    if load_destination(export.destination.type).CAPABILITIES.is_listable:
-        manifest = manifest_of(destination, export.name)
-    if manifest is not None and not (manifest.export_name == export.name and manifest.moves_on):
+    manifest = manifest_of(export, context.config, destination)
+    if manifest is not None and not manifest.moves_on:
         manifest = None
     memory = memory_of(context.state, export.name, manifest.run_id if manifest else None)
     if memory.has_progress:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import ManifestMismatchError
-from rivet.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, parse_manifest
+from rivet.manifest import MAX_MANIFEST_BYTES, parse_manifest
+from rivet.model.manifest_names import CANONICAL, names_beside
 from rivet.openfile import read_regular
 from rivet.plan.naming import is_run_of
 
@@ -45,12 +46,12 @@ class Unreadable:
 
 
 def newest_manifests(export: ExportConfig, base_dir: Path) -> Iterator[FoundManifest]:
-    """Yield the canonical manifests of an export's prefixes, newest names first.
+    """Yield the current manifests of an export's prefixes, newest names first.
 
     Those that cannot be read or belong to another export are left out.
     """
     for folder in sorted(prefixes(export, base_dir), reverse=True)[:_NEWEST]:
-        found = _read(folder / MANIFEST_NAME)
+        found = _read(folder / _current_name(folder, export.name))
         if isinstance(found, FoundManifest) and found.manifest.export_name == export.name:
             yield found
 
@@ -60,12 +61,12 @@ def run_manifests(
 ) -> tuple[list[FoundManifest], list[Unreadable]]:
     """Return the manifests of all runs of an export, oldest first, and what cannot be read.
 
-    Each run has one: its own, or the canonical one where that is all there is.
+    Each run has one: its own, or the current one where that is all there is.
     """
     good: dict[str, FoundManifest] = {}
     bad: list[Unreadable] = []
     for folder in prefixes(export, base_dir):
-        names = [MANIFEST_NAME, *_own_names(folder, export.name)]
+        names = [_current_name(folder, export.name), *_own_names(folder, export.name)]
         for name in names:
             found = _read(folder / name)
             if isinstance(found, Unreadable):
@@ -74,6 +75,12 @@ def run_manifests(
                 good[found.manifest.run_id] = found
     ordered = sorted(good.values(), key=lambda one: (one.manifest.started_at, one.manifest.run_id))
     return ordered, bad
+
+
+def _current_name(folder: Path, export_name: str) -> str:
+    """Return what the current manifest of an export is called in a prefix that it may share."""
+    beside = names_beside(export_name).manifest
+    return beside if os.path.lexists(folder / beside) else CANONICAL.manifest
 
 
 def _own_names(folder: Path, export_name: str) -> list[str]:
@@ -88,8 +95,8 @@ def _run_of(name: str) -> str:
 
 
 def _is_own(found: FoundManifest, export_name: str) -> bool:
-    manifest = found.manifest
-    is_named_so = found.name == MANIFEST_NAME or _run_of(found.name) == manifest.run_id
+    manifest, current = found.manifest, (CANONICAL.manifest, names_beside(export_name).manifest)
+    is_named_so = found.name in current or _run_of(found.name) == manifest.run_id
     is_batch = manifest.mode == "batch" and manifest.status == "success"
     is_own = manifest.export_name == export_name and is_run_of(manifest.run_id, export_name)
     return is_own and is_named_so and is_batch

@@ -14,14 +14,13 @@ from rivet.execution.progress import outcome_of
 from rivet.execution.publish.base import Publication
 from rivet.execution.publish.manifest import ManifestPublisher
 from rivet.execution.run.checks import schema_pairs, validate_published
-from rivet.execution.run.commit import refuse_foreign_prefix
 from rivet.execution.run.continuity import progress_of
 from rivet.execution.run.ownership import follows
+from rivet.execution.run.prefix import place_of
 from rivet.execution.run.prepare import day_of_run, open_export_destination
 from rivet.execution.run.recorded_names import refuse_foreign_parts
 from rivet.execution.run.resume import QUARANTINE
 from rivet.execution.warning import warn
-from rivet.manifest import MANIFEST_NAME
 from rivet.model.arrow import schema_fingerprint
 from rivet.model.finish import Finish
 from rivet.model.metrics import RunMetrics
@@ -33,14 +32,15 @@ if TYPE_CHECKING:
     from rivet.execution.context import RunContext
     from rivet.execution.job import Job
     from rivet.execution.progress import RunProgress
+    from rivet.execution.run.prefix import Place
     from rivet.model.finish import Receipt
     from rivet.model.part import RecordedPart
 
 
-def _is_nothing_new(job: Job, destination: Destination) -> bool:
+def _is_nothing_new(job: Job, place: Place | None) -> bool:
     """Whether an export that goes on from its last run found nothing: what is there stays."""
     is_going_on = job.window is not None and job.window.guarantee is not None
-    return is_going_on and job.is_listable and destination.stat(MANIFEST_NAME) is not None
+    return is_going_on and place is not None and place.manifest is not None
 
 
 def finish_run(job: Job, destination: Destination, context: RunContext, ledger: RunProgress) -> str:
@@ -62,11 +62,13 @@ def finish_run(job: Job, destination: Destination, context: RunContext, ledger: 
         warn(context, ledger, "nulled", f"column '{column}': {count:,} values became NULL")
     for remark in sorted(ledger.remarks):
         warn(context, ledger, "server", remark)
-    if not parts and (plan.output.skip_empty or _is_nothing_new(job, destination)):
+    # Asked again: another export may have come to the prefix while the rows were read.
+    place = place_of(job.export, context.config, destination) if job.is_listable else None
+    if not parts and (plan.output.skip_empty or _is_nothing_new(job, place)):
         ledger.skip_reason = "no rows" if plan.output.skip_empty else "no new rows"
         return _finish("skipped", job, (), context, ledger)
     receipts: tuple[Receipt, ...] = ()
-    if job.is_listable:
+    if place is not None:
         reconciled = ledger.counted.reconciled
         publication = Publication(
             plan,
@@ -79,9 +81,10 @@ def finish_run(job: Job, destination: Destination, context: RunContext, ledger: 
             progress=progress_of(job, parts),
         )
         state.intend(plan.run_id, _finish_of("success", job, context, ledger))
-        receipts = (ManifestPublisher(destination, context.emit).publish(publication, parts),)
+        publisher = ManifestPublisher(destination, context.emit, place.names)
+        receipts = (publisher.publish(publication, parts),)
         if context.options.validate:
-            validate_published(destination, plan.export_name)
+            validate_published(destination, plan.export_name, place.names)
     if context.options.validate:
         ledger.add(RunMetrics(is_validated=True))
     return _finish("success", job, receipts, context, ledger)
@@ -147,9 +150,9 @@ def finish_dead(export: ExportConfig, context: RunContext, ledger: RunProgress) 
             return
         parts = context.state.parts(row.run_id)
         refuse_foreign_parts(row, parts)
-        refuse_foreign_prefix(destination, export.name)
+        place = place_of(export, context.config, destination)
         is_whole = not any(_is_broken(part, destination) for part in parts)
-        publisher = ManifestPublisher(destination, context.emit)
+        publisher = ManifestPublisher(destination, context.emit, place.names)
         receipt = publisher.complete(row.run_id, export.name, parts) if is_whole else None
         aside = f"{QUARANTINE}/{row.run_id}"
         is_withdrawn = receipt is None and publisher.withdraw(row.run_id, aside)

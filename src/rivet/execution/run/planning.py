@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from rivet.execution.run.begin import note_kernel
-from rivet.execution.run.commit import refuse_foreign_prefix
 from rivet.execution.run.continuity import note_unknown
 from rivet.execution.run.cut import cut
 from rivet.execution.run.ownership import owned, refuse_other_source
+from rivet.execution.run.prefix import note_neighbour, place_of
 from rivet.execution.run.resume import known_chunks, refuse_other_plan
 from rivet.execution.run.server_impact import server_impact
 from rivet.execution.run.unstable_queries import less_certain
@@ -164,12 +164,13 @@ def refuse_plan(
     """Refuse what would mix runs, or leave out rows that a strict export wants.
 
     Raises:
-        RivetError: The files there are another export's, the run that goes on has another plan, or
+        RivetError: The files there are a stream's, the run that goes on has another plan, or
             a policy hides rows.
     """
     if job.is_listable:
-        found = refuse_foreign_prefix(destination, job.plan.export_name)
-        note_unknown(job.export, found, context, ledger)
+        place = place_of(job.export, context.config, destination)
+        note_unknown(job.export, place.manifest, context, ledger)
+        note_neighbour(place, job.export, context, ledger)
     if row is not None:
         refuse_other_plan(row, job)
     if hidden := ", ".join(map(visible, job.plan.facts.hidden)):
