@@ -78,7 +78,7 @@ def started(shop, measured, folder, case, *, read_timeout_s=LIMIT_S, **options):
     return server, measured.start(folder, "run", "-c", "rivet.yaml", **options)
 
 
-def judged(name, server, ending, codes=(1, 2, 3), limit_s=LIMIT_S + 13):
+def judged(name, server, ending, codes=(1, 2, 3), limit_s=LIMIT_S + 25):
     with server:
         pass
     ending.check(name, codes, limit_s)

@@ -180,7 +180,7 @@ def started(measured, folder, script, query, *, state=""):
 def judged(name, server, ending, codes=(1, 2)):
     with server:
         pass
-    ending.check(name, codes, LIMIT_S + 6)
+    ending.check(name, codes, LIMIT_S + 20)
     told = f"{name}: {ending}"
     assert "\u202e" not in ending.said, told
     assert PASSWORD not in ending.said, told

@@ -25,6 +25,7 @@ class Dialect:
         has_brackets: Identifiers may be written in brackets.
         has_variables: `@name` is a variable of the session, which a statement may set as it goes.
         picks_in_groups: With GROUP BY, a column may show the value of any row of its group.
+        rows_counted: How many rows a statement has, as an expression.
         limit_clause: What lets a statement give no more than `{rows}` rows.
         offset_clause: The same, of the rows behind the first `{offset}`.
     """
@@ -39,6 +40,7 @@ class Dialect:
     has_brackets: bool = False
     has_variables: bool = False
     picks_in_groups: bool = False
+    rows_counted: str = "count(*)"
     limit_clause: str = "LIMIT {rows}"
     offset_clause: str = "LIMIT {rows} OFFSET {offset}"
 

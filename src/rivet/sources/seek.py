@@ -166,7 +166,7 @@ def _extremes(name: str, fallback: str | None, spelling: Spelling) -> str:
     values, expression = spelling.extremes(name), _expression(spelling, name, fallback)
     equal = spelling.sign(name, "=")
     tests = " OR ".join(f"{expression} {equal} {value}" for value in values)
-    return f"({tests})" if tests else "1=0"
+    return f"({tests})" if tests else "FALSE"
 
 
 def _expression(spelling: Spelling, name: str, fallback: str | None) -> str:
@@ -230,7 +230,8 @@ def question_sql(question: KeyProbe, source: str, spelling: Spelling, dialect: D
     if question.place is ProbeKind.EXTREMES:
         test = _extremes(columns[0], question.fallback, spelling)
         rest = condition(spans, spelling)
-        return f"SELECT count(*) FROM {source} WHERE {test}{f' AND {rest}' if rest else ''}"  # noqa: S608
+        counted = f"SELECT {dialect.rows_counted} FROM {source} WHERE {test}"  # noqa: S608
+        return f"{counted} AND {rest}" if rest else counted
     if question.place is ProbeKind.ORDER:
         return _order_sql(question, source, spelling)
     # Under names of their own: ORDER BY means an output column before one of the source.
@@ -265,7 +266,7 @@ def _order_sql(question: KeyProbe, source: str, spelling: Spelling) -> str:
         f"{spelling.column(name)} AS {key}"
         for name, key in zip(question.columns, keys, strict=True)
     ]
-    parts = [f"SELECT {', '.join(names)}, 0 AS _rivet_n FROM {source} WHERE 1 = 0"]  # noqa: S608
+    parts = [f"SELECT {', '.join(names)}, 0 AS _rivet_n FROM {source} WHERE FALSE"]  # noqa: S608
     for number, bound in enumerate(question.bounds):
         values = [
             spelling.value(name, text) for name, text in zip(question.columns, bound, strict=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from support import servers
+from support.worlds.shadows import SHADOWS
 from support.worlds.world import NAMES, ROWS, Columns, World, literals, rows, world
 
 if TYPE_CHECKING:
@@ -145,30 +146,9 @@ def _role(version: int | None) -> Any:
     )
 
 
-_SHADOWS = """
-CREATE SCHEMA shadows;
-CREATE FUNCTION shadows.never(bigint, bigint) RETURNS bool LANGUAGE sql AS 'SELECT false';
-CREATE OPERATOR shadows.> (LEFTARG = bigint, RIGHTARG = bigint, PROCEDURE = shadows.never);
-CREATE OPERATOR shadows.<= (LEFTARG = bigint, RIGHTARG = bigint, PROCEDURE = shadows.never);
-CREATE FUNCTION shadows.now() RETURNS timestamptz LANGUAGE sql
-    AS 'SELECT timestamptz ''1999-01-01''';
-CREATE FUNCTION shadows.clock_timestamp() RETURNS timestamptz LANGUAGE sql
-    AS 'SELECT timestamptz ''1999-01-01''';
-CREATE FUNCTION shadows.count(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
-CREATE VIEW shadows.pg_class AS SELECT * FROM pg_catalog.pg_class WHERE false;
-CREATE VIEW shadows.pg_index AS SELECT * FROM pg_catalog.pg_index WHERE false;
-CREATE VIEW shadows.pg_attribute AS SELECT attrelid, attname, attnum, atttypid, attnotnull,
-    attisdropped, atttypmod FROM pg_catalog.pg_attribute WHERE false;
-CREATE VIEW shadows.pg_stat_activity AS SELECT * FROM pg_catalog.pg_stat_activity WHERE false;
-GRANT USAGE ON SCHEMA shadows TO PUBLIC;
-GRANT SELECT ON ALL TABLES IN SCHEMA shadows TO PUBLIC;
-ALTER ROLE rivet IN DATABASE {database} SET search_path = shadows, pg_catalog, public;
-"""
-
-
 @world("postgresql", "a search_path before pg_catalog")
 def _shadows(_: Any) -> Any:
-    return postgres_world(after="ANALYZE t", admin=_SHADOWS, export={"table": "public.t"})
+    return postgres_world(after="ANALYZE t", admin=SHADOWS, export={"table": "public.t"})
 
 
 @world("postgresql", "settings in the environment")

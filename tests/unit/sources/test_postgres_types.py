@@ -9,7 +9,8 @@ from rivet.model import types as logical
 from rivet.model.columns import ColumnRules
 from rivet.model.types import Fidelity, InvalidPolicy, parse_override
 from rivet.sources.postgres import types
-from rivet.sources.postgres.catalog import NativeColumn, NativeType
+from rivet.sources.postgres.catalog import NativeColumn
+from rivet.sources.postgres.nativetypes import NativeType
 from rivet.sources.postgres.overrides import plan_columns, wire_form
 from rivet.sources.postgres.read import field_spec
 

@@ -15,6 +15,8 @@ from rivet.errors import SourceAuthError, SourceQueryError
 from rivet.model.relation import Relation, TableFacts
 from rivet.redact import visible
 from rivet.sources.nearnames import table_hint
+from rivet.sources.postgres.asked import asked, asked_row
+from rivet.sources.postgres.nativetypes import NativeType, resolve_types
 from rivet.sources.postgres.nullness import IS_BELIEVED, NEVER_NULL, WEAK
 from rivet.sources.postgres.parsing import described
 
@@ -25,31 +27,45 @@ if TYPE_CHECKING:
 
 _LOCKABLE: Final = frozenset("rp")
 
+# What depends on the role's search_path is asked under it, so that each operator and type is
+# named with its schema; the others see `asked`.
 _FIND: Final = """
-    SELECT c.oid, n.nspname, c.relname, c.relkind::text,
-           has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'SELECT'),
-           row_security_active(c.oid)
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = %(table)s
-      AND CASE WHEN %(schema)s::text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)
-               ELSE n.nspname = %(schema)s::text END"""
+    SELECT c.oid, n.nspname, c.relname, c.relkind::pg_catalog.text,
+           pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+           pg_catalog.has_table_privilege(c.oid, 'SELECT'), pg_catalog.row_security_active(c.oid)
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+    WHERE c.relkind::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog.text[])
+      AND c.relname OPERATOR(pg_catalog.=) %(table)s::pg_catalog.name
+      AND CASE WHEN %(schema)s::pg_catalog.text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)
+               ELSE n.nspname OPERATOR(pg_catalog.=) %(schema)s::pg_catalog.text END"""
 
 _NAMES: Final = """
     SELECT n.nspname, c.relname, pg_catalog.pg_table_is_visible(c.oid)
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+    WHERE c.relkind::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog.text[])
+      AND n.nspname OPERATOR(pg_catalog.<>) 'information_schema'::pg_catalog.name
+      AND n.nspname OPERATOR(pg_catalog.!~) '^pg_'::pg_catalog.text
     ORDER BY 2, 1 LIMIT 5000"""
 
 _ATTRIBUTES: Final = """
     SELECT a.attname, a.atttypid, a.atttypmod, NOT a.attnotnull,
-           pg_catalog.format_type(a.atttypid, CASE WHEN a.atttypmod >= 0 THEN a.atttypmod END),
-           has_column_privilege(a.attrelid, a.attnum, 'SELECT'), a.attnotnull,
-           c.relhassubclass OR c.relkind NOT IN ('r', 'm') OR EXISTS (
+           pg_catalog.format_type(a.atttypid,
+               CASE WHEN a.atttypmod OPERATOR(pg_catalog.>=) 0 THEN a.atttypmod END),
+           pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'), a.attnotnull,
+           c.relhassubclass
+           OR c.relkind::pg_catalog.text OPERATOR(pg_catalog.<>) ALL ('{r,m}'::pg_catalog.text[])
+           OR EXISTS (
                SELECT FROM pg_catalog.pg_constraint k
-               WHERE k.conrelid = c.oid AND k.contype = 'n' AND NOT k.convalidated)
-    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-    WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+               WHERE k.conrelid OPERATOR(pg_catalog.=) c.oid
+                 AND k.contype::pg_catalog.text OPERATOR(pg_catalog.=) 'n'::pg_catalog.text
+                 AND NOT k.convalidated)
+    FROM pg_catalog.pg_attribute a
+    JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
+    WHERE a.attrelid OPERATOR(pg_catalog.=) %s::pg_catalog.oid
+      AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT a.attisdropped
+    ORDER BY a.attnum"""
 
 # Of tables whose marks alone prove nothing; it takes several times as long to plan.
 _PROOFS: Final = f"""
@@ -62,64 +78,6 @@ _DOMAINS: Final = """
     SELECT a.attrelid::bigint, a.attnum::int, a.atttypid::bigint, a.atttypmod
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = ANY(%s::oid[]) AND t.typtype = 'd' AND a.attnum > 0"""
-
-_TYPES: Final = """
-    WITH RECURSIVE seen AS (
-        SELECT t.oid, t.typname, n.nspname, t.typtype, t.typbasetype, t.typtypmod,
-               CASE WHEN e.oid IS NULL THEN 0 ELSE t.typelem::bigint END AS element
-        FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-        LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
-        WHERE t.oid = ANY(%s)
-      UNION
-        SELECT t.oid, t.typname, n.nspname, t.typtype, t.typbasetype, t.typtypmod,
-               CASE WHEN e.oid IS NULL THEN 0 ELSE t.typelem::bigint END
-        FROM seen s
-        JOIN pg_catalog.pg_type t ON t.oid IN (s.typbasetype, s.element::oid)
-        JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-        LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid)
-    SELECT oid::bigint, typname, typtype::text, typbasetype::bigint, typtypmod, element,
-           CASE WHEN pg_catalog.pg_type_is_visible(oid)
-                THEN quote_ident(nspname) || '.' || quote_ident(typname) END,
-           CASE WHEN typname IN ('geometry', 'geography') AND EXISTS (
-                    SELECT FROM pg_catalog.pg_depend d
-                    JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-                    WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = seen.oid
-                      AND d.refclassid = 'pg_catalog.pg_extension'::regclass
-                      AND d.deptype = 'e' AND e.extname = 'postgis')
-                THEN quote_ident(nspname) END
-    FROM seen"""
-
-_SPELLINGS: Final = """
-    SELECT pg_catalog.format_type(type_oid, CASE WHEN type_mod < 0 THEN NULL ELSE type_mod END)
-    FROM unnest(%s::oid[], %s::int[]) WITH ORDINALITY AS u(type_oid, type_mod, place)
-    ORDER BY place"""
-
-# Base types whose numbers are fixed in the source of every version (pg_type.dat).
-_BASE_TYPES: Final = {
-    16: "bool",
-    17: "bytea",
-    20: "int8",
-    21: "int2",
-    23: "int4",
-    25: "text",
-    26: "oid",
-    114: "json",
-    700: "float4",
-    701: "float8",
-    790: "money",
-    869: "inet",
-    1042: "bpchar",
-    1043: "varchar",
-    1082: "date",
-    1083: "time",
-    1114: "timestamp",
-    1184: "timestamptz",
-    1186: "interval",
-    1266: "timetz",
-    1700: "numeric",
-    2950: "uuid",
-    3802: "jsonb",
-}
 
 _FACTS: Final = """
     SELECT sum(c.reltuples * CASE c.relpages WHEN 0 THEN 1 ELSE pg_catalog.pg_relation_size(c.oid)
@@ -158,32 +116,6 @@ class FoundTable:
     def is_lockable(self) -> bool:
         """Whether the user may lock it by name."""
         return self.may_select and self.kind in _LOCKABLE
-
-
-@dataclass(frozen=True, slots=True)
-class NativeType:
-    """A column's type with every domain resolved.
-
-    Attributes:
-        spelling: The catalog's spelling with modifiers, such as `numeric(10,2)[]`.
-        code: OID of the base type; of the element's base type for an array.
-        name: Bare name of that type: extensions give their types no fixed OID.
-        modifier: Its type modifier; -1 for none.
-        type_kind: `pg_type.typtype` of that type: b, e (enum), c, r, m, p.
-        is_array: The column holds arrays of that type.
-        written: The type as SQL, where its schema is on the search path, and so its operators are;
-            None for the server's own types.
-        postgis: The schema of PostGIS as SQL, where the type is its geometry or geography.
-    """
-
-    spelling: str
-    code: int
-    name: str
-    modifier: int
-    type_kind: str
-    is_array: bool
-    written: str | None = None
-    postgis: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +194,7 @@ def table_columns(
     types = resolve_types(connection, [(row[1], row[2]) for row in rows], spellings)
     proofs = {row[0]: (row[3], row[6]) for row in rows}
     if rows[0][7]:
-        found = connection.execute(_PROOFS, {"oid": table.oid}).fetchall()
+        found = asked(connection, _PROOFS, {"oid": table.oid})
         proofs = {name: (nullable, is_believed) for name, nullable, is_believed in found}
     return tuple(
         NativeColumn(row[0], native, proofs[row[0]][0], row[5], proofs[row[0]][1])
@@ -326,68 +258,15 @@ def _domains(
     """
     if not tables:
         return {}
-    rows = connection.execute(_DOMAINS, (sorted(tables),)).fetchall()
+    rows = asked(connection, _DOMAINS, (sorted(tables),))
     return {(table, number): (kind, modifier) for table, number, kind, modifier in rows}
-
-
-def resolve_types(
-    connection: psycopg.Connection[Any],
-    wanted: list[tuple[int, int]],
-    spellings: list[str] | None = None,
-) -> tuple[NativeType, ...]:
-    """Resolve (type OID, modifier) pairs through domains and arrays to base types.
-
-    Args:
-        connection: Asked only about types that not every server has under the same number.
-        wanted: The pairs.
-        spellings: How the catalog writes each; None asks for that, too.
-    """
-    if not wanted:
-        return ()
-    oids, modifiers = [oid for oid, _ in wanted], [modifier for _, modifier in wanted]
-    known = _known_types(connection, set(oids))
-    if spellings is None:
-        rows = connection.execute(_SPELLINGS, (oids, modifiers)).fetchall()
-        spellings = [spelling for (spelling,) in rows]
-    resolved = []
-    for (oid, modifier), spelling in zip(wanted, spellings, strict=True):
-        code, base_modifier = _base(known, oid, modifier)
-        element = known[code][4]
-        if element:
-            code, base_modifier = _base(known, element, base_modifier)
-            # A domain over an array inside an array has no list form of its own.
-            is_nested = bool(known[code][4])
-        else:
-            is_nested = False
-        name, type_kind = ("", "n") if is_nested else known[code][:2]
-        own = (bool(element), *known[code][5:])
-        resolved.append(NativeType(spelling, code, name, base_modifier, type_kind, *own))
-    return tuple(resolved)
-
-
-def _known_types(connection: psycopg.Connection[Any], oids: set[int]) -> dict[int, tuple[Any, ...]]:
-    """Return what `_TYPES` gives by OID, of these types and what they rest on."""
-    known: dict[int, tuple[Any, ...]] = {
-        oid: (_BASE_TYPES[oid], "b", 0, -1, 0, None, None) for oid in oids & _BASE_TYPES.keys()
-    }
-    if others := sorted(oids - known.keys()):
-        rows = connection.execute(_TYPES, (others,)).fetchall()
-        known.update({row[0]: row[1:] for row in rows})
-    return known
-
-
-def _base(known: dict[int, tuple[Any, ...]], oid: int, modifier: int) -> tuple[int, int]:
-    while known[oid][1] == "d":
-        base, domain_modifier = known[oid][2:4]
-        oid, modifier = base, modifier if modifier >= 0 else domain_modifier
-    return oid, modifier
 
 
 def table_facts(connection: psycopg.Connection[Any], table: FoundTable) -> TableFacts:
     """Read estimates and the primary key; partitions are added up."""
-    key = tuple(name for (name,) in connection.execute(_KEY, (table.oid,)).fetchall())
+    key = tuple(name for (name,) in asked(connection, _KEY, (table.oid,)))
     if table.kind not in {"r", "p", "m"}:
         return TableFacts(key=key)
-    row = connection.execute(_FACTS, {"oid": table.oid}).fetchone()
+    row = asked_row(connection, _FACTS, {"oid": table.oid})
     rows, is_partly_unknown, size = row if row is not None else (None, True, None)
     return TableFacts(None if is_partly_unknown else rows, size, key)

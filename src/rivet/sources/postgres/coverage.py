@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 
 from rivet.redact import visible
+from rivet.sources.postgres.asked import asked_row
 from rivet.sources.postgres.catalog import find_table
-from rivet.sources.postgres.read import from_item
+from rivet.sources.postgres.read import DIALECT, from_item
 from rivet.sources.sql import select
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def unproven_of(connection: psycopg.Connection[Any], relation: Relation) -> str 
     """
     found = find_table(connection, relation) if relation.table is not None else None
     # A table may be read by some of its columns only; a view's functions may stand in any.
-    wanted = "count(*)" if found is not None and found.kind in _TABLES else "*"
+    wanted = DIALECT.rows_counted if found is not None and found.kind in _TABLES else "*"
     statement = select([wanted], from_item(relation, found))
     try:
         # Within a snapshot a refusal must not end it: psycopg sets a savepoint there.
@@ -61,7 +62,7 @@ def unproven_of(connection: psycopg.Connection[Any], relation: Relation) -> str 
         if doubt := _of_node(node):
             return doubt
     names = sorted(set(_CALLED.findall(json.dumps(plan, ensure_ascii=False))))
-    volatile = connection.execute(_VOLATILE, (names,)).fetchone() if names else None
+    volatile = asked_row(connection, _VOLATILE, (names,)) if names else None
     return f"what function '{visible(str(volatile[0]))}' reads is not known" if volatile else None
 
 

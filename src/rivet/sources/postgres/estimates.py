@@ -17,32 +17,40 @@ if TYPE_CHECKING:
 
 # Members: partitions and tables that inherit, all of which a read of the table reads. A server
 # before 14 writes the same zero for "empty" and for "never looked at".
+# Every operator is qualified, since a bare name is that of the role's search_path; `unnest` of
+# several arrays is always the server's own.
 _SIZES: Final = """
     WITH RECURSIVE found AS (
         SELECT DISTINCT ON (w.place) w.place, c.oid
-        FROM unnest(%(places)s::int[], %(schemas)s::text[], %(tables)s::text[])
+        FROM unnest(%(places)s::pg_catalog.int4[], %(schemas)s::pg_catalog.text[],
+                    %(tables)s::pg_catalog.text[])
              WITH ORDINALITY AS w (place, schema_name, table_name, turn)
-        JOIN pg_catalog.pg_class c ON c.relname = w.table_name
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+        JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) w.table_name
+        JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+        WHERE c.relkind::pg_catalog.text OPERATOR(pg_catalog.=)
+              ANY ('{r,p,v,m,f}'::pg_catalog.text[])
           AND CASE WHEN w.schema_name IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)
-                   ELSE n.nspname = w.schema_name END
+                   ELSE n.nspname OPERATOR(pg_catalog.=) w.schema_name END
         ORDER BY w.place, w.turn
     ), members AS (
         SELECT place, oid FROM found
       UNION
         SELECT m.place, i.inhrelid
-        FROM members m JOIN pg_catalog.pg_inherits i ON i.inhparent = m.oid
+        FROM members m
+        JOIN pg_catalog.pg_inherits i ON i.inhparent OPERATOR(pg_catalog.=) m.oid
     )
     SELECT m.place,
-           sum(c.relpages::bigint + greatest(coalesce(t.relpages, 0), 0))::bigint
-               * current_setting('block_size')::bigint,
-           bool_or(c.relkind = 'v' OR c.reltuples < 0 OR (c.relpages = 0
-               AND current_setting('server_version_num')::int < 140000))
+           pg_catalog.sum(c.relpages::bigint
+               OPERATOR(pg_catalog.+) greatest(coalesce(t.relpages, 0), 0)::bigint)::bigint
+               OPERATOR(pg_catalog.*) pg_catalog.current_setting('block_size')::bigint,
+           pg_catalog.bool_or(c.relkind::pg_catalog.text OPERATOR(pg_catalog.=) 'v'
+               OR c.reltuples OPERATOR(pg_catalog.<) 0::pg_catalog.float4
+               OR (c.relpages OPERATOR(pg_catalog.=) 0 AND pg_catalog.current_setting(
+                   'server_version_num')::integer OPERATOR(pg_catalog.<) 140000))
     FROM members m
-    JOIN pg_catalog.pg_class c ON c.oid = m.oid
-    LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid
-    WHERE c.relkind <> 'p'
+    JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) m.oid
+    LEFT JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) c.reltoastrelid
+    WHERE c.relkind::pg_catalog.text OPERATOR(pg_catalog.<>) 'p'
     GROUP BY m.place"""
 
 

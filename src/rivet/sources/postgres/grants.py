@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from rivet.sources.postgres.asked import asked
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -29,7 +31,7 @@ def within_grants(
     """Return what of the facts is of use to the user."""
     if table.may_select:
         return facts
-    denied = {name for (name,) in connection.execute(_DENIED, (table.oid,)).fetchall()}
+    denied = {name for (name,) in asked(connection, _DENIED, (table.oid,))}
 
     def is_granted(columns: Sequence[str]) -> bool:
         return denied.isdisjoint(columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rivet.sources.abilities import Pressure
+from rivet.sources.postgres.asked import asked_row
 
 if TYPE_CHECKING:
     import psycopg
@@ -42,13 +43,13 @@ def pressure_of(connection: psycopg.Connection[Any]) -> Pressure:
     """
     is_new = connection.info.server_version >= _SPLIT_STATISTICS
     requested = _REQUESTED_NEW if is_new else _REQUESTED
-    row = connection.execute(f"SELECT {requested}::bigint, {_LAG}".encode()).fetchone()
+    row = asked_row(connection, f"SELECT {requested}::bigint, {_LAG}")
     count, lag_bytes, lag_s = row if row is not None else (0, None, None)
     return Pressure(int(count or 0), "checkpoints on request", lag_bytes, lag_s)
 
 
 def harm_of(connection: psycopg.Connection[Any]) -> dict[str, int]:
     """Return the database's counters, over everybody's work."""
-    row = connection.execute(_HARM).fetchone()
+    row = asked_row(connection, _HARM)
     values = row if row is not None else (0,) * len(_HARM_NAMES)
     return {name: int(value or 0) for name, value in zip(_HARM_NAMES, values, strict=True)}

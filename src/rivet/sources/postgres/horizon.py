@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from rivet.model.window import Horizon, Lack
+from rivet.sources.postgres.asked import asked_row
 
 if TYPE_CHECKING:
     import psycopg
@@ -40,7 +41,7 @@ _QUESTION: Final = _ASK.format(
     now=_TEXT.format("pg_catalog.statement_timestamp()"),
     oldest=_TEXT.format("least(open.began, prepared.at)"),
     replayed=_TEXT.format(_REPLAYED),
-).encode()
+)
 _RIGHTS: Final = Lack("other users' transactions cannot be seen", "grant pg_read_all_stats")
 _HIDDEN: Final = Lack(
     "a session hides when its transaction began", "set `track_activities = on` for its role"
@@ -70,7 +71,7 @@ def horizon_of(connection: psycopg.Connection[Any], *, is_zoned: bool) -> Horizo
         PostgreSQL manual, "pg_stat_activity", "pg_prepared_xacts" and "Recovery Information
         Functions".
     """
-    row = connection.execute(_QUESTION).fetchone()
+    row = asked_row(connection, _QUESTION)
     now, oldest, is_shown, is_unnamed, replayed, is_standby, prepared = row or (None,) * 7
     clock = _instant(now) or datetime.now(UTC)
     offset = "+00" if is_zoned else ""

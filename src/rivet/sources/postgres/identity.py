@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from rivet.sources.postgres.catalog import FoundTable
 
 _ASK: Final = """
-    SELECT datname::text, oid::text, array_to_string(current_schemas(false)::text[], ', '), {server}
-    FROM pg_catalog.pg_database WHERE datname = current_database()"""
-_SERVER: Final = "(SELECT system_identifier::text FROM pg_catalog.pg_control_system())"
+    SELECT datname::pg_catalog.text, oid::pg_catalog.text, pg_catalog.array_to_string(
+           pg_catalog.current_schemas(false)::pg_catalog.text[], ', '::pg_catalog.text), {server}
+    FROM pg_catalog.pg_database
+    WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"""
+_SERVER: Final = "(SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system())"
 # Refused by rights, absent, or not offered by a service that only speaks like PostgreSQL.
 _NOT_TOLD: Final = (
     psycopg.errors.InsufficientPrivilege,

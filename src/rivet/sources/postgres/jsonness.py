@@ -26,6 +26,7 @@ __all__ = ["judged_columns"]
 
 # Backslashes that stand for themselves go first, then whole pairs; what is left is half of one.
 _ANY: Final = r"\\u[dD][89a-fA-F]"
+_LIKE: Final = "OPERATOR(pg_catalog.~)"
 _ESCAPED: Final = "\\\\"
 _PAIR: Final = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 
@@ -81,7 +82,7 @@ def _with_half_pairs(
         rest = f"pg_catalog.replace({text}, {escaped}, '')"
         rest = f"pg_catalog.regexp_replace({rest}, {pair}, '', 'g')"
         found = select(["1"], values)
-        return f"EXISTS ({found} WHERE {text} ~ {any_half} AND {rest} ~ {any_half})"
+        return f"EXISTS ({found} WHERE {text} {_LIKE} {any_half} AND {rest} {_LIKE} {any_half})"
 
     row = connection.execute(f"SELECT {', '.join(map(question, asked))}".encode()).fetchone()
     held = row or (True,) * len(asked)

@@ -15,9 +15,10 @@ from psycopg import sql
 from rivet.errors import InternalError
 from rivet.model.relation import Key
 from rivet.sources.postgres import types
-from rivet.sources.postgres.catalog import resolve_types
+from rivet.sources.postgres.asked import asked, asked_row
 from rivet.sources.postgres.keytexts import UNICODE, Encoding
 from rivet.sources.postgres.moments import key_text
+from rivet.sources.postgres.nativetypes import resolve_types
 from rivet.sources.postgres.nullness import NEVER_NULL, WEAK
 from rivet.sources.postgres.read import DIALECT
 from rivet.sources.seek import no_column, no_order, null_test
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     import psycopg
 
     from rivet.model.relation import TableFacts
-    from rivet.sources.postgres.catalog import FoundTable, NativeColumn, NativeType
+    from rivet.sources.postgres.catalog import FoundTable, NativeColumn
+    from rivet.sources.postgres.nativetypes import NativeType
 
 # Without modifiers: a cast to varchar(3) would cut the value.
 _CASTS: Final = {
@@ -106,14 +108,14 @@ def with_keys(
     connection: psycopg.Connection[Any], table: FoundTable, facts: TableFacts
 ) -> TableFacts:
     """Return the facts with the table's keys, how their values spread, and what is indexed."""
-    rows = connection.execute(_KEYS, {"oid": table.oid}).fetchall()
+    rows = asked(connection, _KEYS, {"oid": table.oid})
     known = _known(connection, {code for row in rows for code in row[3]})
     encoding = Encoding.of(connection)
     single = {row[0][0]: known[row[3][0]] for row in rows if row[2] and len(row[0]) == 1}
     texts = [name for name, native in single.items() if encoding and _is_text(native)]
     name = encoding.name if encoding else UNICODE
     wanted = (texts, name, list(single), table.schema, table.name)
-    found = connection.execute(_STATISTICS, wanted).fetchall()
+    found = asked(connection, _STATISTICS, wanted)
     correlations: dict[str, float] = {row[0]: row[1] for row in found}
     quantiles = {row[0]: tuple(row[2]) for row in found if row[2]}
     if encoding:
@@ -166,7 +168,7 @@ def blocks_of(connection: psycopg.Connection[Any], table: FoundTable) -> int | N
     """
     if table.kind not in {"r", "p", "m"} or connection.info.server_version < _TID_RANGES:
         return None
-    row = connection.execute(_BLOCKS, {"oid": table.oid}).fetchone()
+    row = asked_row(connection, _BLOCKS, {"oid": table.oid})
     return None if row is None or row[0] is None or row[1] else int(row[0])
 
 
@@ -215,7 +217,7 @@ class KeySpelling:
             return encoding.sent(expression)
         if send := _SENT.get(self.types[name].code):
             return f"pg_catalog.encode(pg_catalog.{send}({expression}), 'hex')"
-        return f"{expression}::text"
+        return f"{expression}::pg_catalog.text"
 
     def texts(self, names: Sequence[str], row: Sequence[Any]) -> tuple[str, ...]:
         """Return the key texts of a row of `text`."""

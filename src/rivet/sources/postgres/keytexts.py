@@ -54,7 +54,8 @@ class Encoding:
     def sent(self, expression: str) -> str:
         """Return what gives a text's bytes in hex."""
         name = sql.Literal(self.name).as_string()
-        return f"pg_catalog.encode(pg_catalog.convert_to({expression}::text, {name}), 'hex')"
+        text = f"{expression}::pg_catalog.text"
+        return f"pg_catalog.encode(pg_catalog.convert_to({text}, {name}), 'hex')"
 
     def key_text(self, hexed: str) -> str:
         """Return the key text for what `sent` gave."""

@@ -16,6 +16,7 @@ from psycopg import errors
 
 from rivet.errors import PlanError, SourceInterruptedError, SourceQueryError, StalePlanError
 from rivet.redact import visible
+from rivet.sources.postgres.asked import asked
 from rivet.sources.postgres.catalog import find_table, query_columns
 from rivet.sources.postgres.changed import relation_dropped
 from rivet.sources.postgres.escapes import statement_of
@@ -87,7 +88,7 @@ def grip_of(
     """
     if relation.table is None:
         query_columns(connection, statement_of(connection, relation.query or ""))
-        rows = connection.execute(_LOCKED).fetchall()
+        rows = asked(connection, _LOCKED)
         tables = tuple((schema, name) for schema, name, may_lock in rows if may_lock)
         is_left = len(tables) < len(rows)
     else:
@@ -120,7 +121,7 @@ def hold(
             lock(connection, grip)
         if all(grip.statement is None for grip in grips):
             return
-        rewritten = connection.execute(_REWRITTEN).fetchall()
+        rewritten = asked(connection, _REWRITTEN)
         if not rewritten:
             return
         roll_back()

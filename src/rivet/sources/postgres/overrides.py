@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rivet.model.columns import Column, ColumnRules
-    from rivet.sources.postgres.catalog import NativeColumn, NativeType
+    from rivet.sources.postgres.catalog import NativeColumn
+    from rivet.sources.postgres.nativetypes import NativeType
 
 _INTEGERS: Final = frozenset({types.INT2, types.INT4, types.INT8})
 _TEXTS: Final = frozenset({types.TEXT, types.VARCHAR, types.BPCHAR, types.NAME})

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from rivet.sources.postgres.catalog import NativeColumn, NativeType
+    from rivet.sources.postgres.catalog import NativeColumn
+    from rivet.sources.postgres.nativetypes import NativeType
 
 __all__ = ["Printing", "printings", "set_chosen", "settings_of"]
 

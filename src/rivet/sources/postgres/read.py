@@ -42,7 +42,12 @@ if TYPE_CHECKING:
     from rivet.sources.postgres.unmapped import Texts
     from rivet.sources.slices import Slicer
 
-DIALECT: Final = Dialect(has_dollar_quotes=True, has_escape_strings=True, has_nested_comments=True)
+DIALECT: Final = Dialect(
+    has_dollar_quotes=True,
+    has_escape_strings=True,
+    has_nested_comments=True,
+    rows_counted="pg_catalog.count(*)",
+)
 UNCHANGED: Final = "SET LOCAL client_encoding = 'SQL_ASCII'"
 CONVERTED: Final = "SET LOCAL client_encoding = 'UTF8'"
 _HAS_INFINITE_INTERVALS: Final = 170000
@@ -149,7 +154,7 @@ def _selected(column: Column, name: str, printing: Printing) -> str:
         case "timestamp" if column.native_code == types.TIMESTAMPTZ:
             chosen = f"({name} AT TIME ZONE 'UTC')"
         case cast:
-            chosen = f"{name}::{cast}"
+            chosen = f"{name}::pg_catalog.{cast}"
     return chosen
 
 
@@ -157,7 +162,7 @@ def _bytes_of(column: Column, name: str) -> str:
     """Return the bytes of a text in the database's encoding; of character(n) with its spaces."""
     encoding = "pg_catalog.getdatabaseencoding()"
     if column.native_code != types.BPCHAR:
-        return f"pg_catalog.convert_to({name}::text, {encoding})"
+        return f"pg_catalog.convert_to({name}::pg_catalog.text, {encoding})"
     # A cast to text would cut the spaces off, and `concat` makes an empty text of NULL.
     data = f"pg_catalog.convert_to(pg_catalog.concat({name}), {encoding})"
     return f"CASE WHEN {name} IS NOT NULL THEN {data} END"
@@ -165,7 +170,7 @@ def _bytes_of(column: Column, name: str) -> str:
 
 def _text_of(column: Column, name: str, printing: Printing) -> str:
     """Return a value's text: `true` and `false` as SQL spells them, else what the type prints."""
-    return f"{name}::text" if column.native_code == types.BOOL else printing.text(name)
+    return f"{name}::pg_catalog.text" if column.native_code == types.BOOL else printing.text(name)
 
 
 def _masked(column: Column, name: str, printing: Printing) -> str | None:
@@ -177,7 +182,7 @@ def _masked(column: Column, name: str, printing: Printing) -> str | None:
             # Of the type that the decoder expects, which an array's cast has already.
             return f"CASE WHEN false THEN {_selected(column, name, printing)} END"
         case Mask.REDACT:
-            return f"CASE WHEN {name} IS DISTINCT FROM NULL THEN '{REDACTED}'::text END"
+            return f"CASE WHEN {name} IS DISTINCT FROM NULL THEN '{REDACTED}'::pg_catalog.text END"
         case Mask.HASH:
             data = name
             if column.native_code != types.BYTEA or printing.is_array:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rivet.model.relation import Doubt
 from rivet.redact import visible
+from rivet.sources.postgres.asked import asked
 from rivet.sources.repeats import Definition
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ class CatalogDefinitions:
 
     def functions(self, names: frozenset[str]) -> Iterable[Definition]:
         """Return volatile functions, and the user's own ones."""
-        for name, volatile, kind, language, text in self.connection.execute(
-            _FUNCTIONS, (sorted(names),)
-        ).fetchall():
+        for name, volatile, kind, language, text in asked(
+            self.connection, _FUNCTIONS, (sorted(names),)
+        ):
             label = f"the function {visible(name)}()"
             if volatile == "v":
                 yield Definition(label, doubt=Doubt("gives another value each time (VOLATILE)"))
@@ -53,7 +54,7 @@ class CatalogDefinitions:
 
     def views(self, names: frozenset[str]) -> Iterable[Definition]:
         """Return the views of these names."""
-        found = self.connection.execute(_VIEWS, {"names": sorted(names)}).fetchall()
+        found = asked(self.connection, _VIEWS, {"names": sorted(names)})
         return [
             Definition(f"view '{visible(f'{schema}.{name}')}'", text)
             for schema, name, text in found

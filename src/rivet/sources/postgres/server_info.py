@@ -10,6 +10,7 @@ import psycopg
 
 from rivet.model.source import Position
 from rivet.redact import visible
+from rivet.sources.postgres.asked import asked_row
 from rivet.sources.postgres.coverage import unproven_of
 from rivet.sources.postgres.estimates import table_sizes
 from rivet.sources.postgres.health import harm_of, pressure_of
@@ -46,7 +47,7 @@ _FREE_OF_USER: Final = """
            AND NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = SESSION_USER)))"""
 _POSITION: Final = (
     "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
-    " ELSE pg_catalog.pg_current_wal_lsn() END::text"
+    " ELSE pg_catalog.pg_current_wal_lsn() END::pg_catalog.text"
 )
 
 
@@ -105,13 +106,13 @@ class TellsOfServer(ABC):
     def free_connections(self) -> int:
         """Return how many more connections the server would take from ordinary users."""
         with self._question("counting connections") as connection:
-            row = connection.execute(_FREE).fetchone()
+            row = asked_row(connection, _FREE)
         return int(row[0]) if row else 0
 
     def free_connections_of_user(self) -> int | None:
         """Return how many the role's and the database's CONNECTION LIMIT leave."""
         with self._question("counting connections") as connection:
-            row = connection.execute(_FREE_OF_USER).fetchone()
+            row = asked_row(connection, _FREE_OF_USER)
         return None if row is None or row[0] is None else int(row[0])
 
     def position(self) -> Position | None:

@@ -284,7 +284,7 @@ class PostgresSession(TellsOfServer):
         with self._question(f"counting {visible(relation.label)}") as connection:
             natives, found = self._describe(connection, relation)
             spelling = KeySpelling.of(connection, natives, has_blocks=found is not None)
-            counted = select(["pg_catalog.count(*)"], from_item(relation, found))
+            counted = select([DIALECT.rows_counted], from_item(relation, found))
             statement = counted + where(spans, spelling)
             row = connection.execute(statement.encode()).fetchone()
         return int(row[0]) if row else 0

@@ -22,7 +22,8 @@ from rivet.model.types import (
 
 if TYPE_CHECKING:
     from rivet.model.columns import ColumnRules
-    from rivet.sources.postgres.catalog import NativeColumn, NativeType
+    from rivet.sources.postgres.catalog import NativeColumn
+    from rivet.sources.postgres.nativetypes import NativeType
 
 BOOL, BYTEA, NAME, INT8, INT2, INT4, TEXT, OID = 16, 17, 19, 20, 21, 23, 25, 26
 JSON, FLOAT4, FLOAT8, MONEY, INET, BPCHAR, VARCHAR = 114, 700, 701, 790, 869, 1042, 1043

@@ -108,11 +108,12 @@ class Texts:
         told = _BYTES.search(error.diag.message_primary or "")
         if len(texts) < 2 or told is None:  # noqa: PLR2004 - there is nothing to choose from
             return [column.name for column in texts]
-        value = f"'\\x{told[1].replace(' 0x', '')}'::bytea"
+        value = f"'\\x{told[1].replace(' 0x', '')}'::pg_catalog.bytea"
 
         def holds(column: Column) -> str:
-            name = f"{sql.Identifier(column.source_name).as_string(self.connection)}::text"
-            there = f"position({value} IN pg_catalog.convert_to({name}, {_ENCODING})) > 0"
+            name = sql.Identifier(column.source_name).as_string(self.connection)
+            data = f"pg_catalog.convert_to({name}::pg_catalog.text, {_ENCODING})"
+            there = f"position({value} IN {data}) OPERATOR(pg_catalog.>) 0"
             return f"EXISTS ({select(['1'], self.source)} WHERE {there})"
 
         try:

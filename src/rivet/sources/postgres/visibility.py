@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.pq import DiagnosticField
 
+from rivet.sources.postgres.asked import asked, asked_row
 from rivet.sources.postgres.faults import POLICY_CHECK
 from rivet.sources.postgres.parsing import parsed
 
@@ -81,10 +82,10 @@ def hidden_behind_table(connection: psycopg.Connection[Any], table: FoundTable) 
             connection, f"SELECT FROM {DIALECT.qualified(table.schema, table.name)}"
         )
     if table.kind == "m":
-        return tuple(row[0] for row in connection.execute(_BEHIND, (table.oid,)).fetchall())
+        return tuple(row[0] for row in asked(connection, _BEHIND, (table.oid,)))
     if not table.has_row_security:
         return ()
-    row = connection.execute(_HIDES, (table.oid,)).fetchone()
+    row = asked_row(connection, _HIDES, (table.oid,))
     return () if row is not None and row[0] is False else (name,)
 
 
@@ -108,7 +109,7 @@ def hidden_behind_query(connection: psycopg.Connection[Any], query: str) -> tupl
     if not is_hidden:
         return ()
     parsed(connection, query)
-    names = tuple(row[0] for row in connection.execute(_LOCKED).fetchall())
+    names = tuple(row[0] for row in asked(connection, _LOCKED))
     return names or ("a table of the query",)
 
 
