@@ -71,7 +71,7 @@ def test_a_failure_is_raised_as_the_error_it_was(shop, side_by_side):
         rivet.run(shop.config, exports=["orders", "nope"], **flags)
     error = caught.value
     assert error.error_code == "RIVET_SOURCE_TABLE_NOT_FOUND"
-    assert "did you mean" in error.hint
+    assert error.hint == "the database has: 'empty', 'orders'"
     assert [export.status for export in error.report.exports] == ["success", "failed"]
     again = pickle.loads(pickle.dumps(error))
     assert again.report.exports[0].rows == 1000

@@ -57,6 +57,7 @@ TERMS = (
     "path safety",
     "prefetch",
     "preloading",
+    "preflight",
     "preparation",
     "progress",
     "publisher",

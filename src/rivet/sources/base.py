@@ -283,6 +283,15 @@ class Engine(Protocol):
 
     CAPABILITIES: Capabilities
 
+    def check_address(self, address: SourceAddress) -> None:
+        """Refuse an address that cannot be right, without contacting anything.
+
+        Raises:
+            ConfigError: The URL or the TLS settings are not valid.
+            SourceError: It names a file that is not there or may not be read.
+        """
+        ...
+
     def connect(self, address: SourceAddress, settings: SessionSettings) -> Session:
         """Open a session.
 

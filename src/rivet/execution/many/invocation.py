@@ -20,6 +20,7 @@ from rivet.execution.many.parallel import (
     launching,
 )
 from rivet.execution.many.processes import Processes
+from rivet.execution.many.refused import refused_all
 from rivet.execution.many.threads import run_threads
 from rivet.execution.selection import refuse_shared_stream, select_exports
 from rivet.execution.snapshot.budget import ConnectionShares
@@ -149,6 +150,10 @@ class _Invocation:
                 launcher = start_launcher(self.env, [self.config.source.type])
             if launcher is not None:
                 stack.callback(launcher.close)
+            if self.assignment is None:
+                self.reports = refused_all(self.config, self.selected, self.env, self.emit)
+                if self.reports:
+                    return Ended(self._report(None))
             url = self.env.get("RIVET_STATE_URL")
             has_come = stack.enter_context(signals_noted())
             state = stack.enter_context(open_store(self.config.base_dir, url=url))

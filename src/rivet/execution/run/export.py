@@ -17,6 +17,7 @@ from rivet.execution.run.dispatch import dispatch_to_workers
 from rivet.execution.run.finish import finish_dead, finish_run
 from rivet.execution.run.overlap import export_held
 from rivet.execution.run.planning import note_plan, plan_run, refuse_plan
+from rivet.execution.run.preflight import refuse_unready
 from rivet.execution.run.prepare import open_export_destination, prepare
 from rivet.execution.run.prune import prune_after_run
 from rivet.execution.run.resume import decide_resume, run_state
@@ -56,6 +57,7 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
             as it was. So are the manifest and `_SUCCESS`, unless it failed while it published:
             the next run brings that to its end.
     """
+    refuse_unready(context.config, export, context.env)
     tuning = resolve_tuning(context.config, export)
     with ExitStack() as stack:
         stack.enter_context(export_held(export, context))

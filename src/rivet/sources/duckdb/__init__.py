@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from rivet.sources.base import Capabilities
-from rivet.sources.duckdb.connect import connect
+from rivet.sources.duckdb.connect import check_address, connect
 
-__all__ = ["CAPABILITIES", "connect"]
+__all__ = ["CAPABILITIES", "check_address", "connect"]
 
 CAPABILITIES: Final = Capabilities(
     name="duckdb",

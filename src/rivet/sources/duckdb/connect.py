@@ -52,6 +52,22 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
 _STREAM_BYTES: Final = 16 * 1024 * 1024
 
 
+def check_address(address: SourceAddress) -> None:
+    """Refuse an address without a database file that may be read; nothing in it is looked at.
+
+    Raises:
+        ConfigError: It names no file, or a database in memory.
+        SourceError: The file is not there or may not be read.
+    """
+    _checked(address)
+
+
+def _checked(address: SourceAddress) -> Path:
+    path = database_path(address, scheme="duckdb", title="DuckDB")
+    check_file(path, logs=(".wal",))
+    return path
+
+
 def connect(address: SourceAddress, settings: SessionSettings) -> DuckdbSession:
     """Open a session on a file that exists; there are no timeouts to set.
 
@@ -62,8 +78,7 @@ def connect(address: SourceAddress, settings: SessionSettings) -> DuckdbSession:
         SourceUnavailableError: Another process has the file open to write.
     """
     del settings
-    path = database_path(address, scheme="duckdb", title="DuckDB")
-    check_file(path, logs=(".wal",))
+    path = _checked(address)
     try:
         scratch = Scratch.of(path)
     except OSError as error:

@@ -10,10 +10,10 @@ from typing import Final
 
 from rivet.sources.base import Capabilities
 from rivet.sources.mysql.address import SCHEMES
-from rivet.sources.mysql.connect import connect
+from rivet.sources.mysql.connect import check_address, connect
 from rivet.sources.mysql.positions import is_at_or_before
 
-__all__ = ["CAPABILITIES", "connect"]
+__all__ = ["CAPABILITIES", "check_address", "connect"]
 
 CAPABILITIES: Final = Capabilities(
     name="mysql",

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rivet.sources.mysql.address import connection_parameters, public_key, tls_context
 from rivet.sources.mysql.link import open_link
 from rivet.sources.mysql.session import MysqlSession
 
 if TYPE_CHECKING:
     from rivet.model.source import SessionSettings, SourceAddress
+
+
+def check_address(address: SourceAddress) -> None:
+    """Refuse an address that cannot be right; no name is looked up.
+
+    Raises:
+        ConfigError: The URL, the TLS settings or the server's key are not valid.
+    """
+    parameters = connection_parameters(address)
+    if parameters.tls is not None and parameters.socket is None:
+        tls_context(parameters.tls, address.base_dir)
+    public_key(address)
 
 
 def connect(address: SourceAddress, settings: SessionSettings) -> MysqlSession:

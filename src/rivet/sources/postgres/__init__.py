@@ -6,10 +6,10 @@ from typing import Final
 
 from rivet.sources.base import Capabilities
 from rivet.sources.postgres.address import SCHEMES
-from rivet.sources.postgres.connect import connect
+from rivet.sources.postgres.connect import check_address, connect
 from rivet.sources.postgres.positions import is_at_or_before
 
-__all__ = ["CAPABILITIES", "connect"]
+__all__ = ["CAPABILITIES", "check_address", "connect"]
 
 CAPABILITIES: Final = Capabilities(
     name="postgresql",

@@ -11,6 +11,7 @@ from rivet.dial.guarded import Connection, GivenUpError
 from rivet.dial.login import ExposedError, log_in
 from rivet.dial.parameters import protection
 from rivet.errors import ConfigError, SourceError, SourceInterruptedError
+from rivet.model.source import SessionSettings
 from rivet.redact import redact, visible
 from rivet.sources.network import DECIDE_HINT
 from rivet.sources.postgres.address import connection_parameters, plaintext_is_accepted
@@ -18,9 +19,18 @@ from rivet.sources.postgres.faults import connect_error
 from rivet.sources.postgres.session import PostgresSession
 
 if TYPE_CHECKING:
-    from rivet.model.source import SessionSettings, SourceAddress
+    from rivet.model.source import SourceAddress
 
 _OLDEST: Final = 120000
+
+
+def check_address(address: SourceAddress) -> None:
+    """Refuse an address that cannot be right; no name is looked up.
+
+    Raises:
+        ConfigError: The URL, the service or the TLS settings are not valid.
+    """
+    connection_parameters(address, SessionSettings())
 
 
 def connect(address: SourceAddress, settings: SessionSettings) -> PostgresSession:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from rivet.sources.base import Capabilities
-from rivet.sources.sqlite.connect import connect
+from rivet.sources.sqlite.connect import check_address, connect
 
-__all__ = ["CAPABILITIES", "connect"]
+__all__ = ["CAPABILITIES", "check_address", "connect"]
 
 CAPABILITIES: Final = Capabilities(
     name="sqlite",

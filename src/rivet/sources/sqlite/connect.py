@@ -35,6 +35,7 @@ from rivet.sources.sqlite.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from rivet.model.columns import Column, ColumnRules
@@ -45,6 +46,22 @@ if TYPE_CHECKING:
 
 _FOR_EVER_S: Final = 2_000_000.0
 _WRITERS: Final = Lack("a SQLite file does not tell who writes to it")
+
+
+def check_address(address: SourceAddress) -> None:
+    """Refuse an address without a database file that may be read; nothing in it is looked at.
+
+    Raises:
+        ConfigError: It names no file, or a database in memory.
+        SourceError: The file is not there or may not be read.
+    """
+    _checked(address)
+
+
+def _checked(address: SourceAddress) -> Path:
+    path = database_path(address, scheme="sqlite", title="SQLite")
+    check_file(path, logs=("-journal", "-wal", "-shm"))
+    return path
 
 
 def connect(address: SourceAddress, settings: SessionSettings) -> SqliteSession:
@@ -62,8 +79,7 @@ def connect(address: SourceAddress, settings: SessionSettings) -> SqliteSession:
         SourceAuthError: The file may not be read.
         SourceUnavailableError: A writer holds the file.
     """
-    path = database_path(address, scheme="sqlite", title="SQLite")
-    check_file(path, logs=("-journal", "-wal", "-shm"))
+    path = _checked(address)
     watch = Watch(
         path=path,
         timeout_s=settings.statement_timeout_s,
