@@ -182,11 +182,12 @@ def test_the_terminal_is_left_as_it_was(rivet):
     with EmulatedTerminal() as terminal, _driven(rivet, terminal, ("a",)) as driver:
         driver.emit(_launched("a"))
         terminal.wait_for(lambda shown: "preparing" in "".join(shown))
-        terminal.type(b"\x03")  # echoed as ^C, nobody's controlling terminal
+        terminal.type(b"\x03")  # nobody's controlling terminal
+        terminal.wait_for_bytes(b"^C")  # its echo, which the kernel writes in its own time
         driver.emit(_finished("a", "interrupted"))
         driver.end()
-        modes = set(re.findall(rb"\x1b\[\?([0-9;]+)[a-z]", terminal.bytes))
         _assert_shows(terminal, "80x24-interrupted")
+        modes = set(re.findall(rb"\x1b\[\?([0-9;]+)[a-z]", terminal.bytes))
     assert modes == {b"2026"}
     assert b"\x1b[33m" in terminal.bytes
 

@@ -128,6 +128,13 @@ class EmulatedTerminal:
             time.sleep(0.01)
         return shown
 
+    def wait_for_bytes(self, wanted: bytes) -> None:
+        """Wait until so much has come; fail the test where it never does."""
+        until = time.monotonic() + PATIENCE_S
+        while wanted not in self.bytes:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
     def _display(self) -> list[str]:
         rows = [row.rstrip() for row in self._screen.display]
         while rows and not rows[-1]:
