@@ -17,15 +17,20 @@ ROWS = 4_000
 FILL = {
     "postgresql": f"SELECT g, repeat('x', 50) FROM generate_series(1, {ROWS}) g",
     "mysql": f"SELECT seq, repeat('x', 50) FROM seq_1_to_{ROWS}",
+    "mysql9": "WITH RECURSIVE d AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM d WHERE n < 999)"
+    f" SELECT a.n * 1000 + d.n + 1, repeat('x', 50) FROM d, d a WHERE a.n < {ROWS // 1000}",
 }
 FIXTURES = {"postgresql": "shared_any_postgres", "mysql": "shared_mariadb"}
+FAMILY = {"mysql": "shared_mariadb", "mysql9": "shared_mysql9"}
 
 
 class CountedServer:
     """A table, and how many connections the server shows to be at work on it."""
 
     def __init__(self, engine: str, database: Any, url: str, counted: str) -> None:
-        self.engine, self.database, self.url, self.counted = engine, database, url, counted
+        self.engine = "postgresql" if engine == "postgresql" else "mysql"
+        self.tls = {"mode": "require" if engine == "mysql9" else "disable"}
+        self.database, self.url, self.counted = database, url, counted
         self.seen: list[int] = []
         self.is_cut = True
 
@@ -103,6 +108,7 @@ def counted_server(engine: str, database: Any) -> Iterator[CountedServer]:
         return
     with mariadb_user(database) as user:
         database.execute(f"GRANT SELECT ON budget TO {user}")
-        database.execute(f"GRANT PROCESS, RELOAD, BINLOG MONITOR ON *.* TO {user}")
+        monitor = "REPLICATION CLIENT" if engine == "mysql9" else "BINLOG MONITOR"
+        database.execute(f"GRANT PROCESS, RELOAD, {monitor} ON *.* TO {user}")
         counted = f"SELECT id FROM information_schema.PROCESSLIST WHERE user = '{user}' ORDER BY 1"
         yield CountedServer(engine, database, url_as(database.url, user, PASSWORD), counted)

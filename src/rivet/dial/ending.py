@@ -8,22 +8,57 @@ from __future__ import annotations
 
 import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _BLOCK_BYTES: Final = 256 * 1024
+_BLOCKS_AT_ONCE: Final = 64
+
+
+class OpenEnd:
+    """The server's end of a connection that is closed here and that the server has not ended.
+
+    It runs a statement to its end, or until it next sends something.
+
+    Args:
+        kept: The socket; owned from here on.
+    """
+
+    def __init__(self, kept: socket.socket) -> None:
+        kept.setblocking(False)  # noqa: FBT003 - the standard library's
+        self._kept = kept
+
+    def is_over(self) -> bool:
+        """Whether the server has ended it by now; what it still sends is dropped."""
+        target = bytearray(_BLOCK_BYTES)
+        try:
+            for _ in range(_BLOCKS_AT_ONCE):
+                if not self._kept.recv_into(target):
+                    return True
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return False
+
+    def close(self) -> None:
+        """Wait for it no longer. Safe to call twice."""
+        self._kept.close()
 
 
 @contextmanager
-def awaited_end(descriptor: int, limit_s: float) -> Iterator[None]:
+def awaited_end(
+    descriptor: int, limit_s: float, keep: Callable[[OpenEnd], None] | None = None
+) -> Iterator[None]:
     """Close a connection in the body; return once the server has ended it.
 
     Args:
         descriptor: Of its socket, which the body closes.
         limit_s: The most seconds to wait; 0 waits for nothing.
+        keep: Given an end that did not come within them.
 
     Source:
         PostgreSQL, `socket_close` in pqcomm.c: the socket stays open until the process is gone, so
@@ -38,16 +73,24 @@ def awaited_end(descriptor: int, limit_s: float) -> Iterator[None]:
     except OSError:
         yield
         return
-    with kept:
+    with ExitStack() as stack:
+        stack.enter_context(kept)
         yield
-        _drain(kept, limit_s)
+        if not _ends(kept, limit_s) and keep is not None:
+            stack.pop_all()
+            keep(OpenEnd(kept))
 
 
-def _drain(kept: socket.socket, limit_s: float) -> None:
+def _ends(kept: socket.socket, limit_s: float) -> bool:
     ends_at, target = time.monotonic() + limit_s, bytearray(_BLOCK_BYTES)
-    with suppress(OSError):  # a reset is an end too, and a server that is silent is not waited for
+    with suppress(OSError):  # a reset is an end too
         kept.shutdown(socket.SHUT_WR)
         while (left_s := ends_at - time.monotonic()) > 0:
             kept.settimeout(left_s)
-            if not kept.recv_into(target):
-                return
+            try:
+                if not kept.recv_into(target):
+                    return True
+            except TimeoutError:
+                return False
+        return False
+    return True

@@ -19,7 +19,7 @@ from psycopg.waiting import Ready, Wait
 from typing_extensions import override
 
 from rivet.dial.counted import refuse_other_count
-from rivet.dial.ending import awaited_end
+from rivet.dial.ending import OpenEnd, awaited_end
 from rivet.wire.fuse import Fuse
 from rivet.wire.received import received_bytes
 
@@ -169,6 +169,7 @@ class Connection(psycopg.Connection[Any]):
         when_given_up: Called once a wait was given up.
         fuse: Looks after the socket while libpq reads; None where bytes cannot be counted.
         end_wait_s: How long the server's own end of the session is waited for when it is closed.
+        keep_end: Given that end where it has not come by then.
     """
 
     patience_s: float = 0.0
@@ -180,6 +181,7 @@ class Connection(psycopg.Connection[Any]):
     when_given_up: Callable[[], None] | None = None
     fuse: Fuse | None = None
     end_wait_s: float = 0.0
+    keep_end: Callable[[OpenEnd], None] | None = None
 
     @classmethod
     def over(cls, opened: pq.abc.PGconn, *, autocommit: bool = True) -> Self:
@@ -209,7 +211,8 @@ class Connection(psycopg.Connection[Any]):
         """Close; nobody has to look after the socket any more."""
         if self.fuse is not None:
             self.fuse.end()
-        with awaited_end(-1 if self.closed else self.pgconn.socket, self.end_wait_s):
+        descriptor = -1 if self.closed else self.pgconn.socket
+        with awaited_end(descriptor, self.end_wait_s, self.keep_end):
             super().close()
 
     @override

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,6 +59,18 @@ class SourceAddress:
     base_dir: Path = field(default_factory=Path)
 
 
+class OpenEnd(Protocol):
+    """The server's end of a connection that is closed here and that the server has not ended."""
+
+    def is_over(self) -> bool:
+        """Whether the server has ended it by now."""
+        ...
+
+    def close(self) -> None:
+        """Wait for it no longer."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """How one session behaves on the server.
@@ -74,6 +86,7 @@ class SessionSettings:
             every statement that reads, and the engine has not set them otherwise.
         end_wait_s: The most seconds to wait, when a session is closed, until the server has ended
             it; 0 is not at all.
+        keep_end: Given the server's end of a session that it has not ended by then.
         may_connect: Entered around a connection beside the session, such as one that cancels; gives
             whether there may be one. None is always.
         is_stopped: Asked now and then while a connection is waited for: whoever wanted it is gone.
@@ -87,6 +100,7 @@ class SessionSettings:
     application_name: str = "rivet"
     variables: Mapping[str, str] = field(default_factory=dict)
     end_wait_s: float = 0.0
+    keep_end: Callable[[OpenEnd], None] | None = field(default=None, compare=False)
     may_connect: Callable[[], AbstractContextManager[bool]] | None = field(
         default=None, compare=False
     )

@@ -73,7 +73,7 @@ def source_ref(
         secrets[PASSWORD_VARIABLE] = address.password.reveal()
     ref = SourceRef(
         address.engine,
-        replace(settings, may_connect=None, is_stopped=None, on_wait=None),
+        replace(settings, keep_end=None, may_connect=None, is_stopped=None, on_wait=None),
         url_env=None if address.url is None else URL_VARIABLE,
         password_env=None if address.password is None else PASSWORD_VARIABLE,
         host=address.host,

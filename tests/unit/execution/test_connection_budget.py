@@ -19,6 +19,20 @@ from support.stubengine import ADDRESS, StubEngine
 TABLE = Relation(schema=None, table="t")
 
 
+class End:
+    """The server's end of a session that is closed: over once it is asked so often."""
+
+    def __init__(self, looks):
+        self.looks, self.is_closed = looks, False
+
+    def is_over(self):
+        self.looks -= 1
+        return self.looks <= 0
+
+    def close(self):
+        self.is_closed = True
+
+
 @pytest.mark.parametrize(
     ("limit", "concurrent", "held", "shares"),
     [
@@ -127,3 +141,52 @@ def test_many_threads_never_hold_one_more():
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(work, range(3)))
     assert engine.most <= 3
+
+
+def test_a_session_that_the_server_has_not_ended_keeps_its_place():
+    budget, end = ConnectionBudget(1), End(3)
+    budget.acquire()
+    budget.keep(end)
+    budget.release()
+    assert budget.left == 0
+    with pytest.raises(ConnectionLimitError):
+        budget.acquire()
+    budget.acquire(for_ends=True)  # waits without being told how long
+    assert (budget.left, budget.most, end.is_closed) == (0, 1, True)
+    budget.release()
+    assert budget.left == 1
+
+
+@pytest.mark.parametrize(("is_stopped", "said"), [(True, 0), (False, 1)])
+def test_what_the_server_does_not_end_is_told_and_not_waited_for_for_ever(is_stopped, said):
+    budget, end, told = ConnectionBudget(1, linger_s=0.15), End(1_000), []
+    budget.acquire()
+    budget.keep(end)
+    budget.release()
+    with pytest.raises(ConnectionLimitError):
+        budget.acquire(for_ends=True)
+    budget.await_ends(lambda: is_stopped, told.append)
+    assert end.is_closed
+    assert len(told) == said
+    assert all("one connection more than `max_connections`" in text for text in told)
+
+
+def test_a_pool_waits_at_its_end_for_what_the_server_runs():
+    budget, told = ConnectionBudget(1), []
+    settings = SessionSettings(on_wait=told.append)
+    with SessionPool(StubEngine(), ADDRESS, settings, budget=budget) as pool:
+        with pool.acquire() as session:
+            session.settings.keep_end(end := End(4))
+        assert budget.left == -1  # its own place, until it is closed, and that of the end
+    assert end.is_closed
+    assert (budget.left, told) == (1, [])
+
+
+def test_a_pool_that_is_interrupted_waits_for_nothing():
+    budget = ConnectionBudget(1)
+    pool = SessionPool(StubEngine(), ADDRESS, SessionSettings(), budget=budget)
+    end = End(1_000_000)
+    with suppress(KeyboardInterrupt), pool, pool.acquire() as session:
+        session.settings.keep_end(end)
+        raise KeyboardInterrupt
+    assert end.is_closed

@@ -6,6 +6,7 @@ each keeps to its share, so that nobody waits for what another one holds (docs/a
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from contextlib import contextmanager
@@ -16,11 +17,17 @@ from rivet.errors import ConnectionLimitError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rivet.model.source import OpenEnd
+
 _LOOK_S: Final = 0.1
+_GIVEN_UP: Final = "a statement that was given up"
 FEW: Final = 2
 """With so many places all are for reading: none is kept to cancel with or to watch the load."""
 END_WAIT_S: Final = 2.0
-"""How long the server's end of a session is waited for before its place is given to another."""
+"""How long the server's end of a session is waited for when the session is closed."""
+LINGER_S: Final = 60.0
+"""How long it keeps its place after that: it runs a statement that nobody wants any more."""
+_TELL_S: Final = 2.0
 
 
 def shares_of(limit: int, *, concurrent: int, held: int = 0) -> tuple[int, ...]:
@@ -79,12 +86,18 @@ class ConnectionBudget:
     Attributes:
         limit: The most at a time; None counts nothing.
         most: The most that were held at a time.
+
+    Args:
+        limit: As above.
+        linger_s: How long an end that has not come keeps its place.
     """
 
-    def __init__(self, limit: int | None = None) -> None:
+    def __init__(self, limit: int | None = None, *, linger_s: float = LINGER_S) -> None:
         self.limit = limit
         self.most = 0
         self._held = 0
+        self._linger_s = linger_s
+        self._ends: dict[OpenEnd, float] = {}
         self._changed = threading.Condition()
 
     @property
@@ -92,8 +105,19 @@ class ConnectionBudget:
         """How many more may be opened now; None without a limit."""
         return None if self.limit is None else self.limit - self._held
 
-    def acquire(self, wait_s: float = 0.0, is_stopped: Callable[[], bool] = lambda: False) -> None:
+    def acquire(
+        self,
+        wait_s: float = 0.0,
+        is_stopped: Callable[[], bool] = lambda: False,
+        *,
+        for_ends: bool = False,
+    ) -> None:
         """Take a place, which somebody has to give up where there is none left.
+
+        Args:
+            wait_s: How long that is waited for.
+            is_stopped: Nobody wants it any more.
+            for_ends: Wait longer where the server has not ended a session that was closed.
 
         Raises:
             ConnectionLimitError: None was given up in time, or a stop was asked for.
@@ -101,6 +125,10 @@ class ConnectionBudget:
         ends_at = time.monotonic() + wait_s
         with self._changed:
             while self.limit is not None and self._held >= self.limit:
+                if self._reap():
+                    continue
+                if for_ends:
+                    ends_at = max(ends_at, *self._ends.values(), 0.0)
                 if is_stopped() or time.monotonic() >= ends_at:
                     number = f"all {self.limit}" if self.limit > 1 else "the one"
                     msg = f"{number} of the connections that `max_connections` leaves are in use"
@@ -114,6 +142,55 @@ class ConnectionBudget:
         with self._changed:
             self._held -= 1
             self._changed.notify()
+
+    def keep(self, end: OpenEnd) -> None:
+        """Have a session that the server has not ended keep a place beside that of its owner.
+
+        The owner gives its own one up.
+        """
+        with self._changed:
+            self._held += 1
+            self._ends[end] = time.monotonic() + self._linger_s
+
+    def _reap(self) -> int:
+        """Take back the places of ends that have come; return how many."""
+        over = [end for end in self._ends if end.is_over()]
+        for end in over:
+            end.close()
+            del self._ends[end]
+        self._held -= len(over)
+        return len(over)
+
+    def await_ends(self, is_stopped: Callable[[], bool], on_wait: Callable[[str], None]) -> None:
+        """Wait until the server has ended what was left to it, but not for ever.
+
+        Args:
+            is_stopped: Somebody is in a hurry; nothing is waited for.
+            on_wait: Told what is waited for, once that takes long, and what did not come.
+        """
+        tell_at = time.monotonic() + _TELL_S
+        while True:
+            with self._changed:
+                self._reap()
+                if not self._ends:
+                    return
+                now = time.monotonic()
+                if is_stopped() or now >= max(self._ends.values()):
+                    break
+                self._changed.wait(_LOOK_S)
+            if now >= tell_at:
+                tell_at = math.inf
+                on_wait(
+                    f"waiting for the server to end {_GIVEN_UP}, as `max_connections` counts it"
+                )
+        with self._changed:
+            left, self._ends = self._ends, {}
+            self._held -= len(left)
+        for end in left:
+            end.close()
+        if not is_stopped():
+            text = f"the server still runs {_GIVEN_UP}"
+            on_wait(f"{text}: until then it shows one connection more than `max_connections`")
 
     @contextmanager
     def beside(self) -> Iterator[bool]:

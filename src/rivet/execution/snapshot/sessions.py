@@ -84,7 +84,12 @@ class SessionPool:
         self._budget = budget or ConnectionBudget()
         settings = replace(settings, is_stopped=self._is_stopped)
         if self._budget.limit is not None:
-            settings = replace(settings, end_wait_s=END_WAIT_S, may_connect=self._budget.beside)
+            settings = replace(
+                settings,
+                end_wait_s=END_WAIT_S,
+                keep_end=self._budget.keep,
+                may_connect=self._budget.beside,
+            )
         self._settings = settings
         self._stop = stop
         self._lock = threading.RLock()
@@ -266,7 +271,7 @@ class SessionPool:
         )
 
     def _connect(self) -> Session:
-        self._budget.acquire(END_WAIT_S, self._is_stopped)
+        self._budget.acquire(END_WAIT_S, self._is_stopped, for_ends=True)
         try:
             session = self.engine.connect(self._address, self._settings)
             session.__enter__()
@@ -295,9 +300,21 @@ class SessionPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        is_hurried = error is not None and not isinstance(error, Exception)
+        self.close(is_hurried=is_hurried)
 
-    def close(self) -> None:
-        """Close the sessions that nobody has acquired. Safe to call twice."""
+    def close(self, *, is_hurried: bool = False) -> None:
+        """Close the sessions that nobody has acquired. Safe to call twice.
+
+        Args:
+            is_hurried: Whoever waits for it was asked to stop.
+        """
         for session in (*self._idle, *self._set_aside):
             self.close_session(session)
+        self._budget.await_ends(
+            lambda: is_hurried or self._is_stopped(), self._settings.on_wait or _tell_nobody
+        )
+
+
+def _tell_nobody(_text: str) -> None:
+    pass

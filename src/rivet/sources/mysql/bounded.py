@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from rivet.dial.ending import awaited_end
+from rivet.dial.ending import OpenEnd, awaited_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +65,7 @@ class Way:
         connect_timeout_s: The most seconds until the server has let us in.
         is_stopped: Asked now and then until then; nobody wants the connection any more.
         end_wait_s: How long the server's end is waited for once the socket is closed.
+        keep_end: Given that end where it has not come by then.
     """
 
     host: str
@@ -73,6 +74,7 @@ class Way:
     connect_timeout_s: float
     is_stopped: Callable[[], bool] | None = None
     end_wait_s: float = 0.0
+    keep_end: Callable[[OpenEnd], None] | None = None
 
 
 class BoundedSocket:
@@ -92,6 +94,7 @@ class BoundedSocket:
         self._buffer = bytearray(_BLOCK_BYTES)
         self._start = self._stop = 0
         self.end_wait_s = 0.0
+        self.keep_end: Callable[[OpenEnd], None] | None = None
 
     def fix(self, seconds: float) -> None:
         """Have everything from now on be over after so many seconds."""
@@ -205,7 +208,7 @@ class BoundedSocket:
         """Close the socket. Safe to call twice."""
         closed, self._socket = self._socket, None
         if closed is not None:
-            with suppress(OSError), awaited_end(closed.fileno(), self.end_wait_s):
+            with suppress(OSError), awaited_end(closed.fileno(), self.end_wait_s, self.keep_end):
                 closed.close()
 
     def _connected(self) -> socket.socket:
@@ -260,7 +263,7 @@ def reach(way: Way) -> BoundedSocket:
     """
     expires_at = time.monotonic() + way.connect_timeout_s
     found = BoundedSocket(way.connect_timeout_s, way.is_stopped)
-    found.end_wait_s = way.end_wait_s
+    found.end_wait_s, found.keep_end = way.end_wait_s, way.keep_end
     if way.path is not None:
         addresses: list[_Address] = [(socket.AF_UNIX, way.path)]
     else:

@@ -129,6 +129,7 @@ def _connect(
         settings.connect_timeout_s,
         settings.is_stopped,
         settings.end_wait_s,
+        settings.keep_end,
     )
     try:
         connection = GuardedConnection(

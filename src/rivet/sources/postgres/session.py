@@ -97,6 +97,7 @@ class PostgresSession(TellsOfServer):
         connection.patience_s = settings.read_timeout_s
         connection.is_stopped = self._is_stopped
         connection.end_wait_s = settings.end_wait_s
+        connection.keep_end = settings.keep_end
         self._version = connection.info.server_version
         self._checks_client = self._version >= _HAS_CLIENT_CHECK
 
