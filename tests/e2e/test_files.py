@@ -218,3 +218,15 @@ def test_the_options_of_the_command(tmp_path, rivet):
     failed = rivet("files", "-c", config, "--last-run", "--run", first).expect(1)
     assert "exclude one another" in failed.stderr
     assert "RIVET_REFUSED" not in rivet("files", "-c", config, "--run", "t").expect(1).stderr
+
+
+def test_a_cursor_of_another_mode_is_none(tmp_path):
+    export = Followed(tmp_path, "keyset")
+    export.change(
+        "chunk_by_key: id,", "chunk_by_key: id, cursor_column: no, cursor_fallback_column: no,"
+    )
+    assert [
+        w for w in load_config(export.config.path).warnings if "`cursor_column` has no effect" in w
+    ]
+    export.run_id()
+    assert export.read() == [1, 2, 3]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rivet.config.problem import MODE_SETTING, OUT_OF_RANGE
+from rivet.model.plan import Mode
 from rivet.redact import visible
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 def cursor_contradiction(export: ExportConfig) -> tuple[str, str, str | None, str] | None:
     """Return what does not hold: the key, the message, a hint and a code; None where all does."""
+    if export.mode is not Mode.INCREMENTAL:
+        return None  # told as having no effect
     is_coalesce = export.incremental_cursor_mode == "coalesce"
     fallback = export.cursor_fallback_column
     if is_coalesce and fallback is None:

@@ -41,6 +41,13 @@ _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 
 
+def foreign_keys(destination: DestinationConfig) -> list[str]:
+    """Return the keys of other kinds of destinations, which this one does not look at."""
+    allowed = {"type", *_KEYS[destination.type]}
+    given = destination.model_fields_set
+    return [key for key in type(destination).model_fields if key in given and key not in allowed]
+
+
 def check_destination(export: ExportConfig, path: tuple[str | int, ...], base_dir: Path) -> None:
     """Apply every rule to the destination of an export at `path`.
 
@@ -48,9 +55,11 @@ def check_destination(export: ExportConfig, path: tuple[str | int, ...], base_di
         Problem: The first rule that does not hold.
     """
     check = _Check(export, (*path, "destination"))
-    check.own_keys()
     check.needed_keys()
     check.safe_folder()
+    if export.destination.type in {"local", "stdout"}:
+        return  # what other stores would need is told as having no effect
+    check.own_keys()
     check.credentials()
     check.endpoint()
     check.credentials_file(base_dir)
@@ -68,11 +77,10 @@ class _Check:
         raise Problem(path, full, hint=hint, code=code)
 
     def own_keys(self) -> None:
-        allowed = {"type", *_KEYS[self.destination.type]}
-        for key in type(self.destination).model_fields:
-            if key in self.destination.model_fields_set and key not in allowed:
-                words = f"`destination.{key}` does not go with `type: {self.destination.type}`"
-                self.fail(key, words, f"remove `{key}`", OUT_OF_RANGE)
+        """Refuse a key that another kind of store has, where it may be part of a way to sign in."""
+        for key in foreign_keys(self.destination):
+            words = f"`destination.{key}` does not go with `type: {self.destination.type}`"
+            self.fail(key, words, f"remove `{key}`", OUT_OF_RANGE)
 
     def needed_keys(self) -> None:
         key = {"local": "path", "stdout": None}.get(self.destination.type, "bucket")

@@ -333,6 +333,18 @@ class ExportConfig(Section):
         return self.mode in {Mode.INCREMENTAL, Mode.CDC} or self.keyset_incremental
 
     @property
+    def cursor(self) -> str | None:
+        """The column that a run goes on by; None where the mode goes by none, whatever keys say."""
+        if self.mode is Mode.INCREMENTAL:
+            return self.cursor_column
+        return self.chunk_by_key if self.keyset_incremental else None
+
+    @property
+    def cursor_fallback(self) -> str | None:
+        """The column that stands for a cursor which is NULL; None in modes that have none."""
+        return self.cursor_fallback_column if self.mode is Mode.INCREMENTAL else None
+
+    @property
     def workers(self) -> int:
         """The most chunks that are read at the same time; 1 where the mode has none."""
         return self.parallel if self.mode is Mode.CHUNKED else 1

@@ -60,7 +60,12 @@ MISSING: Final = (
         f"use one of: {', '.join(form.name for form in ENGINE_FORMS if form.is_readable)}",
         lambda value: (form := engine_form(value)) is None or not form.is_readable,
     ),
-    Missing("source.mongo", "document sources are not in this version", _remove("mongo")),
+    Missing(
+        "source.mongo",
+        "document sources are not in this version",
+        _remove("mongo"),
+        is_harmless=True,
+    ),
     Missing(
         "exports.mode",
         "`mode: {value}` is not in this version",
@@ -100,14 +105,24 @@ MISSING: Final = (
         _other_than(0),
         is_harmless=True,
     ),
-    Missing("exports.load", "loading into a warehouse is not in this version", _remove("load")),
+    Missing(
+        "exports.load",
+        "loading into a warehouse is not in this version",
+        _remove("load"),
+        is_harmless=True,
+    ),
     Missing(
         "notifications",
         "notifications are not in this version, nobody is told",
         _remove("notifications"),
         is_harmless=True,
     ),
-    Missing("load", "loading into a warehouse is not in this version", _remove("load")),
+    Missing(
+        "load",
+        "loading into a warehouse is not in this version, files are all there is",
+        _remove("load"),
+        is_harmless=True,
+    ),
     Missing(
         "tuning.max_batch_memory_mb",
         "`max_batch_memory_mb` is not in this version",

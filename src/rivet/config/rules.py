@@ -25,6 +25,7 @@ _FIELD_KEYS: Final = ("host", "port", "user", "password", "password_env", "datab
 _UNSAFE_NAME: Final = re.compile(r"[/\\\x00-\x1f\x7f]|\.\.|\A\.|[\s.]\Z|\A\s")
 _SETTING_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _LONGEST_NAME: Final = 150
+_LOAD: Final = "RIVET_CONFIG_LOAD_BLOCK_INVALID"
 
 
 def check(config: Config, *, base_dir: Path) -> None:
@@ -57,6 +58,9 @@ def check(config: Config, *, base_dir: Path) -> None:
             )
         names[export.name] = index
         check_export(config, index, form, base_dir)
+        if export.load is not None and config.load is None:
+            message = f"export '{export.name}': `load` needs a `load:` block of the whole file"
+            raise Problem(("exports", index, "load"), message, code=_LOAD)
         if export.consistency == "run" and export.holds_rows_of_its_own:
             raise Problem(
                 ("exports", index, "consistency"),
@@ -93,9 +97,7 @@ def _check_source(source: SourceConfig) -> EngineForm:
         message = f"`source.server_public_key` does not go with `{source.type}`"
         raise Problem(("source", "server_public_key"), message, code=MODE_SETTING)
     mongo = source.mongo
-    if mongo is not None and not form.is_document:
-        raise Problem(("source", "mongo"), f"`source.mongo` does not go with `{source.type}`")
-    if mongo is not None and mongo.resume and mongo.page_size is None:
+    if form.is_document and mongo is not None and mongo.resume and mongo.page_size is None:
         raise Problem(("source", "mongo", "resume"), "`source.mongo.resume` needs `page_size`")
     return form
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rivet.config.destination_rules import foreign_keys
 from rivet.model.plan import Mode
 
 if TYPE_CHECKING:
@@ -15,24 +16,31 @@ if TYPE_CHECKING:
 OF_MODES: Final = {
     "parallel": Mode.CHUNKED,
     "cursor_column": Mode.INCREMENTAL,
+    "cursor_fallback_column": Mode.INCREMENTAL,
+    "incremental_cursor_mode": Mode.INCREMENTAL,
     "time_column": Mode.TIME_WINDOW,
+    "time_column_type": Mode.TIME_WINDOW,
 }
 """Keys that only one mode looks at, and that say nothing about the rows of another one."""
 
 
 def unused_keys(config: Config) -> Iterator[str]:
-    """Yield a sentence for each key that an export has and does not look at."""
+    """Yield a sentence for each key that is there and that nobody looks at."""
     for export in config.exports:
-        for key, why in (*_of_modes(export), *_of_files(export)):
+        for key, why in (*_of_modes(export), *_of_files(export), *_of_destination(export)):
             yield f"export '{export.name}': `{key}` has no effect {why}"
 
 
 def _of_modes(export: ExportConfig) -> Iterator[tuple[str, str]]:
     for key, mode in OF_MODES.items():
-        value = getattr(export, key)
-        is_given = value > 1 if key == "parallel" else value is not None
+        is_given = export.parallel > 1 if key == "parallel" else key in export.model_fields_set
         if is_given and export.mode is not mode:
             yield key, f"with `mode: {export.mode}`"
+
+
+def _of_destination(export: ExportConfig) -> Iterator[tuple[str, str]]:
+    for key in foreign_keys(export.destination):
+        yield f"destination.{key}", f"with `type: {export.destination.type}`"
 
 
 def _of_files(export: ExportConfig) -> Iterator[tuple[str, str]]:

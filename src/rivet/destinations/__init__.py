@@ -14,7 +14,7 @@ from rivet.errors import ConfigError, UnknownDestinationError
 from rivet.model.sink import SinkRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from pydantic import BaseModel
@@ -79,6 +79,7 @@ def sink_ref(
     *,
     base_dir: Path | None = None,
     placeholders: Mapping[str, str] | None = None,
+    without: Collection[str] = (),
 ) -> SinkRef:
     """Return where a configuration's `destination:` block leads, its placeholders replaced.
 
@@ -86,11 +87,12 @@ def sink_ref(
         settings: The block: `type`, and the keys of that destination; unset keys do not count.
         base_dir: What relative paths are relative to.
         placeholders: Values for `{name}` in `path` and `prefix`.
+        without: Keys that are not for this kind of destination.
 
     Raises:
         ConfigError: A placeholder is not known.
     """
-    values = settings.model_dump(exclude_unset=True, exclude_none=True)
+    values = settings.model_dump(exclude_unset=True, exclude_none=True, exclude=set(without))
     kind = str(values.pop("type"))
     for key in ("path", "prefix"):
         if isinstance(values.get(key), str):

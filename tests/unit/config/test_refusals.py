@@ -192,7 +192,6 @@ OF_THE_REST = [
     (FULL.replace("path: out", "path: s3://b"), "plain folder", "RIVET_CONFIG_PATH_UNSAFE"),
     (FULL.replace("path: out", "path: 'o/{day}'"), "{day}", "RIVET_CONFIG_VALUE_OUT_OF_RANGE"),
     (FULL.replace(", path: out", ""), "`destination.path` is missing", None),
-    (FULL.replace("path: out", "path: out, bucket: b"), "does not go with `type: local`", None),
     (
         EXPORT + "  query_file: ../q.sql\n",
         "query_file path must not contain '..'",
@@ -268,7 +267,6 @@ OF_A_SERVER = [
         "contradicts `mode: verify-ca`",
     ),
     ("  url_env: X\n  tls: {mode: prefer}\n", "disable, require, verify-ca, verify-full"),
-    ("  url_env: X\n  mongo: {}\n", "`source.mongo` does not go with"),
 ]
 
 

@@ -44,7 +44,6 @@ NOT_YET = [
     ("exports.verify", {"export": {"verify": "content"}}),
     ("exports.target", {"export": {"target": "bigquery"}}),
     ("exports.shape_drift_warn_factor", {"export": {"shape_drift_warn_factor": 2.0}}),
-    ("exports.load", {"export": {"load": {"pk": ["id"]}}}),
     ("notifications", {"notifications": {"slack": {"webhook_url_env": "W", "on": ["failure"]}}}),
     ("load", {"load": {"target": "bigquery", "pk": "auto", "partition": "none"}}),
     ("tuning.max_batch_memory_mb", {"export": {"tuning": {"max_batch_memory_mb": 5}}}),
@@ -55,6 +54,7 @@ NOT_YET = [
 ]
 
 
+LOAD = {"target": "bigquery", "project": "p", "dataset": "d"}
 HARMLESS = {row.key for row in MISSING if row.is_harmless}
 
 
@@ -63,6 +63,14 @@ def test_what_takes_nothing_from_the_rows_is_a_warning_by_name(key, keys):
     (told,) = config(**keys).warnings
     assert "not in this version" in told
     assert key.rpartition(".")[2] in told
+
+
+def test_a_load_is_a_warning_for_the_file_and_for_each_export_that_changes_it():
+    told = config(export={"load": {"pk": ["id"]}}, load=LOAD).warnings
+    assert [text.partition(":")[0] for text in told] == ["`exports[0].load`", "`load`"]
+    with pytest.raises(ConfigSyntaxError, match="needs a `load:` block") as caught:
+        config(export={"load": {"pk": ["id"]}})
+    assert caught.value.error_code == "RIVET_CONFIG_LOAD_BLOCK_INVALID"
 
 
 @pytest.mark.parametrize(("key", "keys"), [one for one in NOT_YET if one[0] not in HARMLESS])
@@ -83,6 +91,17 @@ UNUSED = [
         "`parallel` has no effect with `mode: incremental`",
     ),
     ({"mode": "chunked", "cursor_column": "id"}, "`cursor_column` has no effect"),
+    ({"cursor_fallback_column": "d"}, "`cursor_fallback_column` has no effect"),
+    ({"incremental_cursor_mode": "coalesce"}, "`incremental_cursor_mode` has no effect"),
+    ({"mode": "chunked", "time_column_type": "unix"}, "`time_column_type` has no effect"),
+    (
+        {"destination": {"type": "local", "path": "out", "bucket": "b", "access_key_env": "K"}},
+        "`destination.bucket` has no effect with `type: local`",
+    ),
+    (
+        {"format": "csv", "destination": {"type": "stdout", "path": "out"}},
+        "`destination.path` has no effect with `type: stdout`",
+    ),
     ({"format": "csv", "parquet": {}}, "`parquet` has no effect with `format: csv`"),
     (
         {"parquet": {"row_group_rows": 5}},
@@ -110,6 +129,11 @@ def test_keys_without_effect_are_warnings(keys, words):
     assert found.exports[0].workers == (keys.get("parallel", 1) if is_chunked else 1)
 
 
+def test_a_block_of_another_kind_of_source_has_no_effect():
+    (told,) = config(source={"type": "postgres", "url_env": "U", "mongo": {}}).warnings
+    assert told.startswith("`source.mongo`: document sources are not in this version")
+
+
 def test_keys_that_have_their_effect_are_none():
     chunked = {"mode": "chunked", "parallel": 3}
     assert config(export=chunked).warnings == ()
@@ -119,7 +143,7 @@ def test_keys_that_have_their_effect_are_none():
 
 def test_every_row_of_the_table_names_a_key_and_has_a_test():
     known = {path.replace("[]", "") for path in key_paths()}
-    reached = {key for key, _ in NOT_YET}
+    reached = {key for key, _ in NOT_YET} | {"exports.load"}
     for row in MISSING:
         assert row.key in known or f"source.{row.key}" in known
         # These are refused together with the mode or the type they belong to.

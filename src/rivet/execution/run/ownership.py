@@ -96,8 +96,8 @@ def owner_of(export: ExportConfig, engine: str, relation: Relation, session: obj
     else:
         title = load_engine(engine).CAPABILITIES.title
         source = SourceIdentity("", relation.label, unknown=f"{title} sources have no identity")
-    column = export.cursor_column or (export.chunk_by_key if export.keyset_incremental else None)
-    fallback = export.cursor_fallback_column
+    column = export.cursor
+    fallback = export.cursor_fallback
     cursor = f"{column}, else {fallback}" if fallback else column or ""
     return Owner(engine, source, cursor, _place(export.destination), str(export.format))
 
@@ -200,7 +200,7 @@ def _refuse_other_kind(
     Raises:
         StalePlanError: It is of another kind.
     """
-    column = export.cursor_column or export.chunk_by_key or ""
+    column = export.cursor or ""
     (described,) = session.columns(relation, ColumnRules(include=(column,)))
     low_of(export.name, position, family_of(column, described.logical))
 

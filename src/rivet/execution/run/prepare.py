@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+from rivet.config.destination_rules import foreign_keys
 from rivet.config.resolve import (
     chunk_rules,
     column_rules,
@@ -82,6 +83,7 @@ def export_sink(export: ExportConfig, context: RunContext, *, run_id: str, day: 
             "table": export.name,
             "run_id": run_id,
         },
+        without=foreign_keys(export.destination),
     )
 
 
@@ -204,8 +206,9 @@ def _observed(export: ExportConfig) -> tuple[str, ...]:
 def _refuse_denied(export: ExportConfig, relation: Relation, facts: TableFacts) -> None:
     """Refuse to cut or bound by columns that the user may not read."""
     settle = export.settle.column if export.settle else None
-    cut_by = (export.chunk_column, export.chunk_by_key, export.time_column)
-    bound_by = (export.cursor_column, export.cursor_fallback_column, settle)
+    window = export.time_column if export.mode is Mode.TIME_WINDOW else None
+    cut_by = (export.chunk_column, export.chunk_by_key, window)
+    bound_by = (export.cursor, export.cursor_fallback, settle)
     if denied := [one for one in dict.fromkeys(cut_by + bound_by) if one in facts.denied]:
         listed = ", ".join(f"'{visible(name)}'" for name in denied if name)
         msg = f"the user may not read {visible(relation.label)}: {listed}"

@@ -76,7 +76,7 @@ def less_certain(job: Job, session: object) -> Job:
     doubt = doubt_of(job.plan.relation, job.plan.facts, session)
     if doubt is None or doubt.is_clock:
         return job
-    column = export.cursor_column or export.chunk_by_key
+    column = export.cursor or export.chunk_by_key
     why = (
         f"not guaranteed: {doubt.why}, so that a row's '{column}' may differ from run to run; "
         f"{_STABLE} says that it does not"

@@ -77,7 +77,7 @@ def _days(export: ExportConfig, job: Job) -> Window:
 
 
 def _backfill(export: ExportConfig, job: Job, bounds: tuple[str, str]) -> Window:
-    column = export.cursor_column or export.time_column or export.chunk_by_key
+    column = export.cursor or export.cursor_column or export.time_column or export.chunk_by_key
     if column is None:
         msg = f"export '{export.name}': a backfill needs `cursor_column` or `time_column`"
         raise UnsupportedPlanError(msg, hint="run the export itself", export=job.plan.export_name)
@@ -104,7 +104,7 @@ class _Cursor:
         self._relation = relation
         self._engine = engine
         self._session = session
-        self._name = export.cursor_column or export.chunk_by_key or ""
+        self._name = export.cursor or ""
         self._column = self._described(self._name)
         self._family = family_of(self._name, self._column.logical)
         self._zone = zone_of(export)
@@ -174,7 +174,7 @@ class _Cursor:
 
     def _outside(self) -> list[Span]:
         """Return what has no place in the order and comes with the first run."""
-        fallback = self._export.cursor_fallback_column
+        fallback = self._export.cursor_fallback
         kinds = [SpanKind.NULLS] if self._column.nullable or fallback else []
         if self._may_be_extreme:
             kinds.append(SpanKind.EXTREMES)
@@ -258,14 +258,14 @@ class _Cursor:
             None if high is None else (high,),
             takes_lower=low.takes_it,
             takes_upper=takes_high,
-            fallback=self._export.cursor_fallback_column,
+            fallback=self._export.cursor_fallback,
             # A bound on each side leaves out what is no number or moment by itself.
             is_finite=self._may_be_extreme and (low.text is None or high is None),
         )
 
     def _look(self, place: ProbeKind, span: Span) -> str | None:
         name = (self._name,)
-        fallback = self._export.cursor_fallback_column
+        fallback = self._export.cursor_fallback
         question = KeyProbe(self._relation, name, place, (span,), fallback=fallback)
         found = self._session.probe_keys(question)
         return found[0][0] if found else None
