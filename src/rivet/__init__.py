@@ -116,7 +116,7 @@ def run(  # noqa: PLR0913 - one for each thing that can differ
     from rivet.execution.many.invocation import run_exports
     from rivet.execution.many.parallel import parallelism
     from rivet.execution.selection import select_exports, to_config
-    from rivet.execution.telling.failures import raise_for_failures
+    from rivet.execution.telling.failures import failure_of_run
 
     loaded = to_config(config, params)
     ended = run_exports(
@@ -131,10 +131,15 @@ def run(  # noqa: PLR0913 - one for each thing that can differ
         ),
         emit=on_event,
     )
+    error = failure_of_run(ended.report, is_summed_up=False) if check else None
+    if ended.telling is not None and ended.interrupt is None:
+        ended.telling.end(error.exit_status if error is not None else 0)
+    elif ended.telling is not None:
+        ended.telling.close()
     if ended.interrupt is not None:
         raise ended.interrupt
-    if check:
-        raise_for_failures(ended.report, is_summed_up=False)
+    if error is not None:
+        raise error
     return ended.report
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rivet.cli.guard import at_last
 from rivet.errors import UnsupportedPlanError
 from rivet.events import Progress, to_line
 
@@ -85,6 +86,7 @@ def run_as_child(request: Request) -> None:
             max_memory_mb=context.max_memory_mb,
             max_connections=context.max_connections,
             snapshot=snapshot,
+            answers_as=context.run_aggregate_id,
         )
     else:
         loaded = load_config(request.config, params=request.params)
@@ -96,6 +98,8 @@ def run_as_child(request: Request) -> None:
         emit=events.emit,
         assignment=assignment,
     )
+    if ended.telling is not None:
+        at_last(ended.telling.end)
     if ended.interrupt is not None:
         raise ended.interrupt
     error = failure_of_run(ended.report)

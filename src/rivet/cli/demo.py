@@ -42,6 +42,7 @@ def demo(
     from rivet.execution.pool.memory import use_lean_allocator
 
     use_lean_allocator()
+    from rivet.cli.guard import at_last
     from rivet.config.load import load_config
     from rivet.execution.many.invocation import run_exports
     from rivet.execution.many.parallel import parallelism
@@ -59,6 +60,8 @@ def demo(
             ended = run_exports(config, parallel=parallel, emit=emit)
         report = ended.report
         sys.stderr.write(run_summary(report))
+        if ended.telling is not None:
+            at_last(ended.telling.end)
         if ended.interrupt is not None:
             raise ended.interrupt
         raise_for_failures(report)

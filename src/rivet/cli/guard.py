@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from rivet.cli.streams import OutputLostError
@@ -15,12 +16,17 @@ from rivet.errors import ConfigError, DestinationError, InternalError, RivetErro
 from rivet.redact import cleanse, redact, redacted, visible, visible_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType
 
 _JSON_FLAG: Final = "--json-errors"
 _SIGNAL_BASE: Final = 128
 _GC_THRESHOLDS: Final = (200_000, 20, 20)
+_LAST: Final[list[Callable[[int], None]]] = []
+
+
+def at_last(act: Callable[[int], None]) -> None:
+    """Have the exit code told to somebody, by the last thing that this process does."""
+    _LAST.append(act)
 
 
 class TerminatedError(SystemExit):
@@ -133,4 +139,6 @@ def _leave(code: int, *, as_json: bool) -> NoReturn:
             code = report_error(lost, as_json=as_json, status=lost.exit_code)
     with contextlib.suppress(OSError):
         sys.stderr.flush()
+    for act in _LAST:
+        act(code)
     os._exit(code)

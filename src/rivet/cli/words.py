@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rivet.cli.guard import at_last
 from rivet.errors import DestinationError
 from rivet.openfile import open_regular
 from rivet.redact import visible_json
 from rivet.ui.blocks import export_block, stderr_dump
-from rivet.ui.summary import going_on, run_summary
+from rivet.ui.summary import going_on, recovered, run_summary
 
 if TYPE_CHECKING:
     from rivet.execution.many.invocation import Ended
@@ -60,6 +61,12 @@ def conclude(ended: Ended, *, as_json: bool, summary: Path | None, is_silent: bo
             unwritten.append(error)
     if not is_silent:
         _print_words(report, written)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        unwritten.append(error)
+    if ended.telling is not None:
+        at_last(ended.telling.end)
     # The verdict on the run comes before those on what could not be told of it.
     if ended.interrupt is not None:
         raise ended.interrupt
@@ -82,7 +89,10 @@ def _write_summary(path: Path, body: str) -> None:
 
 def _print_words(report: RunReport, summary_output: Path | None) -> None:
     if len(report.exports) == 1:
-        sys.stderr.write(export_block(report.exports[0]) + going_on(report))
+        block = export_block(report.exports[0])
+        if told := recovered(report):
+            block += f"  recovered: {told}\n"
+        sys.stderr.write(block + going_on(report))
         return
     written = str(summary_output) if summary_output else None
     told = run_summary(report, written=written)

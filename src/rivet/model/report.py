@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rivet.model.metrics import METRICS, RunMetrics, compared, in_order
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from rivet.errors import RivetError
@@ -19,11 +20,13 @@ _EXPORT_KEYS: Final = (
     *("export_name", "status", "run_id", "rows", "files", "bytes", "bytes_read", "duration_ms"),
     *("mode", "error_message", "skip_reason", "error_code", "reconciliation", "parts"),
     "not_covered",
+    "destination_uri",
 )
 _TOTAL_KEYS: Final = (
     *("run_aggregate_id", "started_at", "finished_at", "duration_ms", "config_path"),
     *("parallel_mode", "total_exports", "success_count", "failed_count", "skipped_count"),
     *("total_rows", "total_files", "total_bytes", "total_bytes_read", "per_export"),
+    "recovered_runs",
 )
 
 
@@ -114,7 +117,8 @@ class ExportReport(RunMetrics):
             "error_message": self.failure.message if self.failure else None,
             "skip_reason": self.skip_reason,
             "error_code": self.failure.code if self.failure else None,
-            "parts": [part.name for part in self.files],
+            "destination_uri": self.plan.destination_uri,
+            "parts": parts_json(self.files),
             "not_covered": list(self.not_covered),
         }
         for metric in METRICS:
@@ -140,6 +144,56 @@ class ChildOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveredRun:
+    """A run of before whose report nobody can rely on: its process did not end with 0.
+
+    Attributes:
+        files: Its recorded parts: no other report that ended with 0 has them.
+    """
+
+    export_name: str
+    run_id: str
+    mode: str
+    destination_uri: str
+    started_at: datetime
+    finished_at: datetime | None
+    files: tuple[RecordedPart, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows in its parts."""
+        return sum(part.stats.rows for part in self.files)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of `recovered_runs` in the aggregate JSON."""
+        return {
+            "export_name": self.export_name,
+            "run_id": self.run_id,
+            "mode": self.mode,
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
+            "rows": self.rows,
+            "files": len(self.files),
+            "bytes": sum(part.stats.size_bytes for part in self.files),
+            "destination_uri": self.destination_uri,
+            "parts": parts_json(self.files),
+        }
+
+
+def parts_json(parts: Iterable[RecordedPart]) -> list[dict[str, Any]]:
+    """Return parts as JSON: where each is and what is in it."""
+    return [
+        {
+            "name": part.name,
+            "uri": part.uri,
+            "rows": part.stats.rows,
+            "bytes": part.stats.size_bytes,
+        }
+        for part in parts
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """One invocation: all its exports.
 
@@ -149,6 +203,8 @@ class RunReport:
         exports: One report each, in configuration order.
         stopped_by: Number of the signal that ended the invocation early; None where none did.
         child_outputs: For exports in processes of their own, those that wrote any.
+        recovered_runs: Runs of before that were committed by an invocation that did not end with
+            0; their rows are not counted here.
     """
 
     run_aggregate_id: str
@@ -159,6 +215,7 @@ class RunReport:
     parallel_mode: str = "sequential"
     stopped_by: int | None = None
     child_outputs: tuple[ChildOutput, ...] = ()
+    recovered_runs: tuple[RecoveredRun, ...] = ()
 
     @property
     def duration_ms(self) -> int:
@@ -210,6 +267,7 @@ class RunReport:
             "failed_count": failed,
             "skipped_count": len(self.exports) - success - failed,
             "per_export": [export.to_json() for export in self.exports],
+            "recovered_runs": [run.to_json() for run in self.recovered_runs],
             **self.totals(),
         }
         return in_order(body, _TOTAL_KEYS)

@@ -34,7 +34,7 @@ _POLL_S: Final = 0.1
 _HOLDER_BYTES: Final = 1024
 # The holder sits idle in its transaction for as long as the export runs, and the server should
 # notice within a minute that its host is gone. Settings an older server lacks are left out.
-_KEEP_IDLE: Final = (
+KEEP_IDLE: Final = (
     "SELECT set_config(name, CASE name WHEN 'tcp_keepalives_idle' THEN '30'"
     " WHEN 'tcp_keepalives_interval' THEN '10' WHEN 'tcp_keepalives_count' THEN '3'"
     " ELSE '0' END, true) FROM pg_catalog.pg_settings WHERE name IN ('tcp_keepalives_idle',"
@@ -198,7 +198,7 @@ def _server_lock(
         connection = engine.connect()
     try:
         with translated(database.location):
-            connection.exec_driver_sql(_KEEP_IDLE)
+            connection.exec_driver_sql(KEEP_IDLE)
 
         def attempt() -> bool:
             with translated(database.location):

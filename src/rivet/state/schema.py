@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     from rivet.state.database import Database
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", REVISION)
+REVISIONS: Final = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    REVISION,
+)
 """Every revision this Rivet knows, oldest first; a test holds it against the migration files."""
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"

@@ -68,7 +68,7 @@ _TABLES: Final = {
         "quality_passed:bigint "
         "recorded_chunks:bigint recorded_parts:bigint retries:bigint "
         "rivet_version:text run_id:text schema_changed:bigint sequence:bigint skip_reason:text "
-        "started_at:timestamp_with_time_zone status:text superseded_by:text "
+        "started_at:timestamp_with_time_zone status:text superseded_by:text told_by:text "
         "total_files:bigint total_rows:bigint tuning_profile:text"
     ),
     "schemas": ("columns_json:text export_name:text updated_at:timestamp_with_time_zone"),
@@ -87,7 +87,7 @@ _INDEXES: Final = (
     "journal_by_run journal_pkey observations_pkey parts_pkey "
     "parts_run_id_chunk_index_claim_number_ordinal_key "
     "publications_pkey runs_by_export runs_one_running runs_pkey runs_run_id_key schemas_pkey "
-    "streams_pkey watermarks_pkey"
+    "runs_by_teller streams_pkey watermarks_pkey"
 )
 WHOLE: Final = frozenset(
     [f"{table}.{told}" for table, columns in _TABLES.items() for told in columns.split()]

@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
 from rivet.errors import StateError
-from rivet.state import chunks, commit_units, files, finishing, journal, runs, watermarks
+from rivet.state import answers, chunks, commit_units, files, finishing, journal, runs, watermarks
 from rivet.state.schema import ensure_current
 from rivet.state.sqlite import SqliteDatabase
-from rivet.state.streams import StreamRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +82,7 @@ def _open_database(base_dir: Path, url: str | None) -> Database:
     return SqliteDatabase(base_dir.resolve() / STATE_DIR / STATE_FILE)
 
 
-class StateStore(StreamRecord):
+class StateStore(answers.AnswerRecord):
     """An open state store; made by `open_store`."""
 
     def __init__(self, database: Database, base_dir: Path, clock: Clock) -> None:
@@ -145,6 +144,7 @@ class StateStore(StreamRecord):
         """
         with self.database.write() as db:
             superseded = runs.begin(db, record)
+            answers.give(db, record.run_id, self.answers_as)
             if planned:
                 chunks.plan(db, record.run_id, planned, self._clock())
             return superseded
@@ -158,6 +158,7 @@ class StateStore(StreamRecord):
         """
         with self.database.write() as db:
             runs.resume(db, run_id, host=host, pid=pid)
+            answers.give(db, run_id, self.answers_as)
 
     def intend(self, run_id: str, finish: Finish) -> None:
         """Note how a run will finish, before anything of it is published.

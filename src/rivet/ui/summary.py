@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 from rivet.model.metrics import METRICS
-from rivet.ui.causes import cause_lines
+from rivet.ui.causes import cause_lines, few_names
 from rivet.ui.metrics import worded
 from rivet.ui.quantities import duration, files, telling_rate
 from rivet.ui.text import harmless
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _RULE: Final = "═" * 56
 _MOST_COMMITTED: Final = 3
 _MOST_NAMED: Final = 50
+_MOST_RECOVERED: Final = 3
 _MOST_LINES: Final = {"failed": 18, "interrupted": 6}
 _SUMMED: Final = tuple(
     (metric.label, metric.total, metric) for metric in METRICS if metric.label and metric.total
@@ -61,11 +62,23 @@ def _totals(report: RunReport) -> list[tuple[str, str | None]]:
         ("status", status),
         ("stopped", f"by {_signal(report.stopped_by)}" if report.stopped_by is not None else ""),
         *((label, worded(metric, body[total])) for label, total, metric in _SUMMED),
+        ("recovered", recovered(report)),
         ("duration", f"{duration(seconds)} (wall clock)"),
         ("throughput", telling_rate(report.rows, seconds, tables=len(report.exports))),
         ("mode", report.parallel_mode),
         ("config", report.config_path),
     ]
+
+
+def recovered(report: RunReport) -> str | None:
+    """Return what was committed before and is told by this report; None where nothing was."""
+    runs = report.recovered_runs
+    if not runs:
+        return None
+    rows, parts = sum(run.rows for run in runs), sum(len(run.files) for run in runs)
+    many = "1 earlier run" if len(runs) == 1 else f"{len(runs):,} earlier runs"
+    names = few_names([run.run_id for run in runs], _MOST_RECOVERED)
+    return f"{many}, {rows:,} rows in {files(parts)} besides: {names}"
 
 
 def _signal(number: int) -> str:

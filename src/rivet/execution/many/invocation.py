@@ -25,10 +25,12 @@ from rivet.execution.many.threads import run_threads
 from rivet.execution.selection import refuse_shared_stream, select_exports
 from rivet.execution.snapshot.budget import ConnectionShares
 from rivet.execution.stopping import StopRequest, signals_ask, signals_noted
+from rivet.execution.telling.recovered import recovered_runs
 from rivet.execution.telling.reports import NOT_STARTED, finished_event, interrupted_report
 from rivet.model.report import RunReport
 from rivet.model.run import AggregateRecord
 from rivet.plan.naming import new_aggregate_id
+from rivet.state.tellings import open_telling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from rivet.model.report import ChildOutput, ExportReport
     from rivet.model.source import SharedSnapshot
     from rivet.state.store import StateStore
+    from rivet.state.tellings import Telling
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Assignment:
         max_memory_mb: The child's share of the memory budget; None without one.
         max_connections: The child's share of the connections; None for no limit.
         snapshot: An instant shared by all exports; None without one.
+        answers_as: The invocation that answers for the run.
     """
 
     run_id: str
@@ -59,6 +63,7 @@ class Assignment:
     max_memory_mb: int | None = None
     max_connections: int | None = None
     snapshot: SharedSnapshot | None = None
+    answers_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,14 @@ class Ended:
     """An invocation that is over.
 
     Attributes:
+        telling: Has to hear how this process ends, once the report was told; None in a child.
         interrupt: The Ctrl-C or the exit request that ended it early, to be raised by the caller
             once it has told what was done.
     """
 
     report: RunReport
     interrupt: BaseException | None = None
+    telling: Telling | None = None
 
 
 def run_exports(  # noqa: PLR0913 - one invocation, with all that can differ
@@ -138,8 +145,16 @@ class _Invocation:
     reports: dict[str, ExportReport] = field(default_factory=dict)
     outputs: dict[str, ChildOutput] = field(default_factory=dict)
     aggregate_id: str = ""
+    telling: Telling | None = None
 
     def run(self, launcher: Launcher | None) -> Ended:
+        try:
+            return self._run(launcher)
+        except BaseException:
+            self._leave_untold()
+            raise
+
+    def _run(self, launcher: Launcher | None) -> Ended:
         from rivet.state.store import open_store
 
         self.aggregate_id = new_aggregate_id(self.began_at, random_hex())
@@ -158,6 +173,7 @@ class _Invocation:
             has_come = stack.enter_context(signals_noted())
             state = stack.enter_context(open_store(self.config.base_dir, url=url))
             state.database.heed(has_come)
+            self._answer(state)
             began_at = self.assignment.run_started_at if self.assignment else self.began_at
             told = self.assignment.max_memory_mb if self.assignment else None
             shared = RunContext(
@@ -179,9 +195,28 @@ class _Invocation:
                 state.check_writable()
                 interrupt = self._side_by_side(shared, launcher)
             report = self._report(interrupt)
+            try:
+                own = {export.run_id for export in report.exports}
+                recovered = recovered_runs(state, own) if self.telling is not None else ()
+                report = replace(report, recovered_runs=recovered)
+            except RivetError:
+                self._leave_untold()
             if len(self.selected) > 1:
                 _record_aggregate(report, state)
-        return Ended(report, interrupt)
+        return Ended(report, interrupt, self.telling)
+
+    def _answer(self, state: StateStore) -> None:
+        """Answer for the runs of this invocation, or let the parent do it."""
+        if self.assignment is not None:
+            state.answers_as = self.assignment.answers_as
+        else:
+            self.telling = open_telling(state, self.aggregate_id)
+
+    def _leave_untold(self) -> None:
+        """Tell nothing: whoever comes next does."""
+        if self.telling is not None:
+            self.telling.close()
+        self.telling = None
 
     def _snapshot(self, stack: contextlib.ExitStack) -> SharedSnapshot | None:
         """Return the instant of the whole run: the parent's, or one that is held from here on."""

@@ -20,6 +20,7 @@ from rivet.execution.run.planning import note_plan, plan_run, refuse_plan
 from rivet.execution.run.preflight import refuse_unready
 from rivet.execution.run.prepare import open_export_destination, prepare
 from rivet.execution.run.prune import prune_after_run
+from rivet.execution.run.recovery import recover_untold
 from rivet.execution.run.resume import decide_resume, run_state
 from rivet.execution.run.server_impact import note_server_impact
 from rivet.execution.run.workers import gather_workers
@@ -64,6 +65,7 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
         if not context.is_state_checked:
             context.state.check_writable()
         finish_dead(export, context, ledger)
+        recover_untold(export, context, ledger)
         decision = decide_resume(export, context, ledger.started_at)
         if decision.complete is not None:
             ledger.skip_reason = f"nothing to resume: run {decision.complete.run_id} is complete"

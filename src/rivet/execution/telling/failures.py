@@ -56,12 +56,12 @@ def _own_error(failure: Failure, several: type[ExportsFailedError]) -> RivetErro
     return several(failure.message, hint=failure.hint, code=failure.code, worst_exit_code=status)
 
 
-def raise_for_failures(report: RunReport, *, is_summed_up: bool = True) -> None:
+def raise_for_failures(report: RunReport) -> None:
     """Raise `failure_of_run`.
 
     Raises:
         RivetError: At least one export failed.
     """
-    error = failure_of_run(report, is_summed_up=is_summed_up)
+    error = failure_of_run(report)
     if error is not None:
         raise error
