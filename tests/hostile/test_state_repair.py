@@ -1,11 +1,15 @@
 """`rivet repair --state` makes the record again, by which no row is lost or doubled."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
+from rivet.errors import StateDamagedError
 from rivet.execution.upkeep.current_files import current_files
 from rivet.execution.upkeep.repair_state import repair_state
+from rivet.state.store import open_store
 from support.forgetful import (
     Export,
     no_bytes,
@@ -14,6 +18,8 @@ from support.forgetful import (
     no_watermark,
     verdict,
 )
+from unit.state.behaviour import a_run
+from unit.state.units import a_unit
 
 
 def repair(export):
@@ -157,3 +163,37 @@ def test_the_command(rivet, tmp_path):
     assert "goes on from 2" in done.stdout
     assert export.run() is None
     assert export.rows() == [1, 2, 3]
+
+
+def no_parts(export):
+    """Break the pages of one table; the rest can be read."""
+    with closing(sqlite3.connect(export.state)) as base:
+        base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((size,),) = base.execute("PRAGMA page_size")
+        ((page,),) = base.execute("SELECT rootpage FROM sqlite_master WHERE name = 'parts'")
+    with export.state.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\0" * size)
+
+
+def test_a_stream_does_not_go_on_from_units_that_are_lost(tmp_path):
+    """No manifest has them: the place that they led to is known still, and is not gone on from."""
+    export = Export(tmp_path, "full")
+    with open_store(tmp_path) as store:
+        store.begin_run(a_run("r1", "t"))
+        claim = store.claim_stream("r1", "t")
+        for number in (1, 2):
+            store.commit_unit(claim, a_unit(number, f"part-{number}.parquet"))
+    no_parts(export)
+    done = repair(export)
+    assert any("was moved to" in line for line in done.lines)
+    with open_store(tmp_path) as store:
+        assert store.watermark("t") == a_unit(2).position
+        store.begin_run(a_run("r2", "t"))
+        with pytest.raises(StateDamagedError, match="units are lost") as caught:
+            store.claim_stream("r2", "t")
+        assert "rivet state reset -e t" in caught.value.hint
+        store.forget_watermark("t")
+        claim = store.claim_stream("r2", "t")
+    assert (claim.next_unit, claim.position) == (1, None)
+    assert export.run() is None  # exports of rows go on as ever

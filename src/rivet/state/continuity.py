@@ -45,7 +45,7 @@ def memory_of(store: StateStore, export_name: str, run_id: str | None) -> Memory
     """
     with store.database.read() as db:
         has_progress = watermarks.find(db, export_name) is not None
-        knows_run = run_id is None or _knows(db, export_name, run_id)
+        knows_run = run_id is None or watermarks.knows(db, export_name, run_id)
         if has_progress:
             return Memory(has_progress, is_lost=False, is_reset=False, knows_run=knows_run)
         decided = db.one(
@@ -69,17 +69,6 @@ def run_behind(store: StateStore, export_name: str) -> str | None:
     """
     with store.database.read() as db:
         return watermarks.run_of(db, export_name)
-
-
-def _knows(db: Statements, export_name: str, run_id: str) -> bool:
-    row = db.one(
-        "SELECT 1 AS found FROM pyrivet.runs WHERE run_id = :run_id AND export_name = :name"
-        " UNION ALL SELECT 1 FROM pyrivet.audits WHERE export_name = :name AND action = :action",
-        run_id=run_id,
-        name=export_name,
-        action=watermarks.accepted_run(run_id),
-    )
-    return row is not None
 
 
 def _has_units(db: Statements, export_name: str) -> bool:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rivet.state import commit_units
+from rivet.errors import StateDamagedError
+from rivet.state import commit_units, watermarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rivet.model.commit_unit import CommitUnit, RecordedPosition, RecordedUnit, StreamClaim
     from rivet.model.owner import Owner
     from rivet.model.part import RecordedPart
-    from rivet.state.database import Database
+    from rivet.state.database import Database, Statements
 
 
 class StreamRecord:
@@ -37,9 +38,22 @@ class StreamRecord:
         Raises:
             RefusedError: The run was superseded.
             InternalError: It is over, or a run of chunks.
+            StateDamagedError: The units are lost that led to where the stream is, as they are after
+                `rivet repair --state`, which has no manifests of streams.
         """
         with self.database.write() as db:
+            self._refuse_lost(db, export_name)
             return commit_units.claim(db, run_id, export_name)
+
+    @staticmethod
+    def _refuse_lost(db: Statements, export_name: str) -> None:
+        if commit_units.last(db, export_name) is not None:
+            return
+        led_by = watermarks.run_of(db, export_name)
+        if led_by is not None and not watermarks.knows(db, export_name, led_by):
+            msg = f"export '{export_name}': the commit units are lost that led to where it is"
+            hint = f"`rivet state reset -e {export_name}` begins its stream anew"
+            raise StateDamagedError(msg, hint=hint, export=export_name)
 
     def commit_unit(
         self,

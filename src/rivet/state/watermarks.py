@@ -214,6 +214,18 @@ def run_of(db: Statements, export_name: str) -> str | None:
         return None if row is None else optional_text(row, "run_id")
 
 
+def knows(db: Statements, export_name: str, run_id: str) -> bool:
+    """Whether a run is on record, or was accepted without that."""
+    row = db.one(
+        "SELECT 1 AS found FROM pyrivet.runs WHERE run_id = :run_id AND export_name = :name"
+        " UNION ALL SELECT 1 FROM pyrivet.audits WHERE export_name = :name AND action = :action",
+        run_id=run_id,
+        name=export_name,
+        action=accepted_run(run_id),
+    )
+    return row is not None
+
+
 def forget(db: Statements, export_name: str, now: datetime) -> bool:
     """Remove an export's watermark, readable or not, with an audit row; False where it had none.
 
