@@ -85,6 +85,35 @@ TERMS = (
     "worker",
 )
 
+# Names that meant several things, or nothing to somebody from outside, and what took their place.
+RETIRED = {
+    "Took": "SliceTiming",
+    "Pace": "SliceSizer",
+    "LentSnapshot": "SharedSnapshot",
+    "lend": "export_snapshot",
+    "borrow": "import_snapshot",
+    "borrowed": "imported",
+    "apart": "dedicated",
+    "hold_running": "assert_running",
+    "hold_claim": "assert_claim_current",
+    "Instant": "Snapshot",
+    "TakenUp": "ResumeDecision",
+    "run_to_take_up": "decide_resume",
+    "take_up": "resume",
+    "taken_up": "resumed",
+    "standing_parts": "verified_parts",
+    "set_aside": "quarantine_orphans, reserve, move_damaged_state",
+    "CountsHarm": "ReportsImpact",
+    "GivesAway": "SplittableStream",
+    "Look": "ProbeKeys",
+    "Question": "KeyProbe",
+    "is_many": "is_chunked",
+    "is_lasting": "survives_new_snapshot",
+    "is_about": "is_estimated",
+    "at_once": "max_concurrent",
+    "Ledger": "RunProgress",
+}
+
 
 def test_every_file_on_the_page_is_there() -> None:
     named = set(re.findall(r"(?<![\w./-])((?:[a-z]+/)*[a-z_*0-9]+\.py)\b", PAGE))
@@ -109,3 +138,14 @@ def test_the_first_sentence_of_a_file_has_a_term_of_the_field() -> None:
         if not any(term in sentence for term in TERMS):
             speechless.append(f"{path.relative_to(SOURCE)}: {sentence}")
     assert speechless == []
+
+
+def test_no_retired_name_comes_back() -> None:
+    found = [
+        f"{path.relative_to(SOURCE)}: {name} is {RETIRED[name]}"
+        for path in sorted(SOURCE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for field in ("id", "attr", "arg", "name")
+        if (name := str(getattr(node, field, None)).removeprefix("_")) in RETIRED
+    ]
+    assert found == []

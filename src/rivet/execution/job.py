@@ -59,7 +59,7 @@ class Job:
 
     @property
     def survives_new_snapshot(self) -> bool:
-        """Whether its chunks hold the same rows in another instant, so that it can be taken up."""
+        """Whether its chunks hold the same rows in another instant, so that it can be resumed."""
         # A window would be another one by then, and with it the watermark.
         return self.window is None and (
             self.plan.shape.survives_new_snapshot or self.plan.consistency is Consistency.CHUNK

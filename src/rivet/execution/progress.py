@@ -34,8 +34,8 @@ class RunProgress:
         positions: The places in the source's history that chunks were read at, earlier ones too.
         read_in: The instants that recorded parts of this run were read in, by number.
         rows: In recorded parts, as `bytes_written` are.
-        earlier_instants: Those of the parts that a run that was taken up had already.
-        resumed_at: When a run that was taken up went on; None for a fresh one.
+        earlier_instants: Those of the parts that a run that was resumed had already.
+        resumed_at: When a run that was resumed went on; None for a fresh one.
         instant_doubt: Why what was read together may not be of one instant; None where it is.
         not_covered: What the run cannot promise of the rows, in plain words.
         day: That of the invocation that began it, as `{date}` has it.

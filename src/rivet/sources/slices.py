@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from rivet.model.relation import Relation, TableFacts
 
-    Look = Callable[[KeyProbe], list[tuple[str, ...]]]
+    ProbeKeys = Callable[[KeyProbe], list[tuple[str, ...]]]
 
 __all__ = [
     "BlockSlicer",
     "KeySlicer",
-    "Look",
     "NumberSlicer",
+    "ProbeKeys",
     "SliceSizer",
     "SliceTiming",
     "Slicer",
@@ -48,7 +48,10 @@ _PROVEN_AT_ONCE: Final = 32
 
 
 def ascends(
-    look: Look, relation: Relation, columns: tuple[str, ...], bounds: Sequence[tuple[str, ...]]
+    probe_keys: ProbeKeys,
+    relation: Relation,
+    columns: tuple[str, ...],
+    bounds: Sequence[tuple[str, ...]],
 ) -> bool:
     """Return whether bounds rise for the source itself, where equal ones may follow each other.
 
@@ -58,7 +61,7 @@ def ascends(
     for start in range(0, len(bounds) - 1, _SORTED_AT_ONCE - 1):
         some = tuple(bounds[start : start + _SORTED_AT_ONCE])
         question = KeyProbe(relation, columns, ProbeKind.ORDER, bounds=some)
-        found = look(question)
+        found = probe_keys(question)
         if [number for (number,) in found] != [str(number) for number in range(len(some))]:
             return False
     return True
@@ -115,11 +118,11 @@ class Slicer(Protocol):
         """
         ...
 
-    def split_off(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
+    def split_off(self, probe_keys: ProbeKeys, commit: Callable[[Span], None]) -> Span | None:
         """Give a part of what has not been begun to somebody else; None where too little is left.
 
         Args:
-            look: Asks where keys lie, on another connection than the one that reads.
+            probe_keys: Asks where keys lie, on another connection than the one that reads.
             commit: Is told what is given before it is, so that it is on record; while it runs no
                 slice is begun. Raising keeps everything.
         """
@@ -165,7 +168,7 @@ class BlockSlicer:
                 self._at, upper = stop, (str(stop),)
             return Span(SpanKind.BLOCKS, (), (str(start),), upper)
 
-    def split_off(self, look: Look, commit: Callable[[Span], None]) -> Span | None:  # noqa: ARG002
+    def split_off(self, probe_keys: ProbeKeys, commit: Callable[[Span], None]) -> Span | None:  # noqa: ARG002
         """Give the second half of the blocks that are left."""
         with self._lock:
             if self._is_done or self._last - self._at < _LEAST_SLICES * self._size:
@@ -182,7 +185,7 @@ class KeySlicer:
     """Slices of equal rows along an index, found by walking it one slice ahead.
 
     Args:
-        look: Asks the source where keys lie, on the connection that reads.
+        probe_keys: Asks the source where keys lie, on the connection that reads.
         relation: What is read.
         facts: What the catalog says of it.
         within: The key span to stay in.
@@ -190,9 +193,14 @@ class KeySlicer:
     """
 
     def __init__(
-        self, look: Look, relation: Relation, facts: TableFacts, within: Span, pace: SliceSizer
+        self,
+        probe_keys: ProbeKeys,
+        relation: Relation,
+        facts: TableFacts,
+        within: Span,
+        pace: SliceSizer,
     ) -> None:
-        self._look = look
+        self._probe_keys = probe_keys
         self._relation = relation
         self._within = within
         self._used: list[tuple[str, ...]] = [] if within.lower is None else [within.lower]
@@ -206,7 +214,7 @@ class KeySlicer:
         """How large a slice is now."""
         return self._rows
 
-    def split_off(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
+    def split_off(self, probe_keys: ProbeKeys, commit: Callable[[Span], None]) -> Span | None:
         """Give what lies behind the next few slices."""
         with self._lock:
             rest = self._rest
@@ -214,9 +222,9 @@ class KeySlicer:
                 return None
             rows = _LEAST_SLICES * self._rows
             question = KeyProbe(self._relation, rest.columns, ProbeKind.STEP, (rest,), rows)
-            if not (found := look(question)):
+            if not (found := probe_keys(question)):
                 return None
-            self._prove(look, found)
+            self._prove(probe_keys, found)
             given = replace(rest, lower=found[0], takes_lower=False)
             commit(given)
             self._rest = replace(rest, upper=found[0], takes_upper=True)
@@ -234,18 +242,18 @@ class KeySlicer:
         if took is not None:
             self._rows = self._pace.next_size(self._rows, took)
         place = KeyProbe(self._relation, rest.columns, ProbeKind.STEP, (rest,), self._rows)
-        found = self._look(place)
+        found = self._probe_keys(place)
         if not found or found[0] == rest.lower:
-            self._prove(self._look, () if rest.upper is None else (rest.upper,))
+            self._prove(self._probe_keys, () if rest.upper is None else (rest.upper,))
             self._rest = None
             return rest
         self._used.append(found[0])
         if len(self._used) >= _PROVEN_AT_ONCE:
-            self._prove(self._look)
+            self._prove(self._probe_keys)
         self._rest = replace(rest, lower=found[0], takes_lower=False)
         return replace(rest, upper=found[0], takes_upper=True)
 
-    def _prove(self, look: Look, ahead: Sequence[tuple[str, ...]] = ()) -> None:
+    def _prove(self, probe_keys: ProbeKeys, ahead: Sequence[tuple[str, ...]] = ()) -> None:
         """Have the source say that the bounds used so far rise, up to one that lies ahead.
 
         Raises:
@@ -253,7 +261,7 @@ class KeySlicer:
         """
         columns = self._within.columns
         bounds = [*self._used, *ahead]
-        if len(bounds) > 1 and not ascends(look, self._relation, columns, bounds):
+        if len(bounds) > 1 and not ascends(probe_keys, self._relation, columns, bounds):
             listed = ", ".join(f"'{visible(name)}'" for name in columns)
             msg = f"slices along {listed}: the source does not find its values where they were"
             hint = "read the table in one statement: tuning: {max_statement_s: 0}"
@@ -268,7 +276,7 @@ class NumberSlicer:
     numbers are so sparse that this would say nothing, rows are counted off along the index.
 
     Args:
-        look: Asks the source where keys lie, on the connection that reads.
+        probe_keys: Asks the source where keys lie, on the connection that reads.
         relation: What is read.
         facts: What the catalog says of it.
         within: The key span of one column to stay in.
@@ -276,9 +284,14 @@ class NumberSlicer:
     """
 
     def __init__(
-        self, look: Look, relation: Relation, facts: TableFacts, within: Span, pace: SliceSizer
+        self,
+        probe_keys: ProbeKeys,
+        relation: Relation,
+        facts: TableFacts,
+        within: Span,
+        pace: SliceSizer,
     ) -> None:
-        self._look = look
+        self._probe_keys = probe_keys
         self._relation = relation
         self._rest: Span | None = within
         self._pace = pace
@@ -286,7 +299,7 @@ class NumberSlicer:
         self._last: int | None = None
         self._lock = threading.Lock()
 
-    def split_off(self, look: Look, commit: Callable[[Span], None]) -> Span | None:  # noqa: ARG002
+    def split_off(self, probe_keys: ProbeKeys, commit: Callable[[Span], None]) -> Span | None:  # noqa: ARG002
         """Give the second half of the numbers that are left."""
         with self._lock:
             rest, last = self._rest, self._last
@@ -345,12 +358,12 @@ class NumberSlicer:
         return self._find(ProbeKind.FIRST, rest)
 
     def _find(self, place: ProbeKind, span: Span) -> int | None:
-        found = self._look(KeyProbe(self._relation, span.columns, place, (span,), self._rows))
+        found = self._probe_keys(KeyProbe(self._relation, span.columns, place, (span,), self._rows))
         return int(found[0][0]) if found else None
 
 
 def along_key(
-    look: Look, relation: Relation, facts: TableFacts, within: Span, pace: SliceSizer
+    probe_keys: ProbeKeys, relation: Relation, facts: TableFacts, within: Span, pace: SliceSizer
 ) -> KeySlicer | NumberSlicer:
     """Return a slicer along an index: by widths where that is a key of whole numbers.
 
@@ -358,4 +371,4 @@ def along_key(
     """
     is_number = any(key.is_integer and key.columns == within.columns for key in facts.keys)
     slicer = NumberSlicer if is_number else KeySlicer
-    return slicer(look, relation, facts, within, pace)
+    return slicer(probe_keys, relation, facts, within, pace)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rivet.model.relation import ReadRequest
     from rivet.model.span import Span
-    from rivet.sources.slices import Look, Slicer
+    from rivet.sources.slices import ProbeKeys, Slicer
 
 __all__ = ["NO_LIMIT", "WireStream"]
 
@@ -34,7 +34,7 @@ NO_LIMIT = 2**31 - 1
 """The largest value where the request has no limit."""
 
 
-def _at_once() -> None:
+def _without_a_pause() -> None:
     """Wait for nothing."""
 
 
@@ -56,7 +56,7 @@ class WireStream(ABC):
         decoder: Any,  # noqa: ANN401 - the kernel
         slicer: Slicer | None = None,
     ) -> None:
-        self.between: Callable[[], None] = _at_once
+        self.between: Callable[[], None] = _without_a_pause
         self._slicer = slicer
         self._slice_bytes = self._slice_rows = self._expected_bytes = 0
         self._request = request
@@ -83,9 +83,9 @@ class WireStream(ABC):
         """Whether the read is several statements."""
         return self._slicer is not None
 
-    def split_off(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
-        """Give a part of what has not been begun to somebody else, see `Slicer.give`."""
-        return None if self._slicer is None else self._slicer.split_off(look, commit)
+    def split_off(self, probe_keys: ProbeKeys, commit: Callable[[Span], None]) -> Span | None:
+        """Give a part of what has not been begun to somebody else, see `Slicer.split_off`."""
+        return None if self._slicer is None else self._slicer.split_off(probe_keys, commit)
 
     @abstractmethod
     def _begin(self, span: Span | None) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rivet.model.part import RecordedPart
     from rivet.model.run import RunOutcome, RunRecord
 
-__all__ = ["Kept", "RestoredRun", "clear_unreadable", "note_lost", "restore", "set_aside"]
+__all__ = ["Kept", "RestoredRun", "clear_unreadable", "move_damaged_state", "note_lost", "restore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,10 @@ def clear_unreadable(store: StateStore, export_name: str) -> tuple[str, ...]:
     return tuple(cleared)
 
 
-def set_aside(base_dir: Path, names: Sequence[str], stamp: str) -> tuple[Path, dict[str, Kept]]:
-    """Give a damaged state file another name while nobody runs an export.
+def move_damaged_state(
+    base_dir: Path, names: Sequence[str], stamp: str
+) -> tuple[Path, dict[str, Kept]]:
+    """Move a damaged state file away while nobody runs an export.
 
     Args:
         base_dir: Folder of the configuration.

@@ -104,7 +104,7 @@ class Processes:
                 config_digest=self._shared.config.digest,
                 config=self._shared.config.to_document(only=(export.name,)),
                 params=dict(self._shared.config.params),
-                snapshot=lent.to_json() if (lent := self._shared.snapshot) else None,
+                snapshot=shared.to_json() if (shared := self._shared.snapshot) else None,
                 max_connections=self._shares.acquire(export.name),
                 max_memory_mb=self._shared.max_memory_mb,
             )

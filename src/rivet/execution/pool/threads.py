@@ -80,7 +80,7 @@ class ThreadEnvironment:
         return self.workers.destination
 
     def reading(self, task: ChunkTask) -> AbstractContextManager[tuple[Session, Snapshot]]:
-        """Lend a session of the pool.
+        """Acquire a session of the pool.
 
         Raises:
             SourceError: No session can be opened, or the shared snapshot is lost.

@@ -99,7 +99,7 @@ class ManifestPublisher:
             return False
         try:
             self._destination.move(name, f"{folder}/{name}")
-        except ObjectExistsError:  # an earlier one of the same run, which was taken up since
+        except ObjectExistsError:  # an earlier one of the same run, which was resumed since
             self._destination.remove(name)
         return True
 

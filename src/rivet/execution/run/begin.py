@@ -34,7 +34,7 @@ _INTERPRETED_ROWS: Final = 1_000_000
 def begin_run(
     job: Job,
     chunks: Sequence[Chunk],
-    taken_up: RunRow | None,
+    resumed: RunRow | None,
     context: RunContext,
     ledger: RunProgress,
 ) -> None:
@@ -49,8 +49,8 @@ def begin_run(
     refuse_many_in_a_stream(plan.export_name, len(chunks), is_listable=job.is_listable)
     check_drift(job, context, ledger)
     host, pid = socket.gethostname(), os.getpid()
-    if taken_up is not None:
-        state.resume_run(taken_up.run_id, host=host, pid=pid)
+    if resumed is not None:
+        state.resume_run(resumed.run_id, host=host, pid=pid)
         superseded: tuple[str, ...] = ()
     else:
         superseded = state.begin_run(

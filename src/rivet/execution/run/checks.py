@@ -47,7 +47,7 @@ def refuse_unverifiable(job: Job, chunk_count: int, ledger: RunProgress) -> None
     Args:
         job: The export.
         chunk_count: How many chunks are to be read.
-        ledger: Knows of the parts of a run that was taken up.
+        ledger: Knows of the parts of a run that was resumed.
 
     Raises:
         ReconcileUnverifiedError: One count cannot be compared with them.

@@ -169,7 +169,7 @@ def refuse_other_source(row: RunRow, job: Job, session: object) -> None:
     """Refuse to go on with the chunks of another source.
 
     Args:
-        row: The run that is taken up; one of an earlier version does not say what it read.
+        row: The run that is resumed; one of an earlier version does not say what it read.
         job: The run of now.
         session: On the source of now.
 

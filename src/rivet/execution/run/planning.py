@@ -113,7 +113,7 @@ def _no_columns(job: Job) -> Iterator[tuple[str, str]]:
 def _chunks(
     job: Job, row: RunRow | None, session: Session, context: RunContext, ledger: RunProgress
 ) -> tuple[Chunk, ...]:
-    """Return all chunks of the run; one that is taken up keeps the bounds it began with."""
+    """Return all chunks of the run; one that is resumed keeps the bounds it began with."""
     if row is not None:
         return known_chunks(row, context)
     if job.window is not None:

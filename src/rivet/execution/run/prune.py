@@ -1,6 +1,6 @@
 """Retention: remove the files of old runs, planned from the record of runs alone.
 
-Never touched: the run that readers are given, a run that is running or may be taken up again, and
+Never touched: the run that readers are given, a run that is running or may be resumed, and
 anything the record does not name. Only exports that take everything each time have old runs; each
 run of an incremental export holds rows of its own.
 """

@@ -1,4 +1,4 @@
-"""Resume of a run that ended without success: which one, and which of its parts still stand.
+"""Resume of a run that ended without success: which one, and which of its parts are verified.
 
 A part counts only while the destination still holds it as the state knows it. Nothing is deleted:
 what no record knows goes into a folder of its own.
@@ -59,7 +59,7 @@ def decide_resume(
         return replace(fresh, note=note)
     if not json.loads(newest.record.plan_json).get("is_lasting", False):
         note = (
-            f"run {newest.run_id} cannot be taken up in another instant: its rows may have moved "
+            f"run {newest.run_id} cannot be resumed in another instant: its rows may have moved "
             "between chunks since; the export starts over"
         )
         return replace(fresh, note=note)
@@ -67,7 +67,7 @@ def decide_resume(
 
 
 def known_chunks(row: RunRow, context: RunContext) -> tuple[Chunk, ...]:
-    """Return all chunks of a run that is taken up, once its record is known to be whole.
+    """Return all chunks of a run that is resumed, once its record is known to be whole.
 
     Raises:
         StateDamagedError: Rows of the record are missing; rows of the table would be, too.
@@ -113,7 +113,7 @@ def run_state(
     context: RunContext,
     ledger: RunProgress,
 ) -> RunState:
-    """Return what of the run still stands, after opening chunks again whose parts do not.
+    """Return the verified parts of the run, after opening chunks again whose parts are not whole.
 
     Under the same lock as the decision; separate from it as only the plan tells where parts are.
 
@@ -141,11 +141,11 @@ def run_state(
     for index, reason in sorted(why.items()):
         context.state.reopen_chunk(run_id, index)
         warn(context, ledger, "resume", f"chunk {index} is read again: {reason}")
-    standing = tuple(part for part in parts if part.chunk_index not in why)
-    quarantine_orphans(run_id, standing, destination, context, ledger)
+    verified = tuple(part for part in parts if part.chunk_index not in why)
+    quarantine_orphans(run_id, verified, destination, context, ledger)
     observed = tuple(told for index, told in seen.items() if index not in why)
     pending = tuple(context.state.chunks(run_id, is_incomplete=True))
-    state = RunState(chunks, pending, standing, observed)
+    state = RunState(chunks, pending, verified, observed)
     text = f"run {run_id} goes on: {state.chunks_done} of {len(chunks)} chunks were done"
     warn(context, ledger, "resume", text)
     return state

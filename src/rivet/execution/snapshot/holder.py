@@ -121,7 +121,7 @@ class SnapshotHolder:
             # One that does nothing else, where there are enough, lets lost ones come back.
             if can_rejoin and len(others) >= workers:
                 self._anchor = first
-                self.sessions.set_aside(first)
+                self.sessions.reserve(first)
             return self._shared
 
     def _begin_imported(self, imported: SharedSnapshot) -> Snapshot:
@@ -149,7 +149,7 @@ class SnapshotHolder:
 
     @contextmanager
     def reading(self, relation: Relation) -> Iterator[tuple[Session, Snapshot]]:
-        """Lend a session together with the snapshot it reads in.
+        """Acquire a session together with the snapshot it reads in.
 
         Without a held snapshot, each read has its own.
 

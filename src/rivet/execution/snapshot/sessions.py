@@ -59,7 +59,7 @@ def open_sessions(
 
 
 class SessionPool:
-    """Opens sessions on one address, lends them to one thread each and keeps them after.
+    """Opens sessions on one address, each acquired by one thread at a time, and keeps them after.
 
     A request to stop, where there can be one, cancels what acquired sessions run.
 
@@ -95,7 +95,7 @@ class SessionPool:
         self._lock = threading.RLock()
         self._idle: list[Session] = []
         self._checked_out: dict[int, Session] = {}
-        self._set_aside: list[Session] = []
+        self._reserved: list[Session] = []
         self.opened = 0
         self.is_cancelled = False
         self.refusal: str | None = None
@@ -191,18 +191,18 @@ class SessionPool:
             self.close_session(session)
         return tuple(kept)
 
-    def set_aside(self, session: Session) -> None:
-        """Lend an idle session to nobody from here on; it is closed with the pool."""
+    def reserve(self, session: Session) -> None:
+        """Let nobody acquire an idle session from here on; it is closed with the pool."""
         with self._lock:
             self._idle.remove(session)
-            self._set_aside.append(session)
+            self._reserved.append(session)
 
     def close_session(self, session: Session) -> None:
         """Close a session that nobody has acquired; a second error must not hide the first."""
         if self.on_close is not None:
             self.on_close(session)
         with self._lock:
-            for kept in (self._idle, self._set_aside):
+            for kept in (self._idle, self._reserved):
                 if session in kept:
                     kept.remove(session)
         try:
@@ -213,7 +213,7 @@ class SessionPool:
 
     @contextmanager
     def acquire(self) -> Iterator[Session]:
-        """Lend a session; after an error it is closed, otherwise kept for the next.
+        """Acquire a session; after an error it is closed, otherwise kept for the next.
 
         Raises:
             SourceError: No session can be opened.
@@ -261,7 +261,7 @@ class SessionPool:
         return self._connect_patiently()
 
     def _connect_patiently(self) -> Session:
-        if self._checked_out or self._idle or self._set_aside:
+        if self._checked_out or self._idle or self._reserved:
             return self._connect()  # what the limit leaves may be held by this very export
         return wait_for_slot(
             self._connect,
@@ -309,7 +309,7 @@ class SessionPool:
         Args:
             is_hurried: Whoever waits for it was asked to stop.
         """
-        for session in (*self._idle, *self._set_aside):
+        for session in (*self._idle, *self._reserved):
             self.close_session(session)
         self._budget.await_ends(
             lambda: is_hurried or self._is_stopped(), self._settings.on_wait or _tell_nobody

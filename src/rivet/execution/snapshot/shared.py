@@ -66,9 +66,9 @@ def shared_snapshot(
         shares = limit and shares_of(limit, concurrent=max_concurrent, held=1)
         _refuse_too_many(session, wanted, max_concurrent, shares or ())
         began_at_s = time.time()  # before it began, so that nobody thinks it younger
-        lent = session.export_snapshot(_readable(config, wanted))
+        exported = session.export_snapshot(_readable(config, wanted))
         with _kept_alive(session):
-            yield replace(lent, began_at_s=began_at_s)
+            yield replace(exported, began_at_s=began_at_s)
 
 
 def _readable(config: Config, wanted: Sequence[ExportConfig]) -> list[Relation]:

@@ -29,9 +29,9 @@ from rivet.state.restore import (
     Kept,
     RestoredRun,
     clear_unreadable,
+    move_damaged_state,
     note_lost,
     restore,
-    set_aside,
 )
 from rivet.state.store import URL_VARIABLE, open_store, utc_now
 
@@ -79,7 +79,7 @@ def repair_state(config: Config, names: Sequence[str] | None, env: Mapping[str, 
     url = env.get(URL_VARIABLE)
     kept = None if url else _aside(config, repair)
     with open_store(config.base_dir, url=url or "") as store:
-        # A file that was set aside held all exports, not only those that were asked for.
+        # A file that was moved away held all exports, not only those that were asked for.
         for export in select_exports(config, None) if kept is not None else selected:
             with export_lock(store, export.name):
                 _repair(export, store, config.base_dir, kept, repair)
@@ -97,7 +97,7 @@ def _aside(config: Config, repair: Repair) -> dict[str, Kept] | None:
                 store.runs(name, last=_EVERY_RUN)
     except StateDamagedError as error:
         try:
-            path, kept = set_aside(config.base_dir, names, f"{utc_now():%Y%m%dT%H%M%S}")
+            path, kept = move_damaged_state(config.base_dir, names, f"{utc_now():%Y%m%dT%H%M%S}")
         except OSError as problem:
             msg = f"the damaged state file cannot be moved away: {problem.strerror}"
             raise StateError(msg, hint=error.hint) from problem

@@ -115,7 +115,7 @@ class Environment(Protocol):
         ...
 
     def reading(self, task: ChunkTask) -> AbstractContextManager[tuple[Session, Snapshot]]:
-        """Lend a session together with the instant it reads in.
+        """Acquire a session together with the instant it reads in.
 
         Raises:
             SourceError: There is none, or it cannot enter the instant.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rivet.model.span import Span
     from rivet.sources.postgres.read import SnapshotOwner
     from rivet.sources.postgres.unmapped import Texts
-    from rivet.sources.slices import Look, SliceTiming
+    from rivet.sources.slices import ProbeKeys, SliceTiming
 
 _NAME: Final = "rivet_rows"
 _PORTION_BYTES: Final = 1024 * 1024 * 1024
@@ -84,7 +84,7 @@ class CursorStream(WireStream):
         return None if took is not None and self._is_last else WHOLE
 
     @override
-    def split_off(self, look: Look, commit: Callable[[Span], None]) -> Span | None:
+    def split_off(self, probe_keys: ProbeKeys, commit: Callable[[Span], None]) -> Span | None:
         """Give nothing: a cursor has one place."""
         return None
 
