@@ -69,8 +69,8 @@ class ResolvedTuning:
         profile_label: The same for people: `balanced (default)` where nobody chose it.
         batch_size: Rows of one batch, at most.
         batch_size_memory_mb: The batch's target in megabytes; None without one.
-        is_batch_size_chosen: The user set it; a profile's number is for servers that are asked
-            for rows in portions, and a stream is cut by bytes.
+        is_batch_size_chosen: The user set it; the number of another profile than `safe` is for
+            servers that are asked for rows in portions, and a stream is cut by bytes.
         is_memory_target_chosen: The user set it, so that it rules over the row count.
         is_statement_timeout_chosen: The user set it, so that it holds for a `query:` too.
         is_read_timeout_chosen: The user set it, so that no longer limit of the server raises it.
@@ -106,8 +106,10 @@ class ResolvedTuning:
 
     @property
     def batch_rows(self) -> int:
-        """The most rows of one batch; far away unless the user chose a number."""
-        return self.batch_size if self.is_batch_size_chosen else _ROWS_WHERE_BYTES_RULE
+        """The most rows of one batch; far away unless the user chose a number, or `safe`."""
+        is_chosen = self.is_batch_size_chosen or self.profile == "safe"
+        is_ruled = is_chosen and not self.is_memory_target_chosen
+        return self.batch_size if is_ruled else _ROWS_WHERE_BYTES_RULE
 
     @property
     def batch_bytes(self) -> int:

@@ -113,6 +113,7 @@ class ReadRequest:
         fetch_rows: Rows per portion of a query, where the engine has cursors; 0 reads it in one
             statement.
         slice_bytes: The most bytes of one slice, about.
+        slice_rows: The most rows of one slice, about; 0 is no limit.
     """
 
     relation: Relation
@@ -125,6 +126,7 @@ class ReadRequest:
     spans: tuple[Span, ...] = ()
     slice_s: float = 0.0
     slice_bytes: int = 16 * 1024 * 1024
+    slice_rows: int = 0
     fetch_rows: int = 0
 
 

@@ -83,22 +83,33 @@ class SliceSizer:
     Attributes:
         target_s: Seconds of server time to stay below.
         max_bytes: The most bytes on the wire.
+        max_rows: The most rows; 0 is no limit.
     """
 
     target_s: float
     max_bytes: int
+    max_rows: int = 0
 
     def first_rows(self, facts: TableFacts) -> int:
         """Return how many rows the first slice has: a share of the most bytes, by the catalog."""
         rows, size = facts.estimated_rows, facts.estimated_bytes
         row_bytes = max(size / rows, _LEAST_ROW_BYTES) if rows and size else _ROW_BYTES
-        return max(int(self.max_bytes / _FIRST_SHARE / row_bytes), 1)
+        first = max(int(self.max_bytes / _FIRST_SHARE / row_bytes), 1)
+        return min(first, self.max_rows) if self.max_rows else first
+
+    def first_blocks(self, blocks: int, rows: int | None) -> int:
+        """Return the same in blocks of a table's file, of which the catalog counts both."""
+        first = max(self.max_bytes // (_FIRST_SHARE * _BLOCK_BYTES), 1)
+        if self.max_rows and rows:
+            first = min(first, self.max_rows * blocks // rows)
+        return max(first, 1)
 
     def next_size(self, size: int, took: SliceTiming) -> int:
         """Return the size of the next slice after one of `size`, in the same unit."""
         by_time = _SHARE_OF_TARGET * self.target_s / max(took.seconds, 1e-4)
         by_bytes = self.max_bytes / max(took.wire_bytes, 1)
-        factor = min(by_time, by_bytes, _FASTEST_GROWTH)
+        by_rows = self.max_rows / max(took.rows, 1) if self.max_rows else _FASTEST_GROWTH
+        factor = min(by_time, by_bytes, by_rows, _FASTEST_GROWTH)
         return max(int(size * max(factor, _FASTEST_DECLINE)), 1)
 
 
@@ -136,15 +147,18 @@ class BlockSlicer:
         blocks: How many blocks the file has about.
         within: Blocks to stay in; None for all.
         pace: Limits.
+        rows: How many rows they hold about; None where that is not known.
     """
 
-    def __init__(self, blocks: int, within: Span | None, pace: SliceSizer) -> None:
+    def __init__(
+        self, blocks: int, within: Span | None, pace: SliceSizer, rows: int | None = None
+    ) -> None:
         lower, upper = (within.lower, within.upper) if within is not None else (None, None)
         self._at = int(lower[0]) if lower else 0
         self._end = int(upper[0]) if upper else None
         self._last = self._end if self._end is not None else blocks
         self._pace = pace
-        self._size = max(pace.max_bytes // (_FIRST_SHARE * _BLOCK_BYTES), 1)
+        self._size = pace.first_blocks(blocks, rows)
         self._is_done = False
         self._lock = threading.Lock()
 

@@ -40,6 +40,7 @@ def test_profiles(profile):
         found.memory_threshold_mb,
     )
     assert numbers == TABLE[profile]
+    assert (found.batch_rows == found.batch_size) is (profile == "safe")
     assert (found.max_value_bytes, found.batch_bytes) == (256 * 2**20, 8 * 2**20)
 
 

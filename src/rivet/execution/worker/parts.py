@@ -5,7 +5,6 @@ Nothing here publishes: a part leaves as a `PreparedPart`, durable and hashed, a
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -87,14 +86,13 @@ class PartWriter:
         """
         self._uploads.bound(tuning.read_ahead_bytes)
         depth = max(tuning.read_ahead_bytes // tuning.batch_bytes, 1)
-        is_sliced = isinstance(stream, PausesBetweenStatements) and stream.is_sliced
-        throttle_s = tuning.throttle_ms / 1000
-        ahead = Prefetch(stream if is_sliced else _paced(stream, throttle_s), depth=depth)
+        throttled = _Throttled(stream, tuning.throttle_ms / 1000)
+        ahead = throttled.ahead = Prefetch(throttled, depth=depth)
         if isinstance(stream, PausesBetweenStatements):
             # Nothing runs on the server while it waits here. A slice begins when there is room for
             # much of it; a writer that is slow makes it last longer, and so the next one smaller.
             def between() -> None:
-                time.sleep(throttle_s)
+                throttled.rest()
                 ahead.wait_for_room(depth // 2)
 
             stream.between = between
@@ -168,8 +166,30 @@ class PartWriter:
             self._open = None
 
 
-def _paced(stream: BatchStream, throttle_s: float) -> Iterator[pa.RecordBatch]:
-    for batch in stream:
-        yield batch
-        if throttle_s:
-            time.sleep(throttle_s)
+class _Throttled:
+    """The batches of a stream, with a pause after each, on the thread that reads.
+
+    Where a read is several statements, pauses come between them, as many as there were batches: a
+    statement that waits for us would be open on the server all the while.
+    """
+
+    def __init__(self, stream: BatchStream, throttle_s: float) -> None:
+        self._stream = stream
+        self._throttle_s = throttle_s
+        self._owed = 0
+        self.ahead: Prefetch[pa.RecordBatch] | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        is_sliced = isinstance(self._stream, PausesBetweenStatements) and self._stream.is_sliced
+        for batch in self._stream:
+            yield batch
+            self._owed += 1
+            if not is_sliced:
+                self.rest()
+        self.rest()
+
+    def rest(self) -> None:
+        """Pause once for each batch since the last time."""
+        owed, self._owed = self._owed, 0
+        if self.ahead is not None:
+            self.ahead.pause(owed * self._throttle_s)

@@ -54,6 +54,11 @@ class Prefetch(Generic[T]):
             while len(self._queue.queue) > most and not self._stopped.is_set():
                 self._queue.not_full.wait(_POLL_S)
 
+    def pause(self, seconds: float) -> None:
+        """Do nothing for a while, on the producer's thread; `close` ends it early."""
+        if seconds:
+            self._stopped.wait(seconds)
+
     def close(self) -> None:
         """Stop the producer and wait for it; what it had read ahead is dropped."""
         self._stopped.set()

@@ -87,6 +87,8 @@ def read_request(task: ChunkTask) -> ReadRequest:
         fetch_rows=tuning.fetch_rows,
         slice_s=tuning.max_statement_s,
         slice_bytes=int(SLICE_SHARE * tuning.read_ahead_bytes),
+        # A pause comes between two statements: each holds about a batch, where one is asked for.
+        slice_rows=tuning.batch_rows if tuning.throttle_ms else 0,
     )
 
 

@@ -211,7 +211,7 @@ class MysqlSession:
         if request.relation.table is None or not request.slice_s:
             return None
         facts = self._facts.get(request.relation) or self.facts(request.relation)
-        pace = SliceSizer(request.slice_s, request.slice_bytes)
+        pace = SliceSizer(request.slice_s, request.slice_bytes, request.slice_rows)
         clustered = next((key for key in facts.keys if key.is_clustered), None)
         span = next((one for one in request.spans if one.kind is SpanKind.KEY), None)
         if span is None or span.columns[0] not in facts.indexed:

@@ -188,14 +188,14 @@ class PostgresSession(TellsOfServer):
         if found is None or not request.slice_s:
             return None
         facts = self._facts.get(request.relation) or self.facts(request.relation)
-        pace = SliceSizer(request.slice_s, request.slice_bytes)
+        pace = SliceSizer(request.slice_s, request.slice_bytes, request.slice_rows)
         kinds = {span.kind: span for span in request.spans}
         key = kinds.get(SpanKind.KEY)
         if key is not None and key.columns[0] in facts.indexed:
             return along_key(self.probe_keys, request.relation, facts, key, pace)
         if facts.blocks is None:
             return None
-        return BlockSlicer(facts.blocks, kinds.get(SpanKind.BLOCKS), pace)
+        return BlockSlicer(facts.blocks, kinds.get(SpanKind.BLOCKS), pace, facts.estimated_rows)
 
     def probe_keys(self, question: KeyProbe) -> list[tuple[str, ...]]:
         """Say where the values of a key lie, see `AnswersKeyProbes`."""
