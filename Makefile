@@ -14,7 +14,7 @@ CODE := src tests scripts bench
 WORKERS ?= 3
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format types types-report layers docs bench fuzz soak lock services clean
+.PHONY: help demo test lint format types types-report layers docs picture bench fuzz soak lock services clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ layers: .venv/made-from-dev.lock ## Check who imports whom
 
 docs: .venv/made-from-dev.lock ## Write the generated reference pages anew
 	$(BIN)/python scripts/render_docs.py
+
+picture: .venv/made-from-dev.lock ## Make the README's picture from a real run
+	$(BIN)/python scripts/render_picture.py
 
 types-report: .venv/made-from-dev.lock services ## Write down which type cases pass, and the pages
 	RIVET_TEST_REQUIRE=postgresql,mysql,mysql9,kernel $(BIN)/python -m pytest -q -n $(WORKERS) \

@@ -25,7 +25,9 @@ def config_schema() -> dict[str, Any]:
     schema = _without_titles(Config.model_json_schema())
     for row in MISSING:
         node = _property(schema, row.key)
-        limit = "Not in this version." if row.is_whole else f"In this version: {row.hint.format()}."
+        told = "a warning" if row.is_harmless else "refused"
+        is_whole = "Not in this version" if row.is_whole else "Not all of it in this version"
+        limit = f"{is_whole} ({told}): {row.hint.format()}."
         node["description"] = f"{node['description']} {limit}"
     return {"$schema": _DRAFT, "title": f"Rivet config (pyrivet {_version()})", **schema}
 

@@ -169,7 +169,8 @@ def test_schema_is_json_and_describes_every_key():
 def test_descriptions_say_what_is_not_in_this_version():
     sections = config_schema()["$defs"]
     keys = sections["ExportConfig"]["properties"]
-    assert keys["partition_by"]["description"].endswith("Not in this version.")
+    assert "Not in this version (refused): remove" in keys["partition_by"]["description"]
+    assert "Not in this version (a warning): remove" in keys["target"]["description"]
     assert keys["mode"]["description"].endswith("use `mode: incremental` with a cursor.")
     assert "this version" not in keys["name"]["description"]
     tuning = sections["TuningConfig"]["properties"]
