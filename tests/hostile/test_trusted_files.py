@@ -95,6 +95,20 @@ def test_a_password_file_that_libpq_does_not_take_is_left_out(make, tmp_path):
     assert "RIVET_SOURCE" in ended.stderr
 
 
+@pytest.mark.parametrize("variable", ["", "PGPASSFILE"])
+def test_a_password_file_of_more_than_a_megabyte_is_refused(variable, tmp_path):
+    named = tmp_path / "name"
+    named.write_text("h:1:d:u:p\n" * 104_858)  # ten bytes a line
+    named.chmod(0o600)
+    url = POSTGRES.replace("u:p@", "u@") + ("" if variable else "?passfile=name")
+    given = {variable: str(named)} if variable else {}
+    ended = run(tmp_path, {"type": "postgresql", "url": url}, given)
+    assert ended.code == 1, ended
+    (error,) = [line for line in ended.stderr.splitlines() if line.startswith("Error:")]
+    assert "password file" in error
+    assert "larger than 1 MB" in error
+
+
 def test_a_configuration_that_everybody_can_write_is_told_of(tmp_path):
     query = {"type": "sqlite", "path": "a.db"}
     (tmp_path / "q.sql").write_text("SELECT 1")

@@ -288,7 +288,7 @@ class _CountedCursor(psycopg.Cursor[Any]):
         if result.ntuples > most:
             msg = f"the server answered with more than {most:,} rows"
             raise FloodError(msg)
-        if (result.command_status or b"").startswith(b"SELECT"):
+        if (result.command_status or b"").startswith((b"SELECT", b"FETCH")):
             refuse_other_count(result.command_tuples, result.ntuples)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from rivet.errors import InternalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
@@ -32,6 +32,10 @@ class Statements(Protocol):
 
     def many(self, sql: str, **values: Value) -> list[Row]:
         """Return every row of a query that may have very many."""
+        ...
+
+    def pages(self, sql: str, **values: Value) -> Iterator[list[Row]]:
+        """Yield the rows of such a query, so many at a time as take little memory."""
         ...
 
     def one(self, sql: str, **values: Value) -> Row | None:

@@ -79,7 +79,7 @@ def record(
 
 def observations(db: Statements, run_id: str) -> dict[int, str]:
     """Return what was observed of the complete chunks of a run, by index."""
-    rows = db.all(
+    rows = db.many(
         "SELECT o.chunk_index, o.body_json FROM pyrivet.observations o JOIN pyrivet.chunks c"
         " ON c.run_id = o.run_id AND c.chunk_index = o.chunk_index"
         " WHERE o.run_id = :run_id AND c.status = 'completed'",
@@ -136,13 +136,13 @@ def forget(db: Statements, run_id: str) -> None:
 
 def of_run(db: Statements, run_id: str, *, is_void: bool = False) -> tuple[RecordedPart, ...]:
     """Return the parts of a run in the order of its data; or those a later claim made void."""
-    rows = db.many(
+    pages = db.pages(
         "SELECT * FROM pyrivet.parts WHERE run_id = :run_id AND is_void = :is_void"
         " ORDER BY chunk_index, claim_number, ordinal",
         run_id=run_id,
         is_void=int(is_void),
     )
-    return decoded(rows)
+    return tuple(part for page in pages for part in decoded(page))
 
 
 def decoded(rows: Sequence[Row]) -> tuple[RecordedPart, ...]:
@@ -161,7 +161,7 @@ def whole_of_run(db: Statements, run_id: str) -> tuple[RecordedPart, ...]:
     A part that a newer claim made void, or that its chunk is made of, must say so itself: what is
     left out here would be rows that are missing, what is too much rows that are there twice.
     """
-    rows = db.all(
+    rows = db.many(
         "SELECT p.part_id, p.is_void, p.claim_number, c.claim_number AS newest, c.status,"
         " r.recorded_parts FROM pyrivet.runs AS r LEFT JOIN pyrivet.parts AS p"
         " ON p.run_id = r.run_id LEFT JOIN pyrivet.chunks AS c"

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rivet.errors import StateError, StateLockedError, StateVersionError
 from rivet.redact import foreign
-from rivet.state.connecting import ANSWER_BYTES, ANSWER_ROWS, Waits, engine, location
+from rivet.state.connecting import ANSWER_BYTES, Waits, engine, location
 from rivet.state.database import SCHEMA, as_utc
 from rivet.state.decoding import UnreadableRowError, damaged, unreadable
 from rivet.state.fresh import REVISION
+from rivet.state.pages import FIRST_ROWS, PAGE_BYTES, Tally, TooLongError
 from rivet.state.shape import SHAPE, WHOLE
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ _LOCK_TIMEOUT_S: Final = 30
 _STATEMENT_TIMEOUT_S: Final = 60
 # One of another process may be waited for.
 _MIGRATION_S: Final = 300.0
-# A run may have 100,000 chunks with a file each, of some 470 bytes; libpq takes 2.5 times as much.
-_MANY_BYTES: Final = 64 * 1024 * 1024
-_MANY_ROWS: Final = 500_000
+_CURSOR: Final = "rivet_page"
 
 
 class PostgresDatabase:
@@ -181,12 +180,35 @@ class PostgresStatements:
 
     def many(self, sql: str, **values: Value) -> list[Row]:
         """Return every row of a query that may have very many."""
+        return [row for page in self.pages(sql, **values) for row in page]
+
+    def pages(self, sql: str, **values: Value) -> Iterator[list[Row]]:
+        """Yield the rows of such a query by a cursor; a short list takes one statement."""
         opened: Any = self._connection.connection.dbapi_connection
-        opened.answer_bytes, opened.answer_rows = _MANY_BYTES, _MANY_ROWS
+        opened.answer_bytes = PAGE_BYTES
         try:
-            return self.all(sql, **values)
+            short = f"SELECT * FROM ({sql}) AS page LIMIT {FIRST_ROWS + 1}"  # noqa: S608
+            first = self.all(short, **values)
+            tally = Tally()
+            for row in first:
+                tally.add(row.values())
+            if len(first) <= FIRST_ROWS:
+                yield first
+                return
+            page_rows, tally = tally.next_rows, Tally()
+            self._run(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {sql}", values)
+            while page := self._fetched(page_rows):
+                for row in page:
+                    tally.add(row.values())
+                yield page
+                page_rows = tally.next_rows
+            self.change(f"CLOSE {_CURSOR}")
         finally:
-            opened.answer_bytes, opened.answer_rows = ANSWER_BYTES, ANSWER_ROWS
+            opened.answer_bytes = ANSWER_BYTES
+
+    def _fetched(self, rows: int) -> list[Row]:
+        found = self._connection.exec_driver_sql(f"FETCH FORWARD {rows} FROM {_CURSOR}")
+        return [dict(row) for row in found.mappings()]
 
     def one(self, sql: str, **values: Value) -> Row | None:
         """Return the first row of a query; None where it has none."""
@@ -231,9 +253,7 @@ def translated(location: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         if isinstance(error.orig, FloodError):
-            msg = f"the state store {location} holds more than can be read at once: {error.orig}"
-            hint = "make fewer files with larger chunks, or check what RIVET_STATE_URL leads to"
-            raise StateError(msg, hint=hint) from error
+            raise _too_long(location, error.orig) from error
         state = getattr(error.orig, "sqlstate", None) or ""
         reason = foreign(str(error.orig).strip().partition("\n")[0])
         if state in _LOCKED:
@@ -257,8 +277,16 @@ def translated(location: str) -> Iterator[None]:
             raise StateError(msg, code="RIVET_STATE_UNREACHABLE", hint=hint) from error
         msg = f"the state store {location} failed: {reason}"
         raise StateError(msg, hint="check the server's log for the same moment") from error
+    except TooLongError as error:
+        raise _too_long(location, error) from error
     except UnreadableRowError as error:
         raise unreadable(location, error, otherwise=_ANEW) from error
     except SQLAlchemyError as error:
         msg = f"the state store {location} failed: {foreign(str(error).partition(chr(10))[0])}"
         raise StateError(msg, hint="check RIVET_STATE_URL and that the server runs") from error
+
+
+def _too_long(location: str, error: object) -> StateError:
+    msg = f"the state store {location} holds more than can be read at once: {error}"
+    hint = "make fewer files with larger chunks, or check what RIVET_STATE_URL leads to"
+    return StateError(msg, hint=hint)

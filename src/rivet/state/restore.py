@@ -13,6 +13,7 @@ from rivet.model.source import Position
 from rivet.state import files, runs, watermarks
 from rivet.state.decoding import UnreadableRowError
 from rivet.state.locks import file_held
+from rivet.state.pages import PAGE_BYTES
 from rivet.state.store import STATE_DIR, STATE_FILE, StateStore
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def _salvaged(path: Path) -> dict[str, Kept]:
     )
     try:
         with closing(sqlite3.connect(path)) as connection:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, PAGE_BYTES)
             for row in connection.execute(sql):
                 _keep(row, kept)
     except sqlite3.Error:

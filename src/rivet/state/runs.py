@@ -243,7 +243,7 @@ def latest(db: Statements, export_name: str | None, last: int) -> tuple[RunRow, 
 
 def with_files(db: Statements, export_name: str, good: int) -> tuple[RunRow, ...]:
     """Return the newest run, the newest good ones, and all that have parts; newest first."""
-    rows = db.all(
+    rows = db.many(
         "SELECT r.* FROM pyrivet.runs r WHERE r.export_name = :export_name AND ("
         " r.sequence = (SELECT max(sequence) FROM pyrivet.runs WHERE export_name = :export_name)"
         " OR r.sequence IN (SELECT sequence FROM pyrivet.runs WHERE export_name = :export_name"

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -22,6 +22,7 @@ from rivet.state.database import SCHEMA, stored_time
 from rivet.state.decoding import UnreadableRowError, damaged, unreadable
 from rivet.state.filesystems import network_filesystem
 from rivet.state.fresh import REVISION, TABLES
+from rivet.state.pages import PAGE_BYTES, Tally, TooLongError
 from rivet.state.privatefolder import make_state_folder
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class SqliteDatabase:
             isolation_level=None,
             check_same_thread=False,
         )
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, PAGE_BYTES)
         try:
             connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout_s * 1000)}")
             self._write_ahead(connection)
@@ -219,18 +221,32 @@ class SqliteStatements:
 
     def all(self, sql: str, **values: Value) -> list[Row]:
         """Return every row of a query."""
-        cursor = self._run(sql, values)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        return [row for page in self.pages(sql, **values) for row in page]
 
     def many(self, sql: str, **values: Value) -> list[Row]:
         """Return every row of a query that may have very many."""
         return self.all(sql, **values)
 
+    def pages(self, sql: str, **values: Value) -> Iterator[list[Row]]:
+        """Yield the rows of such a query, so many at a time as take little memory."""
+        with closing(self._run(sql, values)) as cursor:
+            names = [column[0] for column in cursor.description]
+            tally = Tally()
+            page: list[Row] = []
+            for row in cursor:
+                tally.add(row)
+                page.append(dict(zip(names, row, strict=True)))
+                if len(page) >= tally.next_rows:
+                    yield page
+                    page = []
+            yield page
+
     def one(self, sql: str, **values: Value) -> Row | None:
         """Return the first row of a query; None where it has none."""
-        rows = self.all(sql, **values)
-        return rows[0] if rows else None
+        with closing(self._run(sql, values)) as cursor:
+            row = cursor.fetchone()
+            names = [column[0] for column in cursor.description]
+        return None if row is None else dict(zip(names, row, strict=True))
 
     def change(self, sql: str, **values: Value) -> int:
         """Run a statement and return how many rows it touched."""
@@ -273,6 +289,7 @@ _DAMAGED: Final = frozenset(
     {
         *(None, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
         *(sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_FORMAT),
+        sqlite3.SQLITE_TOOBIG,
     }
 )
 
@@ -304,6 +321,9 @@ def translated(path: Path) -> Iterator[None]:
         raise damaged(str(path), "a text in it is not UTF-8") from error
     except UnreadableRowError as error:
         raise unreadable(str(path), error) from error
+    except TooLongError as error:
+        msg = f"state file {path} holds more than can be read at once: {error}"
+        raise StateError(msg, hint="make fewer files with larger chunks") from error
     except OSError as error:
         raise _not_writable(path, error.strerror or type(error).__name__) from error
 
