@@ -9,45 +9,17 @@ import csv
 
 import pyarrow as pa
 import pytest
-from ruamel.yaml import YAML
 
 from support.comparison import (
     OWN_VALUES,
     arrow_fields,
     canonical_counts,
-    duckdb_difference,
-    field_metadata,
     manifest_of,
     part_paths,
 )
-from support.side_by_side import in_full_mode, one_export
+from support.side_by_side import one_export
 
 pytestmark = pytest.mark.live("postgresql")
-
-EXPORTS = {"every_type": 1, "shop": 6, "large": 2}
-
-
-@pytest.mark.parametrize("schema", EXPORTS)
-def test_a_scaffold_gives_the_same_files(side_by_side, schema):
-    both = side_by_side(schema)
-    text = in_full_mode(both.scaffold())
-    exports = YAML(typ="safe").load(text)["exports"]
-    assert len(exports) == EXPORTS[schema]
-    assert {export["mode"] for export in exports} == {"full"}
-    both.configure(text)
-    for outcome in both.run():
-        outcome.expect(0)
-    for export in exports:
-        theirs, ours = both.prefixes(export["destination"]["path"])
-        expected, found = manifest_of(theirs), manifest_of(ours)
-        for key in ("export_name", "mode", "status", "format", "compression", "row_count"):
-            assert found[key] == expected[key]
-        assert bool(found["parts"]) == bool(expected["parts"])
-        if expected["parts"]:
-            assert arrow_fields(ours) == arrow_fields(theirs)
-            keys = ("rivet.fidelity", "rivet.logical_type")
-            assert field_metadata(ours, *keys) == field_metadata(theirs, *keys)
-            assert duckdb_difference(theirs, ours) == []
 
 
 def test_every_value_is_the_same_to_the_last_bit(side_by_side):
