@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
 import threading
 import time
 from contextlib import closing
@@ -14,7 +15,9 @@ from itertools import product
 import pyarrow.dataset as pads
 import pytest
 
+from rivet.errors import SourceError
 from rivet.execution.pool.processes import ProcessWorkers
+from rivet.execution.worker.taskjson import task_to_json
 from support.children import is_running, wait_until
 from support.faultychild import Faults
 from support.place import Place
@@ -182,3 +185,36 @@ def test_ctrl_c_while_a_sink_hangs_in_a_worker_process(source, tmp_path, faults,
     assert shop.published() == (before, listed)
     assert not shop.staged()
     assert not [pid for pid in faults.processes() if is_running(pid)]
+
+
+def test_a_worker_process_whose_coordinator_was_killed(source, tmp_path, faults):
+    """Nobody reads its lines any more, while it hangs in a sink."""
+    shop = Shop.at(tmp_path, source, MANY)
+    kept = []
+
+    class Keeper:
+        is_cancelled = False
+
+        def cancel_all(self):
+            pass
+
+        def run(self, task, _channel):
+            kept.append(task_to_json(task))
+            raise SourceError("enough")
+
+    assert shop.run(lambda _: Keeper()).failure.message == "enough"
+    faults.set(("write", "before"), "hang", 1, limit_s=None)
+    with subprocess.Popen(
+        faults.command("tasks"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdin.write(kept[0] + "\n")
+        process.stdin.flush()
+        wait_until(faults.marker.exists)
+        assert shop.staged()
+        process.stdout.close()
+        try:
+            assert process.wait(20) == 128 + signal.SIGTERM
+        finally:
+            process.kill()
+    assert not shop.staged()
+    assert not shop.there()

@@ -45,11 +45,21 @@ class Faults:
         """Let all calls be, and the one that hangs come back."""
         self.set(None, "", 0)
 
-    def set(self, call: tuple[str, str] | None, way: str, nth: int) -> None:
-        """Have a call fail or hang the `nth` time that it comes in a process."""
+    def set(
+        self, call: tuple[str, str] | None, way: str, nth: int, limit_s: float | None = HUNG_S
+    ) -> None:
+        """Have a call fail or hang the `nth` time that it comes in a process.
+
+        Args:
+            call: Which one, and `before` or `after`.
+            way: `fail` or `hang`.
+            nth: Which time.
+            limit_s: How long one that hangs is waited for.
+        """
         self.marker.unlink(missing_ok=True)
         new = self.plan.with_suffix(".new")
         told = {"number": time.monotonic_ns(), "call": call, "way": way, "nth": nth}
+        told["limit_s"] = limit_s
         new.write_text(json.dumps(told))
         new.replace(self.plan)
 
@@ -78,7 +88,7 @@ def _gate(faults: Faults) -> Any:
                 return
             if way == "fail":
                 raise DestinationError("the store said no")
-            self.limits.timeout_s = HUNG_S
+            self.limits.timeout_s = told["limit_s"]
             faults.marker.touch()
             while faults.read()["number"] == told["number"]:
                 time.sleep(0.01)

@@ -3,16 +3,18 @@
 `python -m rivet.execution.pool.taskprocess` reads one task per line from its standard input and
 writes JSON lines: `progress`, `stored`, and in the end `result` or `failure`. Secrets come by the
 names that the tasks have, from its environment. It knows neither a state nor a configuration file.
-A signal ends it like a run that is interrupted: what it has begun is taken back, and calls of the
-destination are waited for only briefly.
+A signal ends it like a run that is interrupted, and so does the end of whoever reads its lines:
+what it has begun is taken back, and calls of the destination are waited for only briefly.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
+import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NoReturn, Self, TextIO
 
@@ -140,11 +142,24 @@ class EndBySignal:
                 signal.signal(number, self)
 
 
+def end_with_reader(descriptor: int) -> None:
+    """Have SIGTERM sent to this process once nobody reads a pipe any more; a file has no reader."""
+
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(descriptor, 0)  # errors are always told
+        poll.poll()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="rivet-lifeline", daemon=True).start()
+
+
 def main(lines: Iterable[str], out: TextIO, env: Mapping[str, str]) -> NoReturn:
     """Run tasks until there are no more lines, or a signal comes; then end the process."""
     end, code = EndBySignal(), 0
     try:
         end.listen()
+        end_with_reader(sys.stdout.fileno())
         with TaskProcess(env, out, lambda: end.has_come) as process:
             for line in lines:
                 process.run(line)
