@@ -66,6 +66,7 @@ def run(base, source, environment):
         ],
     }
     (base / "rivet.yaml").write_text(json.dumps(config))
+    (base / "a.db").touch()
     given = {**warm.plain_environment(), "HOME": str(base), "P": "p", **environment}
     return warm.server().run(["run", "-c", "rivet.yaml"], base, given, 30)
 

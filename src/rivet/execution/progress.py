@@ -193,6 +193,7 @@ def failure_of(error: BaseException) -> Failure:
             exit_code=error.exit_status,
             retryable=error.retryable,
             error_class=type(error).__name__,
+            rows_read=int(error.context.get("rows_read", 0)),
             error=error,
         )
     return Failure(

@@ -30,11 +30,17 @@ _TOTAL_KEYS: Final = (
 )
 
 
+NO_ROWS: Final = "source returned 0 rows"
+NOTHING_NEW: Final = "no new rows"
+"""Why an export was skipped that goes on from its last run, which was a good one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why an export failed: a redacted message, its stable code, and how to go on.
 
     Attributes:
+        rows_read: Rows that were read and refused together; 0 where that is not why.
         error_class: Name of the class of the error; the empty string where there was no error.
         error: The error itself, where it was raised in this process.
     """
@@ -44,6 +50,7 @@ class Failure:
     hint: str | None
     exit_code: int
     retryable: bool
+    rows_read: int = 0
     error_class: str = field(default="", compare=False)
     error: RivetError | None = field(default=None, compare=False, repr=False)
 
@@ -73,6 +80,7 @@ class ExportReport(RunMetrics):
         files: The recorded parts, in order: exactly what a reader of this run should read.
         guarantee: Which rows an incremental run is certain to have taken; None for other modes.
         not_covered: What the run cannot promise of the rows, in plain words.
+        mode: As the configuration has it, in the words of `--json`; `plan.mode` is the plan's.
         instant_doubt: Why what was read together may not be of one instant; None where it is.
         kernel: `compiled` or `interpreted`; None for engines without a kernel.
     """
@@ -92,6 +100,7 @@ class ExportReport(RunMetrics):
     skip_reason: str | None = None
     guarantee: str | None = None
     instant_doubt: str | None = None
+    mode: str = ""
 
     def __post_init__(self) -> None:
         # Whoever makes a report gives its files; their number follows.
@@ -107,13 +116,18 @@ class ExportReport(RunMetrics):
         """What `--reconcile` found, as JSON; None where it was not asked for or found nothing."""
         return compared(self.reconciled)
 
+    @property
+    def told_status(self) -> str:
+        """The status in JSON: that nothing was new is a success without rows."""
+        return "success" if self.skip_reason == NOTHING_NEW else self.status
+
     def to_json(self) -> dict[str, Any]:
         """Return the entry of `per_export` in the aggregate JSON."""
-        body = {
+        body: dict[str, Any] = {
             "export_name": self.export_name,
-            "status": self.status,
+            "status": self.told_status,
             "run_id": self.run_id,
-            "mode": self.plan.mode,
+            "mode": self.mode or self.plan.mode,
             "error_message": self.failure.message if self.failure else None,
             "skip_reason": self.skip_reason,
             "error_code": self.failure.code if self.failure else None,
@@ -124,6 +138,7 @@ class ExportReport(RunMetrics):
         for metric in METRICS:
             if metric.report is not None:
                 body[metric.report] = metric.published(getattr(self, metric.name))
+        body["rows"] = self.rows or (self.failure.rows_read if self.failure else 0)
         return in_order(body, _EXPORT_KEYS)
 
 
@@ -252,10 +267,10 @@ class RunReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the aggregate JSON of `--json` and `--summary-output`."""
-        statuses = [export.status for export in self.exports]
+        statuses = [export.told_status for export in self.exports]
         success = statuses.count("success")
         failed = sum(not export.is_success for export in self.exports)
-        body = {
+        body: dict[str, Any] = {
             "run_aggregate_id": self.run_aggregate_id,
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat(),
@@ -270,4 +285,5 @@ class RunReport:
             "recovered_runs": [run.to_json() for run in self.recovered_runs],
             **self.totals(),
         }
+        body["total_rows"] = sum(export["rows"] for export in body["per_export"])
         return in_order(body, _TOTAL_KEYS)

@@ -91,7 +91,7 @@ def test_one_that_is_to_be_skipped_remembers_nothing(world):
     world.job.plan.output.skip_empty = True
     world.read(parts=0)
     assert world.finish() == "skipped"
-    assert world.progress.skip_reason == "no rows"
+    assert world.progress.skip_reason == "source returned 0 rows"
     assert world.remembered == (RunStatus.SKIPPED, None, None)
 
 

@@ -26,7 +26,12 @@ from rivet.execution.selection import refuse_shared_stream, select_exports
 from rivet.execution.snapshot.budget import ConnectionShares
 from rivet.execution.stopping import StopRequest, signals_ask, signals_noted
 from rivet.execution.telling.recovered import recovered_runs
-from rivet.execution.telling.reports import NOT_STARTED, finished_event, interrupted_report
+from rivet.execution.telling.reports import (
+    NOT_STARTED,
+    finished_event,
+    interrupted_report,
+    told_mode,
+)
 from rivet.model.report import RunReport
 from rivet.model.run import AggregateRecord
 from rivet.plan.naming import new_aggregate_id
@@ -298,7 +303,10 @@ class _Invocation:
             started_at=self.began_at,
             finished_at=utc_now(),
             config_path=str(self.config.path),
-            exports=tuple(self.reports[export.name] for export in self.selected),
+            exports=tuple(
+                replace(self.reports[export.name], mode=told_mode(export))
+                for export in self.selected
+            ),
             parallel_mode=str(self.parallel.mode),
             stopped_by=_signal_of(interrupt),
             child_outputs=tuple(

@@ -24,6 +24,7 @@ from rivet.execution.warning import warn
 from rivet.model.arrow import schema_fingerprint
 from rivet.model.finish import Finish
 from rivet.model.metrics import RunMetrics
+from rivet.model.report import NO_ROWS, NOTHING_NEW
 from rivet.model.run import RunStatus
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def finish_run(job: Job, destination: Destination, context: RunContext, ledger: 
     # Asked again: another export may have come to the prefix while the rows were read.
     place = place_of(job.export, context.config, destination) if job.is_listable else None
     if not parts and (plan.output.skip_empty or _is_nothing_new(job, place)):
-        ledger.skip_reason = "no rows" if plan.output.skip_empty else "no new rows"
+        ledger.skip_reason = NO_ROWS if plan.output.skip_empty else NOTHING_NEW
         return _finish("skipped", job, (), context, ledger)
     receipts: tuple[Receipt, ...] = ()
     if place is not None:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rivet.events import ExportFinished
 from rivet.model.metrics import METRICS, metrics_from_json, metrics_to_json
+from rivet.model.plan import Mode
 from rivet.model.report import ExportReport, Failure, PlanSummary
 from rivet.model.source import Position
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rivet.config.models import ExportConfig
     from rivet.execution.children.verdict import Verdict
     from rivet.model.part import RecordedPart
     from rivet.model.run import RunRow
@@ -39,6 +41,13 @@ _DETAILED: Final = tuple(metric for metric in METRICS if metric.event is None)
 _TEXTS: Final = ("kernel", "skip_reason", "guarantee", "instant_doubt")
 
 
+def told_mode(export: ExportConfig) -> str:
+    """Return the mode of an export as `--json` has it, whether it came to be planned or not."""
+    if export.mode is Mode.CHUNKED and export.chunk_by_key:
+        return "keyset"
+    return "timewindow" if export.mode is Mode.TIME_WINDOW else str(export.mode)
+
+
 def details_of(report: ExportReport) -> dict[str, Any]:
     """Return what the last event of a child carries besides its own fields."""
     return {
@@ -51,6 +60,7 @@ def details_of(report: ExportReport) -> dict[str, Any]:
         "warnings": list(report.warnings),
         "not_covered": list(report.not_covered),
         "error_class": report.failure.error_class if report.failure else "",
+        "rows_read": report.failure.rows_read if report.failure else 0,
     }
 
 
@@ -119,10 +129,12 @@ def _restored(details: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_class(report: ExportReport, finished: ExportFinished) -> ExportReport:
     """Say what kind of error it was, where the verdict is the child's own."""
-    failure, name = report.failure, (finished.details or {}).get("error_class")
-    if failure is None or failure.code != finished.error_code or not isinstance(name, str):
+    failure, told = report.failure, finished.details or {}
+    name, rows = told.get("error_class"), told.get("rows_read", 0)
+    is_own = failure is not None and failure.code == finished.error_code
+    if failure is None or not is_own or not isinstance(name, str) or type(rows) is not int:
         return report
-    return replace(report, failure=replace(failure, error_class=name))
+    return replace(report, failure=replace(failure, error_class=name, rows_read=rows))
 
 
 def _plan(body: Mapping[str, Any]) -> PlanSummary:

@@ -144,7 +144,7 @@ class QualityGate:
                 f"export '{export_name}': {len(problems)} quality check(s) failed: "
                 f"{'; '.join(problems)}"
             )
-            raise QualityGateError(msg, hint=hint)
+            raise QualityGateError(msg, hint=hint, rows_read=self._rows)
 
     def _row_problems(self) -> list[str]:
         least, most = self._rules.row_count_min, self._rules.row_count_max
