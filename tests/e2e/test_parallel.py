@@ -226,7 +226,7 @@ def _content(rivet, shop, name):
 
 def test_the_three_ways_give_the_same(tmp_path):
     found = {}
-    varying = {"run_id", "bytes", "bytes_read", "duration_ms", "parts"}
+    varying = {"run_id", "bytes", "bytes_read", "duration_ms", "parts", "destination_uri"}
     for way, flags in {"one": (), "threads": (THREADS,), "processes": (PROCESSES,)}.items():
         folder = tmp_path / way
         folder.mkdir()

@@ -12,7 +12,7 @@ from rivet.execution.positions import earliest
 from rivet.model.metrics import RunMetrics, by_name, merged
 from rivet.model.report import ExportReport, Failure, PlanSummary
 from rivet.model.run import RunOutcome, RunStatus
-from rivet.redact import redact, visible
+from rivet.redact import cleanse, redact, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -182,9 +182,11 @@ class RunProgress:
 def failure_of(error: BaseException) -> Failure:
     """Describe an error for reports: redacted, control bytes made visible.
 
-    What the frames it came through held, batches of rows perhaps, is given up.
+    What the frames it came through held, batches of rows perhaps, is given up; secrets are masked
+    in the errors behind it, for the library raises it with them.
     """
     clear_frames(error.__traceback__)
+    cleanse(error)
     if isinstance(error, RivetError):
         return Failure(
             code=error.error_code,
