@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from rivet.cli.streams import OutputLostError
 from rivet.errors import ConfigError, DestinationError, InternalError, RivetError
 from rivet.redact import cleanse, redact, redacted, visible, visible_json
+from rivet.ui.commands import named_config, runnable
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -99,7 +100,7 @@ def report_error(error: RivetError, *, as_json: bool, status: int) -> int:
         return status
     lines = [f"Error: [{error.error_code}] {error.message}"]
     if error.hint:
-        lines.append(f"Hint: {error.hint}")
+        lines.append(f"Hint: {runnable(error.hint, named_config(sys.argv[1:]))}")
     sys.stderr.write(visible(redact("\n".join(lines))) + "\n")
     return status
 

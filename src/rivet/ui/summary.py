@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from rivet.model.metrics import METRICS
 from rivet.ui.causes import cause_lines, few_names
+from rivet.ui.commands import runnable
 from rivet.ui.metrics import worded
 from rivet.ui.quantities import duration, files, telling_rate
 from rivet.ui.text import harmless
@@ -40,12 +42,24 @@ def run_summary(report: RunReport, *, written: str | None = None) -> str:
     lines = ["", _RULE, f"  Run summary ({len(report.exports)} exports)", _RULE]
     lines += [f"  {label + ':':<14} {value}" for label, value in _totals(report) if value]
     for status, most in _MOST_LINES.items():
-        concerned = [export for export in report.failures if export.status == status]
+        concerned = [
+            _runnable(export, report.config_path)
+            for export in report.failures
+            if export.status == status
+        ]
         if concerned:
             lines += ["", f"  {status} exports:", *cause_lines(concerned, most=most)]
     if written:
         lines += ["", f"  written:       {written}"]
     return harmless("\n".join(lines)) + "\n" + going_on(report)
+
+
+def _runnable(export: ExportReport, config: str) -> ExportReport:
+    """Return a report whose hint has commands that name the configuration."""
+    failure = export.failure
+    if failure is None or not failure.hint:
+        return export
+    return replace(export, failure=replace(failure, hint=runnable(failure.hint, config)))
 
 
 def _totals(report: RunReport) -> list[tuple[str, str | None]]:
