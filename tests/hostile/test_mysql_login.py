@@ -21,6 +21,7 @@ from support.hostile.mysql import (
 TLS = "tls: {mode: require}"
 DISABLED = "tls: {mode: disable}"
 FLOOD = b"\xff\xff\xff"
+MORE = 2 | 8  # SERVER_MORE_RESULTS_EXISTS
 NINE_MB = 9 * 1024 * 1024
 
 
@@ -142,6 +143,24 @@ def rows_of(count, make_row):
     return answer
 
 
+def more_results(rows: int | None = None):
+    """Yield results of one statement without end: each says that another follows."""
+
+    def answer():
+        if rows is None:
+            yield from endless(lambda number: ok(number, MORE))
+            return
+        number = 0
+        while True:
+            makers = [lambda n: packet(b"\1", n), column, end]
+            makers += [lambda n: packet(b"\1x", n)] * rows
+            for make in (*makers, lambda n: end(n)[:-2] + bytes([MORE, 0])):
+                number += 1
+                yield make(number & 255)
+
+    return answer
+
+
 def columns_of(count: bytes, name: bytes):
     def answer():
         yield packet(count, 1)
@@ -201,6 +220,13 @@ CASES = [
     Case("catalog: no rows", saying(
         packet(b"\1", 1), column(2), end(3), end(4), after=asked), said="not the form"),
     Case("catalog: an OK", saying(ok(1), after=asked), said="RIVET_SOURCE"),
+    *(Case(f"{step}: results without end", flooding(more_results(), after),
+           said="" if step == "login" else "more than one result") for step, after in (
+        ("login", greeted), ("settings", logged_in), ("catalog", asked))),
+    Case("catalog: results of rows without end", flooding(more_results(3), asked),
+         said="more than one result"),
+    Case("catalog: empty results without end", flooding(more_results(0), asked),
+         said="more than one result"),
     Case("catalog: the wrong number", saying(packet(b"\1", 9), after=asked), said="packet 9 where"),
     stopped("handshake", saying()),
     stopped("handshake drip", dripping(greeting())),

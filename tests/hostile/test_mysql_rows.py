@@ -28,6 +28,10 @@ def is_warned_rows(command, text):
     return command == QUERY and text.startswith(b"SELECT `a`") and b"`warned`" in text
 
 
+def is_warnings(command, text):
+    return command == QUERY and text == b"SHOW WARNINGS"
+
+
 def is_catalog(command, text):
     return command == QUERY and b"information_schema.TABLES" in text
 
@@ -116,6 +120,12 @@ def columns(peer, _packets):
     peer.flood(endless(column, 2))
 
 
+def warnings(peer, _packets):
+    peer.send(packet(b"\3", 1), column(2), column(3), column(4), end(5))
+    one = counted(b"Warning") + counted(b"1292") + counted(b"x" * 200)
+    peer.flood(endless(lambda number: packet(one, number), 6))
+
+
 def another(peer, packets):
     head(peer, packets, 0)
     peer.send(packet(b"\1" + b"1", 4), end(5)[:-2] + b"\x0a\0")
@@ -151,6 +161,7 @@ CASES = {
     "hang up": (is_rows, hang_up, {}),
     "an error of 9 MB": (is_rows, then(error(14, 1064, b"x" * 9_000_000)), {}),
     "another result": (is_rows, another, {}),
+    "warnings without end, warned": (is_warnings, warnings, {"said": "more than 32 MB"}),
     "catalog: silence": (is_catalog, lambda peer, _: peer.wait(), {}),
     "catalog: an OK": (is_catalog, lambda peer, _: peer.send(ok(1)), {}),
     "one row lost": (is_rows, dropping, {"codes": LOST, "said": "packet 15 came and not 14"}),
