@@ -24,6 +24,7 @@ BYTES = {
     "SQL_ASCII": ("é".encode(), b"\xe9"),
     "WIN1252": (b"\xe9", b"\x81"),
     "EUC_JP": (b"\xa4\xa2", b"\xa2\xaf"),
+    "EUC_KR": (b"\xb0\xa1", b"\xc9\xa1"),
 }
 CUTS = {
     "full": {},
