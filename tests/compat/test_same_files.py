@@ -6,6 +6,7 @@ What differs on purpose is listed in `docs/reference/compatibility.md`.
 from __future__ import annotations
 
 import csv
+import json
 
 import pyarrow as pa
 import pytest
@@ -69,6 +70,23 @@ def test_an_empty_table_has_a_manifest_and_no_part(side_by_side):
     for prefix in both.prefixes("out"):
         assert manifest_of(prefix)["parts"] == []
         assert (prefix / "_SUCCESS").is_file()
+
+
+def test_exports_in_one_folder(side_by_side):
+    both = side_by_side("shop")
+    document = json.loads(one_export(table="orders"))
+    (first,) = document["exports"]
+    document["exports"].append({**first, "name": "y", "table": "customers"})
+    both.configure(json.dumps(document))
+    for outcome in both.run():
+        outcome.expect(0)
+    theirs, ours = both.prefixes("out")
+    assert (manifest_of(theirs)["export_name"], manifest_of(ours)["export_name"]) == ("y", "x")
+    for prefix in (theirs, ours):
+        counts = [json.loads(one.read_text()) for one in prefix.glob("manifest-*.json")]
+        assert {one["export_name"]: one["row_count"] for one in counts} == {"x": 10000, "y": 2000}
+    assert json.loads((ours / "manifest.y.json").read_text())["row_count"] == 2000
+    assert (ours / "_SUCCESS.y").is_file()
 
 
 # Table, and what this program makes of its columns where the reference refuses them.
