@@ -123,7 +123,7 @@ def test_what_was_committed_before_the_signal_is_named(rivet, many):
     assert process.returncode == 130
     assert "committed: orders 1,000 rows in 1 file" in stderr
     (line,) = [line for line in stderr.splitlines() if "go on with" in line]
-    assert line.endswith("-e second -e third")
+    assert line.endswith("-e second -e third --parallel-export-processes")
 
 
 def test_a_second_signal_is_immediate(rivet, many):

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _RULE: Final = "═" * 56
 _MOST_COMMITTED: Final = 3
 _MOST_NAMED: Final = 50
+_FLAGS: Final = {
+    "parallel-threads": " --parallel-exports",
+    "parallel-processes": " --parallel-export-processes",
+}
 _MOST_RECOVERED: Final = 3
 _MOST_LINES: Final = {"failed": 18, "interrupted": 6}
 _SUMMED: Final = tuple(
@@ -115,8 +119,17 @@ def going_on(report: RunReport) -> str:
     command = f"rivet run -c {shlex.quote(report.config_path)}"
     if len(rest) <= _MOST_NAMED and len(rest) < max(len(report.exports), 2):
         command += "".join(f" -e {shlex.quote(name)}" for name in rest)
+    if report.stopped_by is not None:
+        command += _as_before(report)
     lines.append(f"  go on with: {command}")
     return harmless("\n".join(lines)) + "\n"
+
+
+def _as_before(report: RunReport) -> str:
+    """Return the flags that go on with a stopped run the way it went."""
+    has_parts = any(export.files for export in report.failures)
+    side_by_side = _FLAGS.get(report.parallel_mode, "") if len(report.failures) > 1 else ""
+    return f"{' --resume' if has_parts else ''}{side_by_side}"
 
 
 def _committed(report: RunReport) -> list[str]:

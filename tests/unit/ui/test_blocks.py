@@ -90,13 +90,17 @@ def test_a_stopped_run_says_by_what_and_what_is_left():
         "\n"
         "  committed: a 1,000 rows in 1 file\n"
         "  committed: half 500 rows in 1 file (of an unfinished run)\n"
-        "  go on with: rivet run -c shop.yaml -e half -e w0 -e w1 -e w2 -e w3\n"
+        "  go on with: rivet run -c shop.yaml -e half -e w0 -e w1 -e w2 -e w3"
+        " --resume --parallel-export-processes\n"
     )
 
 
 def test_a_single_export_says_how_to_go_on_only_where_it_was_stopped():
     stopped = _run(_stopped("a"), stopped_by=signal.SIGTERM)
     assert going_on(stopped) == "\n  go on with: rivet run -c shop.yaml -e a\n"
+    partial = replace(_success("a"), status="interrupted")
+    text = going_on(_run(partial, stopped_by=signal.SIGTERM))
+    assert text.endswith("\n  go on with: rivet run -c shop.yaml -e a --resume\n")
     assert going_on(_run(_failed("a", "x"))) == ""
     assert going_on(_run(_success("a"), stopped_by=signal.SIGTERM)) == ""
 
