@@ -113,6 +113,21 @@ def test_one_of_several_failed(place):
     Told(command, place.directory, place).execute()
 
 
+def test_one_that_failed_midway(place):
+    _configure(
+        place, {"table": "orders", "mode": "chunked", "chunk_column": "id", "chunk_count": 4}
+    )
+    done = place("run", "-c", _CONFIG, env={"RIVET_FAULT": "error@part_stored:2"}).expect(2)
+    assert (
+        "(of an unfinished run)\n  kept: the files and the progress of earlier runs" in done.stderr
+    )
+    (command,) = re.findall(r"go on with: (.*)$", done.stderr, re.MULTILINE)
+    assert command.endswith(" --resume")
+    Told(command, place.directory, place).execute()
+    listed = json.loads(place("files", "-c", _CONFIG, "--json").expect(0).stdout)
+    assert listed[0]["rows"] == 1000
+
+
 def test_a_summary_that_cannot_be_written(place):
     _configure(place, {"table": "orders"})
     told = _hint(place, "run", "-c", _CONFIG, "--summary-output", "/proc/no/summary.json")

@@ -187,7 +187,7 @@ def test_a_cursor_of_another_type_is_not_mixed_with_the_old_one(rivet, events):
     events.execute(f"CREATE TABLE events (id {stamp}, ts {stamp}, name varchar(20))")
     done = rivet("run", "-c", events.config).expect(1)
     assert "number" in done.stderr
-    assert "rivet state reset -e events" in done.stderr
+    assert f"rivet state reset -c {events.config} -e events" in done.stderr
 
 
 def test_what_is_no_cursor_is_refused(rivet, events):

@@ -98,6 +98,15 @@ def test_ways_to_log_in(mariadb, login, plugin):
         opened(url.replace("s3cret", "wrong"))
 
 
+@pytest.mark.parametrize(
+    ("state", "hint"), [("PASSWORD EXPIRE", "has expired"), ("ACCOUNT LOCK", "is locked")]
+)
+def test_an_account_that_lets_nobody_in_says_why(login, state, hint):
+    with pytest.raises(SourceAuthError) as caught:
+        opened(login(f"BY 's3cret' {state}", "s3cret"))
+    assert hint in caught.value.hint
+
+
 def test_settings_that_could_change_a_value_are_pinned(mariadb):
     with opened(mariadb.url, statement_timeout_s=7.5, lock_timeout_s=11) as session:
         wanted = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import uuid
 from pathlib import Path
 from urllib.parse import quote
 
@@ -129,6 +130,19 @@ def test_refused(any_postgres, change, expected):
         opened(psycopg.conninfo.make_conninfo(**{**parts(any_postgres), **change}))
     assert caught.value.hint
     assert parts(any_postgres)["password"] not in str(caught.value)
+
+
+def test_a_password_that_has_expired_is_named_as_a_reason(any_postgres):
+    name = f"late_{uuid.uuid4().hex[:8]}"
+    until = "LOGIN PASSWORD 's3cret' VALID UNTIL '2001-01-01'"
+    any_postgres.execute(f"CREATE ROLE {name} {until}", admin=True)
+    try:
+        given = {**parts(any_postgres), "user": name, "password": "s3cret"}
+        with pytest.raises(SourceAuthError) as caught:
+            opened(psycopg.conninfo.make_conninfo(**given))
+    finally:
+        any_postgres.execute(f"DROP ROLE {name}", admin=True)
+    assert "expired" in caught.value.hint
 
 
 def test_an_unknown_host():

@@ -26,6 +26,10 @@ _FLAGS: Final = {
     "parallel-threads": " --parallel-exports",
     "parallel-processes": " --parallel-export-processes",
 }
+_KEPT: Final = "  kept: the files and the progress of earlier runs"
+_FAILED: Final = 1
+_RETRYABLE: Final = 2
+_FULL: Final = "RIVET_DESTINATION_FULL"
 _MOST_RECOVERED: Final = 3
 _MOST_LINES: Final = {"failed": 18, "interrupted": 6}
 _SUMMED: Final = tuple(
@@ -109,27 +113,41 @@ def _signal(number: int) -> str:
 def going_on(report: RunReport) -> str:
     """Return what was committed and the command that runs the rest.
 
-    The empty string where there is no rest, and for one export that failed by itself: its error
-    has said it all.
+    The empty string where there is no rest, and for one export that failed by itself where trying
+    again would give the same and nothing of it is recorded: its error has said it all.
     """
     rest = [export.export_name for export in report.failures]
-    if not rest or (len(report.exports) == 1 and report.stopped_by is None):
+    is_cut_off = report.stopped_by is not None or any(map(_is_cut_off, report.failures))
+    if not rest or (len(report.exports) == 1 and not is_cut_off):
         return ""
     lines = ["", *(f"  committed: {text}" for text in _committed(report))]
+    if is_cut_off and report.stopped_by is None:
+        lines.append(_KEPT)
     command = f"rivet run -c {shlex.quote(report.config_path)}"
     if len(rest) <= _MOST_NAMED and len(rest) < max(len(report.exports), 2):
         command += "".join(f" -e {shlex.quote(name)}" for name in rest)
-    if report.stopped_by is not None:
-        command += _as_before(report)
-    lines.append(f"  go on with: {command}")
+    lines.append(f"  go on with: {command}{_as_before(report)}")
     return harmless("\n".join(lines)) + "\n"
 
 
+def _is_cut_off(export: ExportReport) -> bool:
+    """Whether an export failed on its way: the same run again may come to its end."""
+    failure = export.failure
+    if failure is None:
+        return False
+    if failure.exit_code == _RETRYABLE or failure.code == _FULL:
+        return True
+    return failure.exit_code == _FAILED and bool(export.files)
+
+
 def _as_before(report: RunReport) -> str:
-    """Return the flags that go on with a stopped run the way it went."""
-    has_parts = any(export.files for export in report.failures)
-    side_by_side = _FLAGS.get(report.parallel_mode, "") if len(report.failures) > 1 else ""
-    return f"{' --resume' if has_parts else ''}{side_by_side}"
+    """Return the flags that go on with a run the way it went; without those of a plain failure."""
+    is_stopped = report.stopped_by is not None
+    has_parts = any(one.files and (is_stopped or _is_cut_off(one)) for one in report.failures)
+    resume = " --resume" if has_parts else ""
+    if not is_stopped or len(report.failures) < 2:  # noqa: PLR2004 - one has no sides
+        return resume
+    return resume + _FLAGS.get(report.parallel_mode, "")
 
 
 def _committed(report: RunReport) -> list[str]:
@@ -137,9 +155,7 @@ def _committed(report: RunReport) -> list[str]:
     whole = [
         export for export in report.exports if export.is_success and export.status != "skipped"
     ]
-    partial = [
-        export for export in report.failures if export.files and report.stopped_by is not None
-    ]
+    partial = [export for export in report.failures if export.files]
     if len(whole) + len(partial) <= _MOST_COMMITTED:
         told = [f"{export.export_name} {_counted([export])}" for export in whole]
         return told + [

@@ -105,6 +105,21 @@ def test_a_single_export_says_how_to_go_on_only_where_it_was_stopped():
     assert going_on(_run(_success("a"), stopped_by=signal.SIGTERM)) == ""
 
 
+def test_what_was_cut_off_says_what_is_safe_and_how_to_go_on():
+    failure = _failed("a", "x").failure
+    silent = replace(_failed("a", "x"), failure=replace(failure, exit_code=2))
+    full = replace(_failed("a", "x"), failure=replace(failure, code="RIVET_DESTINATION_FULL"))
+    kept = "\n  kept: the files and the progress of earlier runs\n"
+    for cut_off in (silent, full):
+        assert going_on(_run(cut_off)) == f"{kept}  go on with: rivet run -c shop.yaml -e a\n"
+    midway = replace(_success("a", 500), status="failed", failure=failure)
+    text = going_on(_run(midway))
+    assert text.startswith("\n  committed: a 500 rows in 1 file (of an unfinished run)\n  kept: ")
+    assert text.endswith("-c shop.yaml -e a --resume\n")
+    refused = replace(midway, failure=replace(failure, exit_code=3))
+    assert going_on(_run(refused)) == ""
+
+
 def test_many_that_all_failed_are_gone_on_with_by_naming_none():
     many = [_failed(f"e{number}", "x") for number in range(51)]
     assert going_on(_run(*many[:2])) == "\n  go on with: rivet run -c shop.yaml\n"

@@ -53,6 +53,11 @@ _REFUSED_HINT: Final = (
     "log in; SHOW CREATE VIEW names it; define the view again"
 )
 _LOGIN_HINT: Final = "check the user, the password and from which host the user may connect"
+_EXPIRED_HINT: Final = (
+    "the password has expired on the server: set a new one there (ALTER USER ... IDENTIFIED BY), "
+    "write it where the source's URL comes from, and run again"
+)
+_LOCKED_HINT: Final = "the account is locked on the server: ALTER USER ... ACCOUNT UNLOCK"
 _TLS_HINT: Final = "check tls.mode, tls.ca_file and the host name in the certificate"
 _UNREACHABLE_HINT: Final = "check host and port, and that the server is running"
 _READ_ONLY_HINT: Final = "Rivet reads only; use a SELECT that changes nothing"
@@ -66,9 +71,11 @@ _BY_NUMBER: Final[dict[int, _Fault]] = {
         ((1042, 1129, 1130), (SourceAuthError, "the server does not allow this host to connect")),
         ((1044, 1049), (SourceAuthError, "check the database name and the user's grants on it")),
         (
-            (1045, 1524, 1698, 1820, 1862, 2054, 2059, 3118, 3879, 4151),
+            (1045, 1524, 1698, 2054, 2059, 3879),
             (SourceAuthError, _LOGIN_HINT),
         ),
+        ((1820, 1862), (SourceAuthError, _EXPIRED_HINT)),
+        ((3118, 4151), (SourceAuthError, _LOCKED_HINT)),
         ((2026, 3159), (SourceAuthError, _TLS_HINT)),
         ((2002, 2003, 2005), (SourceUnavailableError, _UNREACHABLE_HINT)),
         (

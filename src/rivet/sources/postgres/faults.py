@@ -48,6 +48,9 @@ _BYTES_HINT: Final = (
 )
 _AGAIN_HINT: Final = "run it again; if it stays, look into the server's log"
 _FUNCTION_HINT: Final = "a function of the query or view raised it; look into that one"
+_WHO_HINT: Final = (
+    "check the user and the password; one that has expired (VALID UNTIL) is refused alike"
+)
 _SLOTS_HINT: Final = "run fewer exports at once, lower `parallel`, or raise the limit"
 _LOG_HINT: Final = "look into the server's log for this session"
 
@@ -62,6 +65,7 @@ _BY_SQLSTATE: Final[dict[str, _Fault]] = {
     "25006": (SourceQueryError, "Rivet reads only; use a SELECT that changes nothing"),
     "25P03": (SourceInterruptedError, _AGAIN_HINT),
     "25P04": (SourceInterruptedError, _AGAIN_HINT),
+    "28P01": (SourceAuthError, _WHO_HINT),
     "28": (SourceAuthError, "check the user, the password and the server's pg_hba.conf"),
     "3D000": (SourceAuthError, "check the database name"),
     "2F": (SourceQueryError, _FUNCTION_HINT),
@@ -112,7 +116,7 @@ _REFUSED: Final[tuple[tuple[re.Pattern[str], _Fault], ...]] = tuple(
         ),
         (
             r"password authentication failed|no password supplied|authentication failed",
-            (SourceAuthError, "check the user and the password"),
+            (SourceAuthError, _WHO_HINT),
         ),
         (
             r"no pg_hba\.conf entry|pg_hba\.conf rejects",
