@@ -99,5 +99,5 @@ def test_one_row_is_missed(shop, tmp_path, mode, alteration):
         file.write_text(json.dumps(configuration))
         with pytest.raises(RivetError) as caught:
             rivet.run(file)
-    assert caught.value.child_exit_code == 3, caught.value
+    assert caught.value.exit_code == 3, caught.value
     assert caught.value.error_code == "RIVET_DATA_ROWS_LOST", caught.value
