@@ -34,6 +34,7 @@ EXPORT = """
 """
 SIDE_BY_SIDE = 3
 ALL_WAIT_S = 1.0
+BUSY_S = 1.5  # all that run side by side end on two cores
 
 
 # Connections that are let in where the others are not answered at all.
@@ -158,7 +159,7 @@ def test_a_stop_ends_every_wait(side, state, measured, tmp_path):
         with server:
             pass
         assert ending.code == 143, f"{step}: {ending}"
-        limit_s = STOPPED_S + 0.5 + (ALL_WAIT_S + 0.5 if flags else 0)
+        limit_s = STOPPED_S + 0.5 + (ALL_WAIT_S + BUSY_S if flags else 0)
         assert took_s[step] < limit_s, f"{step}: {took_s} {ending}"
 
 

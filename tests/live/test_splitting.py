@@ -73,8 +73,9 @@ SLOW = {
 SHAPES = {
     "numbers": {"chunk_column": "id", "chunk_size": 27_000},
     "text": {"chunk_by_key": "code", "chunk_size": 27_000},
-    # Of equal size: the third is read while one has nothing to do, and long enough to be seen.
-    "blocks": {"chunk_count": 3, "tuning": {**SLOW, "throttle_ms": 250}},
+    # Of equal size: the third is read while one has nothing to do, and long enough to be seen. A
+    # slice holds about one batch.
+    "blocks": {"chunk_count": 3, "tuning": {"throttle_ms": 150, "batch_size": 1000}},
 }
 
 
