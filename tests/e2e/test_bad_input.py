@@ -164,7 +164,7 @@ def test_a_file_where_the_directory_should_be(rivet, shop):
 def test_state_unreadable(rivet, shop):
     (shop.directory / ".rivet").mkdir()
     (shop.directory / ".rivet" / "state.db").write_bytes(b"garbage " * 1000)
-    _refused(rivet, shop, 5, "state.db", "RIVET_STATE_DAMAGED", "rivet repair --state")
+    _refused(rivet, shop, 5, "state.db", "RIVET_STATE_DAMAGED", "`rivet repair -c ", " --state`")
 
 
 def test_unknown_export(rivet, shop):

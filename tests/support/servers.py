@@ -1,6 +1,7 @@
 """Pytest plugin: real PostgreSQL and MariaDB servers, started when a test first asks.
 
-    postgres              a fresh database, on every PostgreSQL found (ids pg15, pg16, pg18)
+    postgres              a fresh database, on the oldest and the newest PostgreSQL found (ids pg15,
+                          pg18), and in `make soak` on those between
     any_postgres          a fresh database on the newest PostgreSQL
     shared_postgres       as `postgres`, one database per test module
     shared_any_postgres   as `any_postgres`, one database per test module
@@ -50,6 +51,7 @@ _POSTGRES_URLS: Final = {
     if name.startswith("RIVET_TEST_POSTGRESQL_") and name.endswith("_URL")
 }
 _VERSIONS: Final = sorted({*_POSTGRES, *_POSTGRES_URLS})
+_BETWEEN: Final = _VERSIONS[1:-1]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -140,7 +142,12 @@ def _postgres_server(version: int | None) -> PostgresServer:
 
 
 @pytest.fixture(
-    scope="session", params=_VERSIONS or [None], ids=lambda version: f"pg{version or ''}"
+    scope="session",
+    params=[
+        pytest.param(version, marks=[pytest.mark.soak] if version in _BETWEEN else [])
+        for version in _VERSIONS or [None]
+    ],
+    ids=lambda version: f"pg{version or ''}",
 )
 def postgres_server(request: pytest.FixtureRequest) -> PostgresServer:
     return _postgres_server(request.param)

@@ -129,8 +129,8 @@ _ROLE = {
 }
 
 
-@_both("a role with settings of its own")
-def _role(version: int | None) -> Any:
+@world("postgresql", "a role with settings of its own")
+def _role(_: Any) -> Any:
     settings = "".join(
         f"ALTER ROLE rivet IN DATABASE {{database}} SET {name} = {value!r};".replace(
             "'elsewhere, public'", "elsewhere, public"
@@ -139,7 +139,6 @@ def _role(version: int | None) -> Any:
     )
     shadow = "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.t (id int); "
     return postgres_world(
-        version=version,
         after="ANALYZE t",
         admin=f"{shadow} GRANT USAGE ON SCHEMA elsewhere TO rivet; {settings}",
         export={"table": "public.t"},
