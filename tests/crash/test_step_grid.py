@@ -61,7 +61,7 @@ class Readers:
         told = self._dead(done)
         if done.code == 0 or (done.stdout and done.code in (130, 143)):
             (one,) = done.json["per_export"]
-            told += [one["run_id"]] * (one["status"] == "success")
+            told += [one["run_id"]] * _is_good(one)
         for run_id in told:
             assert run_id not in self.loaded, "told twice"
             if run_id != told[-1] and not (self.table.out / f"manifest-{run_id}.json").exists():
@@ -130,6 +130,11 @@ class Readers:
         assert all(max(rows.values()) == 1 for rows in by_manifest), note
 
 
+def _is_good(told: dict[str, Any]) -> bool:
+    """Whether a run of its own ended well; one that found nothing new is told as a success, too."""
+    return told["status"] == "success" and not told["skip_reason"]
+
+
 def _code(step: str, way: str) -> set[int]:
     if way != "error":
         return {ENDS[way]}
@@ -157,7 +162,7 @@ def _walk(
             readers.take_unsaid()
         resumed = rivet(*words, "--resume", "--validate").expect(0)
         readers.take(resumed)
-        if resumed.json["per_export"][0]["status"] != "success":
+        if not _is_good(resumed.json["per_export"][0]):
             readers.judge(note)
         fill(table.engine, at + 11, 5)
         readers.take(rivet(*words, "--validate").expect(0))

@@ -59,7 +59,10 @@ class Export:
         config = config or load_config(self.config.path)
         done = run_exports(config, options=RunOptions(**options), env=self.env)
         (self.report,) = done.report.exports
-        return self.report.failure
+        failure = self.report.failure
+        if done.telling is not None:
+            done.telling.end(failure.exit_code if failure else 0)
+        return failure
 
     def rows(self) -> list[int]:
         """Return the rows of all runs together, through their own manifests."""
