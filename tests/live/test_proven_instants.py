@@ -191,6 +191,25 @@ def test_equal_places_in_the_log_of_a_replica_or_a_filtered_one_prove_nothing(re
         root.execute("DROP DATABASE ignored")
 
 
+def test_a_log_of_some_databases_alone_proves_nothing(mariadb_server: MariaServer):
+    binary = clusters.mariadb_binary()
+    if binary is None or mariadb_server.home is None:
+        missing("mysql")
+        raise AssertionError
+    settings = {"server-id": "3", "binlog-do-db": "other"}
+    running = start_once(
+        "mariadbsome",
+        lambda folder: clusters.start_mariadb(binary, folder, settings=settings),
+    )
+    server = MariaServer(running.url, running.admin_url, Path(running.home))
+    with server.fresh_database() as database:
+        filled(database)
+        with writing(database.admin_url, unlogged=False):
+            for rights, said in (((HOLD,), "proven"), ((LOG,), "refused")):
+                with user(database, *rights) as url:
+                    assert outcomes(url)[said] == ROUNDS, rights
+
+
 def test_sessions_on_several_servers_are_of_no_one_instant(replica):
     """Whatever passes connections on may do so to a server and to its replica."""
     primary, copy = replica
