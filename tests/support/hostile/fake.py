@@ -13,7 +13,6 @@ with FakeServer(script) as server:
 from __future__ import annotations
 
 import base64
-import itertools
 import socket
 import ssl
 import threading
@@ -51,10 +50,14 @@ class Peer:
             self.connection.sendall(piece)
 
     def flood(self, pieces: Iterable[bytes]) -> None:
-        """Send pieces as long as there are any, in large blocks."""
-        iterator = iter(pieces)
-        while block := b"".join(itertools.islice(iterator, 256)):
-            self.connection.sendall(block)
+        """Send pieces as long as there are any, gathered into blocks."""
+        block = bytearray()
+        for piece in pieces:
+            block += piece
+            if len(block) >= _BLOCK_BYTES:
+                self.connection.sendall(block)
+                block.clear()
+        self.connection.sendall(block)
 
     def drip(self, data: bytes, pause_s: float = 0.3) -> None:
         """Send one byte at a time, and then nothing."""
