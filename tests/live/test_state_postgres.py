@@ -19,6 +19,7 @@ from rivet.state.postgres import PostgresDatabase
 from rivet.state.shape import SHAPE, WHOLE
 from rivet.state.store import StateStore, open_store
 from unit.state.behaviour import StoreBehaviour, a_run, start
+from unit.state.chains import ChainBehaviour
 from unit.state.finishes import FinishBehaviour
 from unit.state.units import UnitBehaviour
 
@@ -63,7 +64,7 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-class TestPostgresStore(StoreBehaviour, FinishBehaviour, UnitBehaviour):
+class TestPostgresStore(StoreBehaviour, FinishBehaviour, UnitBehaviour, ChainBehaviour):
     """The common behaviour in the schema `pyrivet`."""
 
 

@@ -6,14 +6,19 @@ chain of an export that takes everything each time is its newest good run alone.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rivet.errors import StateDamagedError
 from rivet.state import files, runs, watermarks
-from rivet.state.decoding import decoding, json_object, number, optional_text
+from rivet.state.database import read_time
+from rivet.state.decoding import decoding, json_object, optional_text, text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
     from rivet.model.part import RecordedPart
     from rivet.model.run import RunRow
     from rivet.state.database import Statements
@@ -50,11 +55,8 @@ def chain_of(store: StateStore, export_name: str, *, after: str | None = None) -
     """
     with store.database.read() as db:
         newest = runs.current(db, export_name)
-        links: list[Link] = []
-        while newest is not None and newest.run_id != after:
-            links.append(_link(db, newest))
-            newest = _before(db, links)
-    return tuple(reversed(links))
+        steps = [] if newest is None else list(_Backwards(db, newest).walk(after))
+        return tuple(reversed(_links(db, export_name, steps)))
 
 
 def link_of(store: StateStore, row: RunRow) -> Link:
@@ -64,80 +66,115 @@ def link_of(store: StateStore, row: RunRow) -> Link:
         StateDamagedError: Not all files that it recorded are on record.
     """
     with store.database.read() as db:
-        return _link(db, row)
+        (link,) = _links(db, row.export_name, [(row.run_id, _Backwards(db, row).first())])
+    return link
 
 
 def follows_of(store: StateStore, row: RunRow) -> str | None:
     """Return the run that a run goes on from, however it ended; None where it begins anew."""
     with store.database.read() as db:
-        return _follows(db, row)
+        return _Backwards(db, row).first()
 
 
-def _link(db: Statements, row: RunRow) -> Link:
-    if _is_pruned(db, row.run_id):
-        what = f"the files of run {row.run_id} are not on record any more (pruned, or lost)"
-        raise _torn(row.export_name, what)
-    told = json_object(row.record.plan_json)
-    again = bool(told.get("reads_again"))
-    return Link(row, files.whole_of_run(db, row.run_id), _follows(db, row), again)
-
-
-def _before(db: Statements, links: list[Link]) -> RunRow | None:
-    link = links[-1]
-    if link.follows is None:
-        return None
-    row = runs.find(db, link.follows)
-    if row is None or row.sequence >= link.row.sequence or row.export_name != link.row.export_name:
-        what = f"run {link.row.run_id} goes on from a run that is not on record: {link.follows}"
-        raise _torn(link.row.export_name, what)
-    return row
-
-
-def _follows(db: Statements, row: RunRow) -> str | None:
-    told = json_object(row.record.plan_json)
-    if "follows" not in told:
-        return _follows_older(db, row) if told.get("moves_on") else None
+def _links(db: Statements, export_name: str, steps: Sequence[tuple[str, str | None]]) -> list[Link]:
+    names = [run_id for run_id, _ in steps]
+    try:
+        parts = files.whole_of_runs(db, names)
+    except files.PartsGoneError as gone:
+        what = f"the files of run {gone.run_id} are not on record any more (pruned, or lost)"
+        raise _torn(export_name, what) from gone
+    rows = runs.several(db, names)
     with decoding("runs"):
-        return optional_text(told, "follows")
+        return [
+            Link(
+                rows[run_id],
+                parts[run_id],
+                follows,
+                bool(json_object(rows[run_id].record.plan_json).get("reads_again")),
+            )
+            for run_id, follows in steps
+        ]
 
 
-def _follows_older(db: Statements, row: RunRow) -> str | None:
-    """Return the same for a run of an earlier version, by order: the last one that moved on.
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What of a run tells which one it goes on from."""
 
-    Unless its export was told to begin anew between the two.
-    """
-    earlier = db.many(
-        "SELECT run_id, plan_json, started_at FROM pyrivet.runs WHERE export_name = :name"
-        " AND status = 'success' AND total_files > 0 AND sequence < :sequence"
-        " ORDER BY sequence DESC",
-        name=row.export_name,
-        sequence=row.sequence,
-    )
-    with decoding("runs"):
-        moved = (one for one in earlier if json_object(str(one["plan_json"])).get("moves_on"))
+    run_id: str
+    started_at: datetime
+    told: dict[str, Any]
+    is_data: bool = True
+
+    @property
+    def follows(self) -> str | None:
+        return optional_text(self.told, "follows")
+
+
+class _Backwards:
+    """One pass over the runs of an export, newest first: each is read once, in pages."""
+
+    def __init__(self, db: Statements, row: RunRow) -> None:
+        self._db = db
+        self._name = row.export_name
+        with decoding("runs"):
+            told = json_object(row.record.plan_json)
+        self._first = _Past(row.run_id, row.record.started_at, told)
+        self._earlier = self._before(row.sequence)
+        self._resets: list[datetime] | None = None
+
+    def walk(self, after: str | None) -> Iterator[tuple[str, str | None]]:
+        """Yield the runs of the chain, and which run each goes on from, up to the run `after`."""
+        run: _Past | None = self._first
+        while run is not None and run.run_id != after:
+            before = self._gone_on_from(run)
+            yield run.run_id, None if before is None else before.run_id
+            run = before
+
+    def first(self) -> str | None:
+        """Return which run the first one goes on from, whether that is on record or not."""
+        with decoding("runs"):
+            if "follows" in self._first.told:
+                return self._first.follows
+        before = self._gone_on_from(self._first)
+        return None if before is None else before.run_id
+
+    def _before(self, sequence: int) -> Iterator[_Past]:
+        for row in runs.earlier(self._db, self._name, sequence):
+            with decoding("runs"):
+                past = _Past(
+                    text(row, "run_id"),
+                    read_time(row["started_at"]),
+                    json_object(text(row, "plan_json")),
+                    is_data=row["status"] == "success" and bool(row["total_files"]),
+                )
+            yield past
+
+    def _gone_on_from(self, run: _Past) -> _Past | None:
+        if "follows" not in run.told:
+            return self._by_order(run) if run.told.get("moves_on") else None
+        with decoding("runs"):
+            follows = run.follows
+        if follows is None:
+            return None
+        found = next((past for past in self._earlier if past.run_id == follows), None)
+        if found is None:
+            what = f"run {run.run_id} goes on from a run that is not on record: {follows}"
+            raise _torn(self._name, what)
+        return found
+
+    def _by_order(self, run: _Past) -> _Past | None:
+        """Return the same for a run of an earlier version: the last one that moved on.
+
+        Unless its export was told to begin anew between the two.
+        """
+        moved = (past for past in self._earlier if past.is_data and past.told.get("moves_on"))
         before = next(moved, None)
-    if before is None:
-        return None
-    reset = db.one(
-        "SELECT 1 AS found FROM pyrivet.audits WHERE export_name = :name"
-        " AND action IN (:reset, :used) AND recorded_at BETWEEN :since AND :until",
-        name=row.export_name,
-        reset=watermarks.RESET,
-        used=f"{watermarks.RESET}, done",
-        since=before["started_at"],
-        until=row.record.started_at,
-    )
-    return None if reset is not None else str(before["run_id"])
-
-
-def _is_pruned(db: Statements, run_id: str) -> bool:
-    row = db.one(
-        "SELECT recorded_parts, (SELECT count(*) FROM pyrivet.parts AS p"
-        " WHERE p.run_id = r.run_id) AS kept FROM pyrivet.runs AS r WHERE run_id = :run_id",
-        run_id=run_id,
-    )
-    with decoding("runs"):
-        return row is not None and number(row, "recorded_parts") > 0 == number(row, "kept")
+        if before is None:
+            return None
+        if self._resets is None:
+            self._resets = watermarks.resets_of(self._db, self._name)
+        between = bisect_right(self._resets, run.started_at)
+        return before if bisect_left(self._resets, before.started_at) >= between else None
 
 
 def _torn(export_name: str, what: str) -> StateDamagedError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rivet.errors import InternalError
 from rivet.model.part import ColumnStats, FileStats, RecordedPart
@@ -11,6 +11,7 @@ from rivet.model.source import Position
 from rivet.state.chunks import assert_claim_current
 from rivet.state.database import read_time
 from rivet.state.decoding import (
+    UnreadableRowError,
     all_there,
     decoding,
     json_list,
@@ -19,15 +20,19 @@ from rivet.state.decoding import (
     text,
     written,
 )
+from rivet.state.pages import FIRST_ROWS, in_groups
 from rivet.state.runs import assert_running
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from rivet.model.chunk import Claim
     from rivet.model.part import StoredPart
     from rivet.state.database import Row, Statements
+
+_MOST_PARTS: Final = 5_000
+"""How many parts of several runs are read by one statement."""
 
 
 def record(
@@ -155,28 +160,96 @@ def decoded(rows: Sequence[Row]) -> tuple[RecordedPart, ...]:
         return tuple(_part(row) for row in rows)
 
 
+class PartsGoneError(UnreadableRowError):
+    """A run recorded parts, and none of them is there any more.
+
+    Attributes:
+        run_id: The run.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__("parts", "is missing")
+        self.run_id = run_id
+
+
 def whole_of_run(db: Statements, run_id: str) -> tuple[RecordedPart, ...]:
-    """Return the parts of a run as `of_run`, once none of its rows is missing.
+    """Return the parts of a run as `of_run`, once none of its rows is missing."""
+    return whole_of_runs(db, (run_id,))[run_id]
+
+
+def whole_of_runs(db: Statements, run_ids: Sequence[str]) -> dict[str, tuple[RecordedPart, ...]]:
+    """Return the parts of runs as `of_run`, once none of their rows is missing.
 
     A part that a newer claim made void, or that its chunk is made of, must say so itself: what is
     left out here would be rows that are missing, what is too much rows that are there twice.
+
+    Raises:
+        PartsGoneError: All that a run recorded are.
     """
+    sizes: dict[str, int] = {}
+    for some, values in in_groups(run_ids):
+        sql = f"SELECT run_id, recorded_parts FROM pyrivet.runs WHERE run_id IN ({some})"  # noqa: S608 - names of values
+        for row in db.many(sql, **values):
+            with decoding("runs"):
+                sizes[text(row, "run_id")] = number(row, "recorded_parts")
+    found: dict[str, tuple[RecordedPart, ...]] = {}
+    for group in _together(run_ids, sizes):
+        for some, values in in_groups(group):
+            _check_whole(db, group, sizes, some, values)
+            found.update(_of_runs(db, group, some, values))
+    return found
+
+
+def _together(run_ids: Sequence[str], sizes: dict[str, int]) -> Iterator[list[str]]:
+    """Yield runs that have few enough parts to be read by one statement; many parts are one run."""
+    group: list[str] = []
+    parts = 0
+    for run_id in run_ids:
+        parts += sizes.get(run_id, 0)
+        if group and (parts > _MOST_PARTS or len(group) == FIRST_ROWS):
+            yield group
+            group, parts = [], sizes.get(run_id, 0)
+        group.append(run_id)
+    if group:
+        yield group
+
+
+def _check_whole(
+    db: Statements, group: list[str], sizes: dict[str, int], some: str, values: dict[str, str]
+) -> None:
     rows = db.many(
-        "SELECT p.part_id, p.is_void, p.claim_number, c.claim_number AS newest, c.status,"
-        " r.recorded_parts FROM pyrivet.runs AS r LEFT JOIN pyrivet.parts AS p"
-        " ON p.run_id = r.run_id LEFT JOIN pyrivet.chunks AS c"
+        "SELECT p.run_id, p.part_id, p.is_void, p.claim_number, c.claim_number AS newest, c.status"  # noqa: S608 - names of values
+        " FROM pyrivet.parts AS p LEFT JOIN pyrivet.chunks AS c"
         " ON c.run_id = p.run_id AND c.chunk_index = p.chunk_index"
-        " WHERE r.run_id = :run_id ORDER BY p.part_id",
-        run_id=run_id,
+        f" WHERE p.run_id IN ({some}) ORDER BY p.run_id, p.part_id",
+        **values,
     )
+    known: dict[str, list[int]] = {run_id: [] for run_id in group}
     with decoding("parts"):
-        expected = number(rows[0], "recorded_parts") if rows else 0
-        there = [row for row in rows if row["part_id"] is not None]
-        known = [number(row, "part_id") for row in there]
-        if not all(map(_is_of_its_chunk, there)):
-            raise ValueError
-    all_there(known, range(1, expected + 1), "parts")
-    return of_run(db, run_id)
+        for row in rows:
+            known[text(row, "run_id")].append(number(row, "part_id"))
+            if not _is_of_its_chunk(row):
+                raise ValueError
+    for run_id, numbers in known.items():
+        expected = sizes.get(run_id, 0)
+        if expected and not numbers:
+            raise PartsGoneError(run_id)
+        all_there(numbers, range(1, expected + 1), "parts")
+
+
+def _of_runs(
+    db: Statements, group: list[str], some: str, values: dict[str, str]
+) -> dict[str, tuple[RecordedPart, ...]]:
+    pages = db.pages(
+        f"SELECT * FROM pyrivet.parts WHERE run_id IN ({some}) AND is_void = 0"  # noqa: S608
+        " ORDER BY run_id, chunk_index, claim_number, ordinal",
+        **values,
+    )
+    found: dict[str, list[RecordedPart]] = {run_id: [] for run_id in group}
+    for page in pages:
+        for part in decoded(page):
+            found[part.run_id].append(part)
+    return {run_id: tuple(parts) for run_id, parts in found.items()}
 
 
 def _is_of_its_chunk(row: Row) -> bool:

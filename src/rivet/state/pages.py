@@ -8,9 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["FIRST_ROWS", "LIST_BYTES", "LIST_ROWS", "PAGE_BYTES", "Tally", "TooLongError"]
+__all__ = [
+    "FIRST_ROWS",
+    "LIST_BYTES",
+    "LIST_ROWS",
+    "PAGE_BYTES",
+    "Tally",
+    "TooLongError",
+    "in_groups",
+]
 
 FIRST_ROWS: Final = 200
 """How many rows a list may have that needs no pages; a part with 1,600 columns has 160 kB."""
@@ -60,3 +68,10 @@ class Tally:
         """How many rows the next page may have, as wide as those before."""
         each = max(self.bytes // max(self.rows, 1), 1)
         return min(max(_AIM_BYTES // each, 1), _MOST_ROWS)
+
+
+def in_groups(names: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield as many names as a statement takes: what stands in its `IN ()`, and the values."""
+    for start in range(0, len(names), FIRST_ROWS):
+        group = {f"v{at}": name for at, name in enumerate(names[start : start + FIRST_ROWS])}
+        yield ", ".join(f":{key}" for key in group), group

@@ -19,8 +19,10 @@ from rivet.state.decoding import (
     text,
     written,
 )
+from rivet.state.pages import FIRST_ROWS, in_groups
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from rivet.model.run import AggregateRecord
@@ -264,6 +266,33 @@ def find(db: Statements, run_id: str) -> RunRow | None:
     """Return one run; None where the store has none of that name."""
     row = db.one("SELECT * FROM pyrivet.runs WHERE run_id = :run_id", run_id=run_id)
     return None if row is None else _run_row(row)
+
+
+def several(db: Statements, run_ids: Sequence[str]) -> dict[str, RunRow]:
+    """Return runs by their names, without those that are not on record."""
+    found: dict[str, RunRow] = {}
+    for some, values in in_groups(run_ids):
+        sql = f"SELECT * FROM pyrivet.runs WHERE run_id IN ({some})"  # noqa: S608 - names of values
+        found.update((str(row["run_id"]), _run_row(row)) for row in db.many(sql, **values))
+    return found
+
+
+def earlier(db: Statements, export_name: str, sequence: int) -> Iterator[Row]:
+    """Yield what tells how the runs of an export hang together, those before one, newest first."""
+    while True:
+        page = db.many(
+            "SELECT sequence, run_id, status, started_at, total_files, plan_json"
+            " FROM pyrivet.runs WHERE export_name = :export_name AND sequence < :sequence"
+            " ORDER BY sequence DESC LIMIT :most",
+            most=FIRST_ROWS,
+            export_name=export_name,
+            sequence=sequence,
+        )
+        yield from page
+        if len(page) < FIRST_ROWS:
+            return
+        with decoding("runs"):
+            sequence = number(page[-1], "sequence")
 
 
 def current(db: Statements, export_name: str) -> RunRow | None:

@@ -12,6 +12,7 @@ from rivet.model.owner import Owner
 from rivet.model.seal import seal_of
 from rivet.model.source import Position
 from rivet.model.version import __version__
+from rivet.state.database import read_time
 from rivet.state.decoding import (
     UnreadableRowError,
     decoding,
@@ -239,6 +240,19 @@ def forget(db: Statements, export_name: str, now: datetime) -> bool:
     )
     audit(db, export_name, RESET, before, None, now)
     return is_gone
+
+
+def resets_of(db: Statements, export_name: str) -> list[datetime]:
+    """Return when an export was told to begin anew, in order, used up or not."""
+    rows = db.many(
+        "SELECT recorded_at FROM pyrivet.audits WHERE export_name = :name"
+        " AND action IN (:reset, :used) ORDER BY recorded_at",
+        name=export_name,
+        reset=RESET,
+        used=f"{RESET}, done",
+    )
+    with decoding("audits"):
+        return [read_time(row["recorded_at"]) for row in rows]
 
 
 def save_schema(

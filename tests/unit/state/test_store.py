@@ -23,6 +23,7 @@ from rivet.state.locks import export_lock, lock_file_name
 from rivet.state.sqlite import SqliteDatabase
 from rivet.state.store import StateStore, open_store
 from unit.state.behaviour import StoreBehaviour, a_run, start, write_columns
+from unit.state.chains import ChainBehaviour
 from unit.state.finishes import FinishBehaviour
 from unit.state.units import UnitBehaviour
 
@@ -60,7 +61,7 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-class TestSqliteStore(StoreBehaviour, FinishBehaviour, UnitBehaviour):
+class TestSqliteStore(StoreBehaviour, FinishBehaviour, UnitBehaviour, ChainBehaviour):
     """The common behaviour in a file."""
 
 
