@@ -1,4 +1,7 @@
-"""The state store in a shared PostgreSQL: the common behaviour, many processes, TLS, rights."""
+"""The state store in a shared PostgreSQL: the common behaviour, many processes, TLS, rights.
+
+In every test the session's search_path has somebody's own operators, functions and types first.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -18,6 +22,8 @@ from rivet.state.locks import export_lock
 from rivet.state.postgres import PostgresDatabase
 from rivet.state.shape import SHAPE, WHOLE
 from rivet.state.store import StateStore, open_store
+from support.forgetful import Export
+from support.worlds.shadows import SHADOWS
 from unit.state.behaviour import StoreBehaviour, a_run, start
 from unit.state.chains import ChainBehaviour
 from unit.state.finishes import FinishBehaviour
@@ -33,12 +39,23 @@ pytestmark = pytest.mark.live("postgresql")
 PROCESSES = 4
 
 
+@pytest.fixture(scope="module")
+def hostile_url(shared_any_postgres: databases.PostgresDatabase) -> str:
+    """Return the URL of a session that finds somebody's own operators and functions first."""
+    made, _, _ = SHADOWS.rpartition("ALTER ROLE")
+    shared_any_postgres.execute(made, admin=True)
+    path = quote("-csearch_path=shadows,pg_catalog,public")
+    return f"{shared_any_postgres.url}?options={path}"
+
+
 @pytest.fixture
 def url(
-    shared_any_postgres: databases.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+    hostile_url: str,
+    shared_any_postgres: databases.PostgresDatabase,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
-    monkeypatch.setenv("RIVET_STATE_URL", shared_any_postgres.url)
-    yield shared_any_postgres.url
+    monkeypatch.setenv("RIVET_STATE_URL", hostile_url)
+    yield hostile_url
     shared_any_postgres.execute("DROP SCHEMA IF EXISTS pyrivet CASCADE")
 
 
@@ -74,6 +91,13 @@ def test_nothing_is_kept_beside_the_configuration(store: StateStore, tmp_path: P
         assert list(tmp_path.iterdir()) == []
     assert "schema pyrivet" in store.location
     assert redact(store.location) == store.location
+
+
+@pytest.mark.parametrize("mode", ["incremental", "keyset"])
+def test_runs_go_on_where_they_were(url: str, tmp_path: Path, mode: str) -> None:
+    export = Export(tmp_path, mode, state_url=url)
+    assert export.run() is None
+    assert export.rows() == [1, 2, 3]
 
 
 OPEN_TOGETHER = """
@@ -221,6 +245,8 @@ def test_a_wrong_password_is_not_shown(url: str, tmp_path: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
+from support.forgetful import Export
+from support.worlds.shadows import SHADOWS
 from unit.state.behaviour import a_run
 from rivet.state.locks import export_lock
 from rivet.state.store import open_store

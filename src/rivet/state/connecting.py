@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Dialect, Engine
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-__all__ = ["ANSWER_BYTES", "ANSWER_ROWS", "PATIENCE_S", "Waits", "engine", "location"]
+__all__ = ["ANSWER_BYTES", "ANSWER_ROWS", "OUR_NAMES", "PATIENCE_S", "Waits", "engine", "location"]
 
 ANSWER_BYTES: Final = 2 * 1024 * 1024
 """The most bytes of an answer that is no list; as empty results they fill fifty times as much."""
@@ -34,6 +34,12 @@ ANSWER_ROWS: Final = 10_000
 
 PATIENCE_S: Final = 90.0
 """The longest wait for an answer; the server itself ends a statement after 60 s."""
+
+OUR_NAMES: Final = "SET LOCAL search_path = pg_catalog"
+"""Begins a transaction: each operator, function and type of a statement is PostgreSQL's own.
+
+Tables are named with their schema. What stays with a transaction also holds behind a pooler.
+"""
 
 _CONNECT_TIMEOUT_S: Final = 10
 _GRACE_S: Final = 0.5
@@ -114,7 +120,16 @@ def engine(url: str, purpose: str, waits: Waits, *, patience_s: float | None = N
     """
     from sqlalchemy import create_engine, event
 
-    made = create_engine("postgresql+psycopg://", pool_size=2, max_overflow=8, pool_pre_ping=True)
+    made = create_engine(
+        "postgresql+psycopg://",
+        pool_size=2,
+        max_overflow=8,
+        pool_pre_ping=True,
+        use_native_hstore=False,
+    )
+    # With hstore this is what the toolkit asks before any transaction of ours sets the path.
+    dialect: Any = made.dialect
+    dialect._get_default_schema_name = lambda _: SCHEMA  # noqa: SLF001 - a hook of dialects
 
     @event.listens_for(made, "do_connect")
     def connect(

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from rivet.errors import RefusedError, StateError, StateLockedError
 from rivet.openfile import open_regular
 from rivet.redact import visible
+from rivet.state.connecting import OUR_NAMES
 from rivet.state.postgres import PostgresDatabase, lock_key, translated
 from rivet.state.privatefolder import make_state_folder
 
@@ -34,8 +35,8 @@ _POLL_S: Final = 0.1
 _HOLDER_BYTES: Final = 1024
 # The holder sits idle in its transaction for as long as the export runs, and the server should
 # notice within a minute that its host is gone. Settings an older server lacks are left out.
-KEEP_IDLE: Final = (
-    "SELECT set_config(name, CASE name WHEN 'tcp_keepalives_idle' THEN '30'"
+KEEP_IDLE: Final = OUR_NAMES + (  # noqa: S608 - constants
+    "; SELECT set_config(name, CASE name WHEN 'tcp_keepalives_idle' THEN '30'"
     " WHEN 'tcp_keepalives_interval' THEN '10' WHEN 'tcp_keepalives_count' THEN '3'"
     " ELSE '0' END, true) FROM pg_catalog.pg_settings WHERE name IN ('tcp_keepalives_idle',"
     " 'tcp_keepalives_interval', 'tcp_keepalives_count', 'statement_timeout',"

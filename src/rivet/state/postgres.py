@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rivet.errors import StateError, StateLockedError, StateVersionError
 from rivet.redact import foreign
-from rivet.state.connecting import ANSWER_BYTES, Waits, engine, location
+from rivet.state.connecting import ANSWER_BYTES, OUR_NAMES, Waits, engine, location
 from rivet.state.database import SCHEMA, as_utc
 from rivet.state.decoding import UnreadableRowError, damaged, unreadable
 from rivet.state.fresh import REVISION
@@ -82,7 +82,7 @@ class PostgresDatabase:
         begun = self._engine.begin()
         with translated(self.location), begun as connection, self._waits.left(connection):
             connection.exec_driver_sql(
-                f"SET TRANSACTION ISOLATION LEVEL {characteristics};"
+                f"SET TRANSACTION ISOLATION LEVEL {characteristics}; {OUR_NAMES};"
                 f" SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s';"
                 f" SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT_S}s';"
                 " SET LOCAL datestyle = 'ISO'; SET LOCAL timezone = 'UTC'"
@@ -125,7 +125,9 @@ class PostgresDatabase:
 
     def prepare_migration(self, connection: Connection) -> None:
         """Shut every other migration out until the transaction ends; make the schema."""
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock_key('migrate')})")
+        connection.exec_driver_sql(
+            f"{OUR_NAMES}; SELECT pg_advisory_xact_lock({lock_key('migrate')})"
+        )
         row = connection.exec_driver_sql(
             "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'pyrivet'"
         ).first()
