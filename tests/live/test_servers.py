@@ -1,7 +1,13 @@
 """The private servers are what later tests take them for."""
 
+import os
+from contextlib import suppress
+from pathlib import Path
+
 import psycopg
 import pytest
+
+from support import clusters, servers
 
 
 @pytest.mark.live("postgresql")
@@ -45,6 +51,31 @@ def test_mysql_logs_rows_and_has_gtids(mysql9):
     )
     assert int(version.split(".")[0]) >= 9
     assert ("PIPES_AS_CONCAT" in mode, log, gtid) == (True, "1", "ON")
+
+
+@pytest.mark.live("mysql")
+@pytest.mark.parametrize("fixture", ["lone_mariadb", "mysql9"])
+def test_each_server_has_temporary_files_of_its_own(request, fixture):
+    """A MariaDB that starts on the machine removes what others have in the shared folder."""
+    database = request.getfixturevalue(fixture)
+    if database.home is None:
+        pytest.skip("this server is not of this run")
+    own = str(database.home / "tmp")
+    replicas = "@@slave_load_tmpdir" if fixture == "lone_mariadb" else "@@replica_load_tmpdir"
+    assert database.execute(f"SELECT @@tmpdir, {replicas}, @@innodb_tmpdir IS NULL") == [
+        (own, own, "1")
+    ]
+    # Whatever else this run has started, replicas and the servers of other workers too.
+    folder = Path(os.environ[servers._DIRECTORY_VARIABLE])
+    shared = []
+    for path in folder.glob("*/running.json"):
+        started = clusters.read_running(path.parent)
+        with suppress(FileNotFoundError, ProcessLookupError):
+            options = Path(f"/proc/{started.pid}/cmdline").read_bytes().split(b"\0")
+            has_data = any(one.startswith(b"--datadir=") for one in options)
+            if has_data and f"--tmpdir={started.home}/tmp".encode() not in options:
+                shared.append(path.parent.name)
+    assert not shared
 
 
 def test_a_standby_follows_its_primary(standby_pair):
