@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 import rivet
-from support.worlds.world import Columns, plain
+from support.worlds.world import Columns, plain, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ class Case:
         names = ", ".join(f'"{name}"' for name in self.world.columns)
         found = _reader().execute(f"SELECT {names} FROM read_parquet({files})").fetchall()
         assert len(found) == manifest["row_count"] == sum(p["rows"] for p in manifest["parts"])
-        return [tuple(map(plain, row)) for row in found]
+        return spelled(found, [plain] * len(self.world.columns))
 
 
 @cache

@@ -14,6 +14,7 @@ Row = tuple[Any, ...]
 FIRST_SEEN = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 NAMES = ("id", "code", "grp", "day", "seen", "price", "note")
 ROWS = 1_200
+_AS_IS = frozenset({int, str, bool, bytes, Decimal, dt.date, type(None)})
 
 
 class Ask(Protocol):
@@ -68,8 +69,7 @@ class World:
     def rows_of_source(self) -> list[Row]:
         """Return the rows as the driver reads them, in the form of the files."""
         forms = [self.forms.get(name, plain) for name in self.columns]
-        rows = self.ask(self.selected)
-        return [tuple(form(v) for form, v in zip(forms, row, strict=True)) for row in rows]
+        return spelled(self.ask(self.selected), forms)
 
     def grow(self, count: int) -> None:
         """Add rows behind all others, as somebody else."""
@@ -112,6 +112,17 @@ def literals(found: list[Row], *, zone: str = "") -> str:
         return "'" + str(value).replace("'", "''") + "'"
 
     return ", ".join(f"({', '.join(map(text, row))})" for row in found)
+
+
+def spelled(found: list[Row], forms: list[Callable[[Any], Any]]) -> list[Row]:
+    """Return rows with each column in its form; one of plain kinds is looked at as a whole."""
+    if not found:
+        return []
+    columns: list[Any] = []
+    for form, column in zip(forms, zip(*found, strict=True), strict=True):
+        is_plain = form is plain and _AS_IS.issuperset(map(type, column))
+        columns.append(column if is_plain else map(form, column))
+    return list(zip(*columns, strict=True))
 
 
 def plain(value: Any) -> Any:
