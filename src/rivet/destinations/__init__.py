@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from rivet.destinations.deadlines import CallLimits, never
@@ -53,6 +54,7 @@ class DestinationModule(Protocol):
         ...
 
 
+@cache
 def destination_names() -> tuple[str, ...]:
     """Return the registry names of all destinations, sorted."""
     modules = pkgutil.iter_modules(__path__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Final, cast
 
 from rivet.errors import ConfigError
@@ -17,6 +18,7 @@ __all__ = ["format_names", "load_format"]
 _SEAM: Final = frozenset({"base"})
 
 
+@cache
 def format_names() -> tuple[str, ...]:
     """Return the registry names of all formats, sorted."""
     return tuple(
