@@ -21,6 +21,7 @@ __all__ = [
     "NotPrivateError",
     "NotRegularFileError",
     "SharedFileError",
+    "check_regular",
     "is_shared",
     "make_private_folder",
     "open_regular",
@@ -88,6 +89,30 @@ def open_regular(
         os.close(descriptor)
         raise
     return descriptor
+
+
+def check_regular(path: Path, *, flags: int = os.O_RDONLY) -> None:
+    """See that a regular file can be opened, without opening it: for databases.
+
+    POSIX locks belong to the process: closing a descriptor of a file that SQLite or DuckDB reads in
+    this process ends the locks that they hold on it, and writers change what is being read.
+
+    Args:
+        path: Links are followed, unless `flags` hold `O_NOFOLLOW`.
+        flags: As of open(2).
+
+    Raises:
+        NotRegularFileError: It is something else.
+        OSError: It is not there, or cannot be opened.
+
+    Source:
+        SQLite, "How To Corrupt An SQLite Database File", 2.2; fcntl(2), "Record locking".
+    """
+    refuse_other_than_file(path.stat(follow_symlinks=not flags & os.O_NOFOLLOW), path)
+    wanted = os.R_OK | (os.W_OK if flags & os.O_RDWR else 0)
+    if not os.access(path, wanted, effective_ids=os.access in os.supports_effective_ids):
+        # It says why. What fails opens nothing, and so closes nothing.
+        os.close(os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC))
 
 
 def _refuse_shared(found: os.stat_result, path: Path) -> None:

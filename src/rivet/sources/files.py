@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from rivet.errors import ConfigError, SourceAuthError, SourceError
-from rivet.openfile import NotRegularFileError, open_regular
+from rivet.openfile import NotRegularFileError, check_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +66,7 @@ def check_file(path: Path, *, logs: Iterable[str]) -> None:
         SourceAuthError: It may not be read.
     """
     try:
-        os.close(open_regular(path))
+        check_regular(path)
     except FileNotFoundError as error:
         msg = f"no database file at {path}"
         hint = "check the path; relative paths start at the folder of the configuration"
@@ -88,7 +87,7 @@ def check_file(path: Path, *, logs: Iterable[str]) -> None:
     for ending in logs:
         log = path.with_name(path.name + ending)
         try:
-            os.close(open_regular(log))
+            check_regular(log)
         except NotRegularFileError as error:
             msg = f"{log} is no log of the database beside it: {error.strerror}"
             raise SourceError(msg, hint="move it away") from error

@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from rivet.errors import StateError, StateLockedError, StateVersionError
-from rivet.openfile import open_regular
+from rivet.openfile import check_regular, open_regular
 from rivet.redact import foreign
 from rivet.state.database import SCHEMA, stored_time
 from rivet.state.decoding import UnreadableRowError, damaged, unreadable
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT_S: Final = 30.0
 _CHECKED_BYTES: Final = 4 * 1024 * 1024
+# Nobody may have locked a file by the time that whoever made it closes it.
+_preparing: Final = threading.Lock()
 
 
 class SqliteDatabase:
@@ -271,7 +273,12 @@ def _prepare_file(path: Path) -> None:
             "PostgreSQL database",
         )
     make_state_folder(path.parent)
-    os.close(open_regular(path, flags=os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW))
+    with _preparing:
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            os.close(open_regular(path, flags=flags))
+        except FileExistsError:
+            check_regular(path, flags=os.O_RDWR | os.O_NOFOLLOW)
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

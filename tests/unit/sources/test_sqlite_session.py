@@ -99,7 +99,7 @@ def test_a_file_that_may_not_be_read(
     def refuse(*_: Any, **__: Any) -> None:  # tests may run as root, whom no mode keeps out
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("rivet.sources.files.open_regular", refuse)
+    monkeypatch.setattr("rivet.sources.files.check_regular", refuse)
     with pytest.raises(SourceAuthError):
         connect(path)
 
