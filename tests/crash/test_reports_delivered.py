@@ -22,12 +22,18 @@ INCREMENTAL = {"mode": "incremental", "cursor_column": "id"}
 
 
 class Consumer:
-    """Takes rows by exit code: from the reports of runs that ended with 0, and nothing else."""
+    """Takes rows by exit code: from the reports of runs that ended with 0, and nothing else.
 
-    def __init__(self, shop):
+    Two more go by `rivet files` and by manifests; what they see is compared after every run.
+    """
+
+    def __init__(self, rivet, shop):
+        self.rivet = rivet
         self.shop = shop
         self.ids = []
         self.run_ids = []
+        self.compared = 0
+        self.seen = {"rivet files": 0, "manifests": 0}
 
     def take(self, told):
         """Take what a report that was delivered names."""
@@ -35,17 +41,40 @@ class Consumer:
             if one["parts"]:
                 self.run_ids.append(one["run_id"])
             for part in one["parts"]:
-                path = part["uri"].removeprefix("file://")
-                found = duckdb.sql(f"SELECT id FROM read_parquet('{path}')").fetchall()
+                found = _ids_of([part["uri"].removeprefix("file://")])
                 assert len(found) == part["rows"]
-                self.ids += [number for (number,) in found]
+                self.ids += found
 
-    def check(self):
-        """Nothing doubled, nothing missing."""
-        assert len(self.run_ids) == len(set(self.run_ids))
+    def compare(self, *, is_delivered):
+        """Nothing doubled, nothing missing, for each of the three.
+
+        After a kill the two others see what one of the runs so far left, whole: rows of the source
+        from the first one on, and never fewer than before.
+        """
         with sqlite3.connect(self.shop.database) as source:
-            expected = [number for (number,) in source.execute("SELECT id FROM orders ORDER BY id")]
-        assert sorted(self.ids) == expected
+            rows = [number for (number,) in source.execute("SELECT id FROM orders ORDER BY id")]
+        assert len(self.run_ids) == len(set(self.run_ids))
+        assert sorted(self.ids) == (rows if is_delivered else rows[: len(self.ids)])
+        for way, found in (("rivet files", self._listed()), ("manifests", self._manifests())):
+            assert sorted(found) == (rows if is_delivered else rows[: len(found)]), way
+            assert len(found) >= max(self.seen[way], len(self.ids)), way
+            self.seen[way] = len(found)
+        self.compared += 1
+
+    def _listed(self):
+        return _ids_of(self.rivet("files", "-c", self.shop.config).expect(0).stdout.splitlines())
+
+    def _manifests(self):
+        paths = []
+        for manifest in self.shop.out.glob("**/manifest-*.json"):
+            told = json.loads(manifest.read_text())
+            paths += [str(manifest.parent / part["path"]) for part in told["parts"]]
+        return _ids_of(paths)
+
+
+def _ids_of(paths):
+    found = duckdb.sql(f"SELECT id FROM read_parquet({paths})").fetchall() if paths else []
+    return [number for (number,) in found]
 
 
 @pytest.fixture
@@ -133,40 +162,64 @@ def test_the_library_delivers_what_it_returns(following):
 
 def _killed_at_random(rivet, shop, kills, seed, longest_s):
     chance = random.Random(seed)
-    consumer = Consumer(shop)
+    consumer = Consumer(rivet, shop)
     killed = 0
-    while True:
-        is_last = killed >= kills
+    while killed < kills or not consumer.compared:
         shop.fill(chance.randrange(1, 20))
         process = rivet.start("run", "-c", shop.config, "--json", "--progress", "none")
-        if not is_last:
+        if chance.random() < 0.5:  # from the start, or from where it has begun to write
             time.sleep(chance.uniform(0.1, longest_s))
-            process.send_signal(signal.SIGKILL)
-        stdout, stderr = process.communicate(timeout=120)
-        assert process.returncode in {0, -signal.SIGKILL}, stderr
+        elif _has_begun_to_write(shop, process):
+            time.sleep(chance.uniform(0, longest_s / 10))
+        process.send_signal(signal.SIGKILL)
+        _take(consumer, process)
         killed += process.returncode != 0
-        if process.returncode == 0:
-            consumer.take(json.loads(stdout))
-        if is_last:
-            break
-    consumer.check()
-    listed = [json.loads(path.read_text()) for path in shop.out.glob("**/manifest-*.json")]
-    assert sum(one["row_count"] for one in listed) == len(consumer.ids)
-    told = rivet("files", "-c", shop.config).expect(0).stdout.split()
-    found = duckdb.sql(f"SELECT id FROM read_parquet({told}) ORDER BY id").fetchall()
-    assert found == [(number,) for number in sorted(consumer.ids)]
-    return killed
+    shop.fill(5)
+    _take(consumer, rivet.start("run", "-c", shop.config, "--json", "--progress", "none"))
+    assert len(consumer.ids) == consumer.seen["rivet files"] == consumer.seen["manifests"]
+    return killed, consumer
 
 
-def test_kills_at_random_moments_miss_and_double_nothing(rivet, following):
-    assert _killed_at_random(rivet, following, 8, 3, 2.0) >= 8
+def _take(consumer, process):
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode in {0, -signal.SIGKILL}, stderr
+    if process.returncode == 0:
+        consumer.take(json.loads(stdout))
+    consumer.compare(is_delivered=process.returncode == 0)
+
+
+def _has_begun_to_write(shop, process):
+    before = {*shop.out.rglob("*")}
+    while {*shop.out.rglob("*")} <= before:
+        if process.poll() is not None:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+FOLLOWED = {
+    "incremental": INCREMENTAL,
+    "keyset": {"mode": "chunked", "chunk_by_key": "id", "keyset_incremental": True},
+}
+
+
+@pytest.mark.parametrize("mode", FOLLOWED)
+def test_kills_at_random_moments_miss_and_double_nothing(rivet, shop, mode):
+    shop.configure(FOLLOWED[mode])
+    killed, consumer = _killed_at_random(rivet, shop, 3, 3, 2.0)
+    assert consumer.compared > killed >= 3
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_200_kills_at_random_moments_miss_and_double_nothing(rivet, following, record_property):
-    killed = _killed_at_random(rivet, following, SOAK_KILLS, 5, 3.0)
+@pytest.mark.parametrize("mode", FOLLOWED)
+def test_200_kills_at_random_moments_miss_and_double_nothing(rivet, shop, mode, record_property):
+    shop.configure(FOLLOWED[mode])
+    killed, consumer = _killed_at_random(rivet, shop, SOAK_KILLS, 5, 3.0)
     record_property("kills", killed)
+    record_property("runs", consumer.compared)
+    record_property("runs with rows that were delivered", len(consumer.run_ids))
+    record_property("rows", len(consumer.ids))
 
 
 @pytest.mark.live("postgresql")
