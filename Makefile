@@ -69,9 +69,10 @@ soak: .venv/made-from-dev.lock services ## Run the long tests
 lock: .venv/made-from-dev.lock ## Write the lock files anew
 	@scripts/lock
 
-services: ## Install PostgreSQL, MariaDB and PgBouncer where they are missing, fetch MySQL
+services: ## Install PostgreSQL, MariaDB and PgBouncer where they are missing, fetch MySQL and stores
 	@scripts/install_services
 	@scripts/install_mysql
+	@scripts/install_stores
 
 clean: ## Remove the environment and everything built
 	rm -rf .venv build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

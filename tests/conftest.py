@@ -8,6 +8,7 @@ pytest_plugins = [
     "support.standby",
     "support.mysqlserver",
     "support.engines",
+    "support.stores",
     "support.cli",
     "support.forgetting",
     "support.shop",
