@@ -13,6 +13,7 @@ pytest_plugins = [
     "support.forgetting",
     "support.shop",
     "support.reference",
+    "support.s3server",
     "support.side_by_side",
     "support.typereport",
     "support.worlds.making",

@@ -23,18 +23,22 @@ class Block(BaseModel):
 
 
 # What a test needs to open each destination; one that is missing here fails its tests.
-SETTINGS = {"local": {"path": "out/{export}"}, "stdout": {}}
+SETTINGS = {
+    "local": lambda _request: {"path": "out/{export}"},
+    "stdout": lambda _request: {},
+    "s3": lambda request: request.getfixturevalue("bucket").block(prefix="out/{export}"),
+}
 LISTABLE = [name for name in destination_names() if load_destination(name).CAPABILITIES.is_listable]
 
 
-def opened(name: str, base_dir):
-    block = Block(type=name, **SETTINGS[name])
+def opened(name: str, base_dir, request: pytest.FixtureRequest):
+    block = Block(**{"type": name} | SETTINGS[name](request))
     return open_destination(sink_ref(block, base_dir=base_dir, placeholders={"export": "orders"}))
 
 
 @pytest.fixture(params=LISTABLE)
 def destination(request: pytest.FixtureRequest, tmp_path):
-    found = opened(request.param, tmp_path)
+    found = opened(request.param, tmp_path, request)
     yield found
     found.close()
 
@@ -46,9 +50,9 @@ def begun(destination, name: str, body: bytes = b"body"):
 
 
 @pytest.mark.parametrize("name", destination_names())
-def test_the_registry_lists_what_it_loads(name, tmp_path) -> None:
+def test_the_registry_lists_what_it_loads(name, tmp_path, request) -> None:
     assert load_destination(name).CAPABILITIES.name == name
-    found = opened(name, tmp_path)
+    found = opened(name, tmp_path, request)
     assert found.uri
     left = begun(found, "left")
     found.close()
@@ -57,8 +61,8 @@ def test_the_registry_lists_what_it_loads(name, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", destination_names())
-def test_foreign_keys_are_refused_by_name(name, tmp_path) -> None:
-    block = Block(type=name, **SETTINGS[name], nonsense="1")
+def test_foreign_keys_are_refused_by_name(name, tmp_path, request) -> None:
+    block = Block(**{"type": name} | SETTINGS[name](request), nonsense="1")
     with pytest.raises(ConfigError, match="nonsense"):
         open_destination(sink_ref(block, base_dir=tmp_path, placeholders={"export": "orders"}))
 
@@ -166,7 +170,7 @@ def test_two_writers_of_one_prefix_do_not_disturb_each_other(
     request, tmp_path, destination
 ) -> None:
     first = begun(destination, "one", b"first")
-    again = opened(request.node.callspec.params["destination"], tmp_path)
+    again = opened(request.node.callspec.params["destination"], tmp_path, request)
     second = begun(again, "two", b"second")
     same = begun(destination, "same"), begun(again, "same")
     first.publish()

@@ -54,6 +54,12 @@ class DestinationConfig(Section):
         default=None, description="Variable that holds the Azure SAS token."
     )
     allow_anonymous: Flag = Field(default=False, description="Send no credentials; for emulators.")
+    allow_http: Flag = Field(
+        default=False,
+        description="Speak to an `endpoint` of another machine without TLS; said with every run.",
+    )
     oneshot_budget_mb: Positive | None = Field(
-        default=None, description="Megabytes of whole-object uploads in flight."
+        default=None,
+        description="Megabytes of objects that wait in memory to be published, 64 without it; "
+        "what exceeds them waits in a temporary file.",
     )

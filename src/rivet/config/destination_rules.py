@@ -19,6 +19,7 @@ _CLOUD: Final = (
     "prefix",
     "endpoint",
     "allow_anonymous",
+    "allow_http",
     "oneshot_budget_mb",
     "timeout_s",
 )
@@ -37,6 +38,9 @@ _KEYS: Final = {
     "azure": (*_CLOUD, "account_name", "account_key_env", "sas_token_env"),
 }
 PLACEHOLDERS: Final = ("date", "export", "table", "run_id", "partition")
+_OWN_SIGN_IN: Final = frozenset(
+    {"access_key_env", "aws_profile", "credentials_file", "account_key_env", "sas_token_env"}
+)
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 
@@ -128,12 +132,14 @@ class _Check:
         self.fail(key, words, "configure one complete way to sign in", DESTINATION_AUTH)
 
     def endpoint(self) -> None:
-        endpoint = self.destination.endpoint
-        if endpoint and not self.destination.allow_anonymous and not _is_loopback(endpoint):
+        """Refuse another host, unless the credentials that it receives are named for it."""
+        endpoint, given = self.destination.endpoint, self.destination.model_fields_set
+        is_own = self.destination.allow_anonymous or bool(given & _OWN_SIGN_IN)
+        if endpoint and not is_own and not _is_loopback(endpoint):
             self.fail(
                 "endpoint",
                 "`destination.endpoint` would receive the credentials of another host",
-                "remove `endpoint`, or set `allow_anonymous: true` for an emulator",
+                "name those for it, such as `access_key_env`, or set `allow_anonymous: true`",
                 "RIVET_CONFIG_DESTINATION_ENDPOINT_UNSAFE",
             )
 

@@ -82,8 +82,8 @@ MISSING: Final = (
     Missing(
         "exports.destination.type",
         "writing to {value} is not in this version",
-        "use `type: local` or `type: stdout`",
-        _other_than("local", "stdout"),
+        "use `type: s3`, `type: local` or `type: stdout`",
+        _other_than("local", "stdout", "s3"),
     ),
     Missing(
         "exports.verify",

@@ -31,7 +31,8 @@ __all__ = [
 ]
 
 _SEAM: Final = frozenset(
-    {"base", "deadlines", "folders", "object_store", "placeholders", "staged", "timed"}
+    {"aws_profile", "base", "deadlines", "folders", "placeholders", "staged", "store_access"}
+    | {"object_client", "object_errors", "object_sink", "object_store", "timed"}
 )
 
 
@@ -120,7 +121,7 @@ def open_destination(ref: SinkRef, *, interrupted: Callable[[], bool] = never) -
     if limits.timeout_s is not None:
         limits.timeout_s = values.pop("timeout_s", limits.timeout_s) or None
     options = _options(module, ref.kind, values)
-    place = str(values.get("path") or values.get("prefix") or ref.kind)
+    place = str(values.get("path") or values.get("bucket") or ref.kind)
     return open_within(limits, place, lambda: module.open(options, base_dir=ref.base_dir))
 
 

@@ -29,6 +29,28 @@ class DestinationCapabilities:
     call_timeout_s: float | None = None
 
 
+class PartTaker(Protocol):
+    """What uploading needs of a destination."""
+
+    @property
+    def uri(self) -> str:
+        """The prefix for people; holds no secret."""
+        ...
+
+    @property
+    def limits(self) -> CallLimits:
+        """How long its calls may take."""
+        ...
+
+    def create(self, name: str) -> Sink:
+        """Begin an object; see `Destination`."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove one object; see `Destination`."""
+        ...
+
+
 class Destination(Protocol):
     """An open destination: the prefix of one export."""
 

@@ -35,7 +35,6 @@ NOT_YET = [
         "exports.partition_by",
         {"export": {"partition_by": "d", "destination": {"type": "local", "path": "{partition}"}}},
     ),
-    ("exports.destination.type", {"export": {"destination": S3}}),
     ("exports.destination.type", {"export": {"destination": S3 | {"type": "gcs"}}}),
     (
         "exports.destination.type",

@@ -105,7 +105,10 @@ def _is_first(export: ExportConfig, config: Config) -> bool:
 
 def _path(export: ExportConfig) -> str | None:
     """Return where the files of an export go, but for its run; None where runs share nothing."""
-    path = export.destination.path
+    store = export.destination
+    path = store.path
+    if store.bucket is not None:
+        path = f"{store.type}://{store.bucket}/{(store.prefix or '').strip('/')}"
     if path is None or "{run_id}" in path:
         return None
     for name in ("{export}", "{table}"):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from rivet.destinations.base import Destination
+    from rivet.destinations.base import PartTaker
     from rivet.destinations.deadlines import Call
     from rivet.execution.worker.enrich import Enricher
     from rivet.execution.worker.observe import Observations
@@ -52,7 +52,7 @@ class PartWriter:
         output: OutputPlan,
         enricher: Enricher,
         observations: Observations,
-        destination: Destination,
+        destination: PartTaker,
     ) -> None:
         self._claim = claim
         self._format = file_format

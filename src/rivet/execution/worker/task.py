@@ -9,6 +9,7 @@ from rivet.execution.worker.contract import ChunkResult, ReadProgress
 from rivet.execution.worker.enrich import Enricher
 from rivet.execution.worker.observe import Observations
 from rivet.execution.worker.parts import Flow, PartWriter
+from rivet.execution.worker.readback import ReadBack
 from rivet.execution.worker.validate import validate_parts
 from rivet.formats import load_format
 from rivet.model.part import StoredPart
@@ -106,7 +107,7 @@ class _Attempt:
             output=task.plan.output,
             enricher=Enricher(schema, task.plan.output, exported_at=task.plan.started_at),
             observations=self.observations,
-            destination=env.destination,
+            destination=ReadBack(env.destination) if task.validates else env.destination,
         )
         self.stream: BatchStream = session.read(read_request(task))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rivet.destinations.base import Destination
+    from rivet.destinations.base import PartTaker
     from rivet.model.sink import ObjectInfo, Sink
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class UploadStage:
         destination: Where the sinks are made; its limits say how long a call may take.
     """
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: PartTaker) -> None:
         self._destination = destination
         limits, place = destination.limits, destination.uri
         self._uploads = CallQueue(

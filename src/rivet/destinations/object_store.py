@@ -1,0 +1,164 @@
+"""Object store: the destination that S3, Google Cloud Storage and Azure Blob Storage share.
+
+One prefix of one bucket. Whatever the prefix is, an object of a neighbour whose name begins alike
+is never listed, moved or removed.
+
+Source: obstore; the HTTP APIs of the three stores; docs/adr/0047.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import weakref
+from typing import TYPE_CHECKING, Final
+
+from rivet.destinations.deadlines import CallLimits
+from rivet.destinations.object_client import OWN_MD5, ObjectClient
+from rivet.destinations.object_errors import store_errors
+from rivet.destinations.object_sink import Budget, ObjectSink, abort_upload
+from rivet.errors import DestinationError
+from rivet.model.sink import ObjectInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["CALL_TIMEOUT_S", "ObjectDestination"]
+
+CALL_TIMEOUT_S: Final = 600.0
+BUDGET_MB: Final = 64
+
+_LISTED_AT_ONCE: Final = 1000
+_COPY_BYTES: Final = 8 * 1024 * 1024
+
+
+class ObjectDestination:
+    """The prefix of one export in a bucket.
+
+    Args:
+        client: Asks the store.
+        budget_mb: Megabytes that objects which wait to be published may hold in memory.
+
+    Attributes:
+        limits: How long its calls may take.
+    """
+
+    def __init__(self, client: ObjectClient, budget_mb: int | None = None) -> None:
+        self.limits = CallLimits(CALL_TIMEOUT_S)
+        self._client = client
+        self._budget = Budget((budget_mb or BUDGET_MB) * 2**20)
+        self._sinks: weakref.WeakSet[ObjectSink] = weakref.WeakSet()
+        self._is_closed = False
+
+    @property
+    def uri(self) -> str:
+        """Scheme, bucket and prefix, unescaped, as manifests have it."""
+        return self._client.uri
+
+    def probe(self) -> None:
+        """Prove that it can be written: begin an upload and abort it, so that nothing is left.
+
+        Raises:
+            DestinationError: It cannot.
+        """
+        import obstore
+
+        key = self._client.key(f".rivet-probe-{secrets.token_hex(4)}.tmp")
+        with store_errors("cannot write to", self.uri):
+            writer = obstore.open_writer(self._client.store, key, buffer_size=1)
+            writer.write(b"x")
+            abort_upload(writer)
+
+    def create(self, name: str) -> ObjectSink:
+        """Begin an object; nothing is asked of the store before it is large.
+
+        Raises:
+            DestinationError: The name lies outside the prefix.
+        """
+        self._refuse_closed()
+        sink = ObjectSink(self._client, name, self._budget)
+        self._sinks.add(sink)
+        return sink
+
+    def put_bytes(self, data: bytes, name: str) -> ObjectInfo:
+        """Store or replace a small object in one request, and compare what the store has.
+
+        Raises:
+            DestinationError: It failed; what was there stays.
+        """
+        self._refuse_closed()
+        digest = hashlib.md5(data, usedforsecurity=False).digest()
+        tag = self._client.put(data, name, {OWN_MD5: digest.hex()}, is_new=False)
+        return self._client.confirmed(name, len(data), [digest], tag, is_whole=True)
+
+    def get(self, name: str, *, max_bytes: int) -> bytes | None:
+        """Return an object's bytes, None where it does not exist."""
+        return self._client.get(name, max_bytes=max_bytes)
+
+    def stat(self, name: str) -> ObjectInfo | None:
+        """Return an object's size, None where it does not exist."""
+        return self._client.stat(name)
+
+    def walk(self) -> Iterator[ObjectInfo]:
+        """List all objects below the prefix, a thousand with each request."""
+        import obstore
+
+        start = f"{self._client.prefix}/" if self._client.prefix else ""
+        with store_errors("cannot list", self.uri):
+            pages = obstore.list(self._client.store, start or None, chunk_size=_LISTED_AT_ONCE)
+            for page in pages:
+                for meta in page:
+                    path = meta["path"]
+                    if path.startswith(start) and path != start:
+                        name = path[len(start) :]
+                        yield ObjectInfo(name, self._client.uri_of(name), meta["size"])
+
+    def move(self, name: str, new_name: str) -> None:
+        """Copy an object to another name, then remove it; nothing is overwritten.
+
+        Raises:
+            ObjectExistsError: The new name is taken; nothing was changed.
+            DestinationError: It cannot be moved; it is where it was, or at both names.
+        """
+        import obstore
+
+        source, target = self._client.key(name), self._client.key(new_name)
+        found = self.stat(name)
+        if found is not None and found.size_bytes > self._client.kind.max_copy_bytes:
+            self._copy_through(name, new_name)
+        else:
+            has_new_copy = self._client.kind.has_new_copy
+            if not has_new_copy and self.stat(new_name) is not None:
+                raise self._client.taken(new_name)
+            with store_errors("cannot move", self._client.uri_of(name)):
+                obstore.copy(self._client.store, source, target, overwrite=not has_new_copy)
+        self.remove(name)
+
+    def _copy_through(self, name: str, new_name: str) -> None:
+        import obstore
+
+        sink = self.create(new_name)
+        try:
+            with store_errors("cannot move", self._client.uri_of(name)):
+                for block in obstore.get(self._client.store, self._client.key(name)).stream(
+                    _COPY_BYTES
+                ):
+                    sink.write(memoryview(block))
+            sink.publish()
+        finally:
+            sink.abort()
+
+    def remove(self, name: str) -> None:
+        """Remove one object; one that does not exist is not an error."""
+        self._client.remove(name)
+
+    def close(self) -> None:
+        """Abort what was begun and never published. Safe to call twice."""
+        self._is_closed = True
+        for sink in list(self._sinks):
+            sink.abort()
+
+    def _refuse_closed(self) -> None:
+        if self._is_closed:
+            msg = f"{self.uri}: nothing is written any more, the destination was closed"
+            raise DestinationError(msg)
