@@ -1,6 +1,6 @@
 """Pytest plugin: real object stores, started when a test first asks.
 
-    bucket        a fresh bucket on every store: S3 by moto, S3 by ministack, GCS, Azure
+    each_bucket   a fresh bucket on every store: S3 by moto, S3 by ministack, GCS, Azure
     moto          a fresh bucket on moto alone
     gcs, azure    the same on those
 
@@ -148,7 +148,7 @@ def make_bucket(name: str) -> Bucket:
 
 
 @pytest.fixture(params=list(KINDS))
-def bucket(request: pytest.FixtureRequest) -> Bucket:
+def each_bucket(request: pytest.FixtureRequest) -> Bucket:
     return make_bucket(request.param)
 
 
