@@ -110,7 +110,7 @@ def test_what_was_committed_before_the_signal_is_named(rivet, many):
         "run",
         "-c",
         many.config,
-        "--parallel-export-processes",
+        "--parallel-export-processes=3",
         env={**environment, "RIVET_CHILD_COMMAND": command},
     )
     success = many.out / "orders" / "_SUCCESS"
@@ -123,7 +123,7 @@ def test_what_was_committed_before_the_signal_is_named(rivet, many):
     assert process.returncode == 130
     assert "committed: orders 1,000 rows in 1 file" in stderr
     (line,) = [line for line in stderr.splitlines() if "go on with" in line]
-    assert line.endswith("-e second -e third --parallel-export-processes")
+    assert line.endswith("-e second -e third --parallel-export-processes=3")
 
 
 def test_a_second_signal_is_immediate(rivet, many):

@@ -105,10 +105,31 @@ def test_a_state_that_was_lost(place):
     told.execute()
 
 
+def test_every_output_names_the_configuration(place):
+    """Errors as JSON, events and remarks as well as the words for people."""
+    _configure(place, _INCREMENTAL, {"name": "whole", "table": "other"})
+    place("run", "-c", _CONFIG).expect(0)
+    shutil.rmtree(place.directory / "conf" / ".rivet")
+    named = f"`rivet repair -c {_CONFIG} -p more=1 --state`"
+    run = ("run", f"-c{_CONFIG}", "-p", "more=1")
+    done = place(*run, "-e", "orders", "--json-errors", "--progress", "json").expect(5)
+    *events, error = map(json.loads, done.stderr.splitlines())
+    assert named in error["hint"]
+    (finished,) = [event for event in events if event["type"] == "finished"]
+    assert finished["error_hint"] == error["hint"]
+    done = place(*run, "--parallel-exports").expect(5)
+    (remark,) = [line for line in done.stderr.splitlines() if "files at the destination" in line]
+    assert named in remark
+    (hint,) = re.findall(r"hint: (`.*)", done.stderr)
+    assert re.search(r"`rivet repair -c \S+/conf/shop.yaml -p more=1 --state`", hint)
+
+
 def test_one_of_several_failed(place):
     _configure(place, {"name": "orders", "table": "orders"}, {"name": "late", "table": "late"})
-    done = place("run", "-c", _CONFIG).expect(1)
+    given = ("--lock-wait", "5", "--strict", "--fresh", "--validate", "-p", "day=1 May")
+    done = place("run", "-c", _CONFIG, *given).expect(1)
     (command,) = re.findall(r"go on with: (.*)$", done.stderr, re.MULTILINE)
+    assert command.endswith(" -p 'day=1 May' -e late --validate --fresh --strict --lock-wait=5.0")
     _configure(place, {"name": "orders", "table": "orders"}, {"name": "late", "table": "other"})
     Told(command, place.directory, place).execute()
 

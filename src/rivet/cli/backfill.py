@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rivet.cli.given import flag, option, params_again, telling
 from rivet.cli.options import (
     ConfigOption,
     LockWaitOption,
@@ -19,6 +20,7 @@ from rivet.cli.options import (
     parse_params,
     run_environment,
 )
+from rivet.ui.commands import Again
 
 
 def backfill(  # noqa: PLR0913 - one per option
@@ -57,5 +59,17 @@ def backfill(  # noqa: PLR0913 - one per option
     options = RunOptions(validate or reconcile, reconcile=reconcile, backfill=(start, end))
     names = tuple(item.name for item in loaded.exports)
     with screen(sys.stderr, names, style=progress.value, opening=None) as emit:
-        ended = run_exports(loaded, options=options, emit=emit, env=run_environment(lock_wait))
-    conclude(ended, as_json=as_json, summary=None, is_silent=progress is ProgressStyle.JSON)
+        environment = run_environment(lock_wait)
+        ended = run_exports(loaded, options=options, emit=telling(emit), env=environment)
+    given = (
+        option("--export", export),
+        option("--from", start),
+        option("--to", end),
+        flag("--validate", is_given=validate),
+        flag("--reconcile", is_given=reconcile),
+        flag("--strict", is_given=strict),
+        option("--lock-wait", lock_wait),
+    )
+    again = Again("backfill", params_again(), "".join(given), resumes=False)
+    is_silent = progress is ProgressStyle.JSON
+    conclude(ended, again=again, as_json=as_json, summary=None, is_silent=is_silent)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rivet.cli.given import note_config
 from rivet.cli.guard import at_last
 from rivet.errors import UnsupportedPlanError
 from rivet.events import Progress, to_line
@@ -73,6 +74,7 @@ def run_as_child(request: Request) -> None:
     from rivet.model.source import SharedSnapshot
 
     events = EventPipe()
+    note_config(str(request.config))
     if held := os.environ.pop(lifeline.VARIABLE, None):
         lifeline.hold_on(int(held))
     assignment = None

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from rivet.cli.given import pasteable
 from rivet.cli.streams import OutputLostError
 from rivet.errors import ConfigError, DestinationError, InternalError, RivetError
 from rivet.redact import cleanse, redact, redacted, visible, visible_json
-from rivet.ui.commands import named_config, runnable
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -94,13 +94,14 @@ def report_error(error: RivetError, *, as_json: bool, status: int) -> int:
     Returns:
         The exit code it was given.
     """
+    hint = pasteable(error.hint) if error.hint else error.hint
     if as_json:
-        body: dict[str, Any] = {**error.to_json(), "exit_class": status}
+        body: dict[str, Any] = {**error.to_json(), "hint": hint, "exit_class": status}
         sys.stderr.write(visible_json(json.dumps(redacted(body), ensure_ascii=False)) + "\n")
         return status
     lines = [f"Error: [{error.error_code}] {error.message}"]
-    if error.hint:
-        lines.append(f"Hint: {runnable(error.hint, named_config(sys.argv[1:]))}")
+    if hint:
+        lines.append(f"Hint: {hint}")
     sys.stderr.write(visible(redact("\n".join(lines))) + "\n")
     return status
 

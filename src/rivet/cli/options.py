@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from rivet.cli.given import flag, note_config, note_params, option
 from rivet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ def configured() -> Path:
     return Path(os.environ.get("RIVET_CONFIG") or "rivet.yaml")
 
 
+def _named(context: typer.Context, path: Path) -> Path:
+    """Note a configuration that was named in any form, unless it is the one found without."""
+    source = context.get_parameter_source("config")
+    if source is not None and source.name == "COMMANDLINE" and path != configured():
+        note_config(str(path))
+    return path
+
+
 ConfigOption = Annotated[
     Path,
     typer.Option(
@@ -47,6 +56,7 @@ ConfigOption = Annotated[
         help="The configuration file; without it that of RIVET_CONFIG, or rivet.yaml in this "
         "folder.",
         default_factory=configured,
+        callback=_named,
         show_default=False,
     ),
 ]
@@ -210,4 +220,14 @@ def parse_params(items: list[str] | None) -> dict[str, str]:
             hint = "for example: -p day=2024-01-31"
             raise ConfigError(msg, hint=hint, code=_INVALID)
         params[key] = value
+    note_params(params)
     return params
+
+
+def parallel_again(threads: str | None, processes: str | None) -> str:
+    """Return how many exports run at once as it was given: with its number, if it had one."""
+    given = ((_THREADS, threads), (_PROCESSES, processes))
+    return "".join(
+        flag(name, is_given=True) if value in {_AUTO, "true"} else option(name, value)
+        for name, value in given
+    )

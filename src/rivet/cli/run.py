@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rivet.cli.child import Request, is_child, run_as_child
+from rivet.cli.given import flag, option, params_again, pasteable, telling
 from rivet.cli.options import (
     ConfigOption,
     ExportsOption,
@@ -26,11 +27,13 @@ from rivet.cli.options import (
     StrictOption,
     ThreadsOption,
     ValidateOption,
+    parallel_again,
     parse_parallel,
     parse_params,
     run_environment,
 )
 from rivet.errors import ConfigError
+from rivet.ui.commands import Again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +106,7 @@ def run(  # noqa: PLR0913 - one per option
         if force and not resume:
             warnings.append("--force has no effect without --resume")
         for warning in () if is_silent else warnings:
-            sys.stderr.write(f"warning: {warning}\n")
+            sys.stderr.write(f"warning: {pasteable(warning)}\n")
         selected = select_exports(loaded, export)
         parallel = parallelism(loaded, selected, threads=threads, processes=processes)
         _refuse_shared_stdout(selected, as_json=as_json)
@@ -115,11 +118,20 @@ def run(  # noqa: PLR0913 - one per option
                 names=export,
                 options=options,
                 parallel=parallel,
-                emit=emit,
+                emit=telling(emit),
                 env=run_environment(lock_wait),
                 launcher=launcher,
             )
-    conclude(ended, as_json=as_json, summary=summary_output, is_silent=is_silent)
+    given = (
+        flag("--validate", is_given=validate),
+        flag("--reconcile", is_given=reconcile),
+        flag("--fresh", is_given=fresh),
+        flag("--strict", is_given=strict),
+        option("--lock-wait", lock_wait),
+    )
+    parallel_text = parallel_again(parallel_exports, parallel_export_processes)
+    again = Again("run", params_again(), "".join(given), parallel_text)
+    conclude(ended, again=again, as_json=as_json, summary=summary_output, is_silent=is_silent)
 
 
 def _opening(parallel: Parallelism, count: int) -> str | None:

@@ -19,17 +19,21 @@ from rivet.ui.summary import going_on, recovered, run_summary
 if TYPE_CHECKING:
     from rivet.execution.many.invocation import Ended
     from rivet.model.report import RunReport
+    from rivet.ui.commands import Again
 
 # The words after a run fit on a screen: more than that of child output goes into a file.
 _INLINE_LINES: Final = 20
 _MOST_LINES: Final = 58
 
 
-def conclude(ended: Ended, *, as_json: bool, summary: Path | None, is_silent: bool) -> None:
+def conclude(
+    ended: Ended, *, again: Again, as_json: bool, summary: Path | None, is_silent: bool
+) -> None:
     """Tell what an invocation did, and end as it ended.
 
     Args:
         ended: The invocation.
+        again: What the command that goes on repeats of this one.
         as_json: Print the aggregate on standard output.
         summary: Where to write the same; None for nowhere.
         is_silent: Say nothing on standard error.
@@ -60,7 +64,7 @@ def conclude(ended: Ended, *, as_json: bool, summary: Path | None, is_silent: bo
         except DestinationError as error:
             unwritten.append(error)
     if not is_silent:
-        _print_words(report, written)
+        _print_words(report, written, again)
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -87,15 +91,15 @@ def _write_summary(path: Path, body: str) -> None:
         raise DestinationError(msg, hint="the run itself is complete; see `rivet files`") from error
 
 
-def _print_words(report: RunReport, summary_output: Path | None) -> None:
+def _print_words(report: RunReport, summary_output: Path | None, again: Again) -> None:
     if len(report.exports) == 1:
         block = export_block(report.exports[0])
         if told := recovered(report):
             block += f"  recovered: {told}\n"
-        sys.stderr.write(block + going_on(report))
+        sys.stderr.write(block + going_on(report, again))
         return
     written = str(summary_output) if summary_output else None
-    told = run_summary(report, written=written)
+    told = run_summary(report, written=written, again=again)
     sys.stderr.write(told)
     _print_child_words(report, min(_INLINE_LINES, _MOST_LINES - told.count("\n")))
 

@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+__all__ = ["Again", "runnable"]
 
-__all__ = ["named_config", "runnable"]
-
-_DEFAULT: Final = "rivet.yaml"
 _COMMAND: Final = re.compile(
-    r"\brivet (?:run|files|prune|backfill|repair|state (?:reset|accept|import))\b(?! -c )"
+    r"\brivet (?:run|files|prune|backfill|repair|state (?:reset|accept|import))\b(?! -[cp] )"
 )
-_OPTIONS: Final = ("-c", "--config")
 
 
-def runnable(hint: str, config: str | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What a command that goes on repeats of the one that was given.
+
+    Attributes:
+        command: Its name.
+        params: The parameters, as options; every command takes them.
+        options: Options that change what a run promises, as they are written.
+        parallel: How many exports at once, as it is written; empty where the configuration says it.
+        resumes: Whether the command can take up a run where it ended.
+    """
+
+    command: str = "run"
+    params: str = ""
+    options: str = ""
+    parallel: str = ""
+    resumes: bool = True
+
+
+def runnable(hint: str, config: str | None, params: str = "") -> str:
     """Return a hint whose commands name the configuration that they are about.
 
     Args:
         hint: As an error has it.
         config: The file, None where a command finds it by itself.
+        params: Its parameters, as options.
     """
-    if config is None:
-        return hint
-    named = f" -c {shlex.quote(config)}"
+    named = params if config is None else f" -c {shlex.quote(config)}{params}"
     return _COMMAND.sub(lambda found: found.group() + named, hint)
-
-
-def named_config(arguments: Sequence[str]) -> str | None:
-    """Return the configuration that a command line names; None where it needs no name."""
-    found = None
-    for place, argument in enumerate(arguments):
-        if argument in _OPTIONS and place + 1 < len(arguments):
-            found = arguments[place + 1]
-        elif argument.startswith("--config="):
-            found = argument.partition("=")[2]
-    return None if found == _DEFAULT else found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from rivet.model.metrics import METRICS
 from rivet.ui.causes import cause_lines, few_names
-from rivet.ui.commands import runnable
+from rivet.ui.commands import Again, runnable
 from rivet.ui.metrics import worded
 from rivet.ui.quantities import duration, files, telling_rate
 from rivet.ui.text import harmless
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 _RULE: Final = "═" * 56
 _MOST_COMMITTED: Final = 3
 _MOST_NAMED: Final = 50
-_FLAGS: Final = {
-    "parallel-threads": " --parallel-exports",
-    "parallel-processes": " --parallel-export-processes",
-}
+_PLAIN: Final = Again()
 _KEPT: Final = "  kept: the files and the progress of earlier runs"
 _FAILED: Final = 1
 _RETRYABLE: Final = 2
@@ -37,7 +34,7 @@ _SUMMED: Final = tuple(
 )
 
 
-def run_summary(report: RunReport, *, written: str | None = None) -> str:
+def run_summary(report: RunReport, *, written: str | None = None, again: Again = _PLAIN) -> str:
     """Return the summary of an invocation with several exports, at most 50 lines.
 
     Where not all succeeded it tells each cause once, and ends with what was committed and the
@@ -46,12 +43,13 @@ def run_summary(report: RunReport, *, written: str | None = None) -> str:
     Args:
         report: The invocation.
         written: Path of `--summary-output`, where one was written.
+        again: What the command that goes on repeats of the one that was given.
     """
     lines = ["", _RULE, f"  Run summary ({len(report.exports)} exports)", _RULE]
     lines += [f"  {label + ':':<14} {value}" for label, value in _totals(report) if value]
     for status, most in _MOST_LINES.items():
         concerned = [
-            _runnable(export, report.config_path)
+            _runnable(export, report.config_path, again.params)
             for export in report.failures
             if export.status == status
         ]
@@ -59,15 +57,15 @@ def run_summary(report: RunReport, *, written: str | None = None) -> str:
             lines += ["", f"  {status} exports:", *cause_lines(concerned, most=most)]
     if written:
         lines += ["", f"  written:       {written}"]
-    return harmless("\n".join(lines)) + "\n" + going_on(report)
+    return harmless("\n".join(lines)) + "\n" + going_on(report, again)
 
 
-def _runnable(export: ExportReport, config: str) -> ExportReport:
+def _runnable(export: ExportReport, config: str, params: str) -> ExportReport:
     """Return a report whose hint has commands that name the configuration."""
     failure = export.failure
     if failure is None or not failure.hint:
         return export
-    return replace(export, failure=replace(failure, hint=runnable(failure.hint, config)))
+    return replace(export, failure=replace(failure, hint=runnable(failure.hint, config, params)))
 
 
 def _totals(report: RunReport) -> list[tuple[str, str | None]]:
@@ -110,7 +108,7 @@ def _signal(number: int) -> str:
         return f"signal {number}"
 
 
-def going_on(report: RunReport) -> str:
+def going_on(report: RunReport, again: Again = _PLAIN) -> str:
     """Return what was committed and the command that runs the rest.
 
     The empty string where there is no rest, and for one export that failed by itself where trying
@@ -123,10 +121,14 @@ def going_on(report: RunReport) -> str:
     lines = ["", *(f"  committed: {text}" for text in _committed(report))]
     if is_cut_off and report.stopped_by is None:
         lines.append(_KEPT)
-    command = f"rivet run -c {shlex.quote(report.config_path)}"
-    if len(rest) <= _MOST_NAMED and len(rest) < max(len(report.exports), 2):
+    command = f"rivet {again.command} -c {shlex.quote(report.config_path)}{again.params}"
+    if (
+        again.command == "run"
+        and len(rest) <= _MOST_NAMED
+        and len(rest) < max(len(report.exports), 2)
+    ):
         command += "".join(f" -e {shlex.quote(name)}" for name in rest)
-    lines.append(f"  go on with: {command}{_as_before(report)}")
+    lines.append(f"  go on with: {command}{_as_before(report, again)}")
     return harmless("\n".join(lines)) + "\n"
 
 
@@ -140,14 +142,17 @@ def _is_cut_off(export: ExportReport) -> bool:
     return failure.exit_code == _FAILED and bool(export.files)
 
 
-def _as_before(report: RunReport) -> str:
-    """Return the flags that go on with a run the way it went; without those of a plain failure."""
+def _as_before(report: RunReport, again: Again) -> str:
+    """Return the options that go on with a run the way it went.
+
+    How many at once is left out where a plain failure leaves little to do.
+    """
     is_stopped = report.stopped_by is not None
     has_parts = any(one.files and (is_stopped or _is_cut_off(one)) for one in report.failures)
-    resume = " --resume" if has_parts else ""
+    resume = " --resume" if has_parts and again.resumes else ""
     if not is_stopped or len(report.failures) < 2:  # noqa: PLR2004 - one has no sides
-        return resume
-    return resume + _FLAGS.get(report.parallel_mode, "")
+        return again.options + resume
+    return again.options + resume + again.parallel
 
 
 def _committed(report: RunReport) -> list[str]:

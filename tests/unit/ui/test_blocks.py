@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from rivet.model.part import FileStats, RecordedPart
 from rivet.model.report import ChildOutput, ExportReport, Failure, RunReport
 from rivet.ui.blocks import export_block, stderr_dump
+from rivet.ui.commands import Again
 from rivet.ui.summary import going_on, run_summary
 
 _BEGAN_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -79,7 +80,8 @@ def test_a_stopped_run_says_by_what_and_what_is_left():
     waiting = [_stopped(f"w{number}", "not started") for number in range(4)]
     partial = replace(_success("half", 500), status="interrupted")
     report = _run(_success("a"), partial, *waiting, stopped_by=signal.SIGINT)
-    text = run_summary(report)
+    again = Again(params=" -p day=1", options=" --validate", parallel=" --parallel-exports=4")
+    text = run_summary(report, again=again)
     assert "  status:        1 success · 0 failed · 5 interrupted\n" in text
     assert "  stopped:       by SIGINT\n" in text
     assert text.endswith(
@@ -90,8 +92,8 @@ def test_a_stopped_run_says_by_what_and_what_is_left():
         "\n"
         "  committed: a 1,000 rows in 1 file\n"
         "  committed: half 500 rows in 1 file (of an unfinished run)\n"
-        "  go on with: rivet run -c shop.yaml -e half -e w0 -e w1 -e w2 -e w3"
-        " --resume --parallel-export-processes\n"
+        "  go on with: rivet run -c shop.yaml -p day=1 -e half -e w0 -e w1 -e w2 -e w3"
+        " --validate --resume --parallel-exports=4\n"
     )
 
 
@@ -101,6 +103,9 @@ def test_a_single_export_says_how_to_go_on_only_where_it_was_stopped():
     partial = replace(_success("a"), status="interrupted")
     text = going_on(_run(partial, stopped_by=signal.SIGTERM))
     assert text.endswith("\n  go on with: rivet run -c shop.yaml -e a --resume\n")
+    again = Again("backfill", options=" --export=a --from=1 --to=2", resumes=False)
+    text = going_on(_run(replace(partial, export_name="a.backfill"), stopped_by=2), again)
+    assert text.endswith("go on with: rivet backfill -c shop.yaml --export=a --from=1 --to=2\n")
     assert going_on(_run(_failed("a", "x"))) == ""
     assert going_on(_run(_success("a"), stopped_by=signal.SIGTERM)) == ""
 
