@@ -15,6 +15,7 @@ from rivet.model.relation import Key
 from rivet.redact import visible
 from rivet.sources.mysql import types
 from rivet.sources.mysql.catalog import PLACE, hidden_columns, place_of
+from rivet.sources.mysql.coverage import ELSEWHERE
 from rivet.sources.mysql.link import ask
 from rivet.sources.mysql.overrides import DIALECT
 from rivet.sources.seek import no_blocks, no_column, no_order, null_test
@@ -47,9 +48,11 @@ def with_keys(
 ) -> TableFacts:
     """Add a table's keys to what is known of it, and the columns that an index begins with.
 
-    A key counts where rows can be sought by it. Its columns need not be among those that a star
-    stands for: servers hide the keys that they make themselves.
+    A key counts where rows can be sought by it, and where this server holds them to it. Its columns
+    need not be among those that a star stands for: servers hide the keys that they make themselves.
     """
+    if (engine or "").upper() in ELSEWHERE:
+        return facts
     indexes: dict[str, list[tuple[Any, ...]]] = {}
     for name, *row in ask(connection, _INDEXES, place_of(relation)):
         indexes.setdefault(name, []).append(tuple(row))

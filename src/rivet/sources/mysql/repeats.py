@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rivet.model.relation import Doubt
 from rivet.redact import visible
+from rivet.sources.mysql.coverage import ELSEWHERE
 from rivet.sources.mysql.link import ask
 from rivet.sources.repeats import Definition
 
@@ -25,6 +26,9 @@ _FUNCTIONS: Final = """
 _VIEWS: Final = """
     SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS
     WHERE TABLE_NAME IN %s"""
+_FAR_TABLES: Final = """
+    SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES
+    WHERE TABLE_NAME IN %s AND UPPER(ENGINE) IN %s"""
 _KNOWN: Final = frozenset(
     """
     abs acos adddate addtime aes_decrypt aes_encrypt all and any as ascii asin atan atan2 avg
@@ -89,11 +93,21 @@ class CatalogDefinitions:
             yield Definition(f"the function {visible(name)}()", doubt=Doubt(why))
 
     def views(self, names: frozenset[str]) -> Iterable[Definition]:
-        """Return the views of these names; a text that the user may not see is empty."""
+        """Return the views of these names; a text that the user may not see is empty.
+
+        And the tables whose rows lie elsewhere: what is read of them is asked for there each time.
+        """
         wanted = sorted(name for name in names if name)
         if not wanted:
             return
+        for schema, name, engine in ask(self.connection, _FAR_TABLES, (wanted, ELSEWHERE)):
+            yield Definition(f"table '{visible(f'{schema}.{name}')}'", doubt=_far(engine))
         for schema, name, text in ask(self.connection, _VIEWS, (wanted,)):
             label = f"view '{visible(f'{schema}.{name}')}'"
             doubt = None if text else Doubt("has a definition that this user may not see")
             yield Definition(label, text or None, doubt)
+
+
+def _far(engine: str) -> Doubt:
+    why = f"is of {engine}, whose rows lie elsewhere and may have a NULL"
+    return Doubt(f"{why} that no chunk and no window finds")
