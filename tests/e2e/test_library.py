@@ -45,6 +45,19 @@ def test_a_loaded_configuration_can_be_run(shop):
         rivet.run(config, params={"a": "b"})
 
 
+def test_nothing_new_is_a_skip_and_a_success_without_rows_in_json(shop):
+    shop.configure({"table": "orders", "mode": "incremental", "cursor_column": "id"})
+    rivet.run(shop.config)
+    events = []
+    report = rivet.run(shop.config, on_event=events.append)
+    (export,) = report.exports
+    assert (export.status, export.told_status) == ("skipped", "success")
+    assert [one.status for one in events if one.type == "finished"] == ["skipped"]
+    (told,) = report.to_json()["per_export"]
+    assert (told["status"], told["skip_reason"], told["rows"]) == ("success", "no new rows", 0)
+    assert report.to_json()["success_count"] == 1
+
+
 def test_parameters_reach_the_query(shop):
     shop.configure({"query": "SELECT id FROM orders WHERE id <= ${most}"})
     assert rivet.run(shop.config, params={"most": "7"}).rows == 7

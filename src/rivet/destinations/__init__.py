@@ -27,6 +27,7 @@ __all__ = [
     "destination_names",
     "load_destination",
     "open_destination",
+    "place_of",
     "sink_ref",
 ]
 
@@ -41,6 +42,10 @@ class DestinationModule(Protocol):
 
     CAPABILITIES: DestinationCapabilities
     Options: type[BaseModel]
+
+    def place(self, options: Any, *, base_dir: Path | None = None) -> str:  # noqa: ANN401
+        """Return what its `uri` would be, without looking whether it is there."""
+        ...
 
     def open(self, options: Any, *, base_dir: Path | None = None) -> Destination:  # noqa: ANN401
         """Open the destination; one that cannot be written is found here.
@@ -123,6 +128,23 @@ def open_destination(ref: SinkRef, *, interrupted: Callable[[], bool] = never) -
     options = _options(module, ref.kind, values)
     place = str(values.get("path") or values.get("bucket") or ref.kind)
     return open_within(limits, place, lambda: module.open(options, base_dir=ref.base_dir))
+
+
+def place_of(ref: SinkRef) -> str:
+    """Return where a destination leads, for people, without contacting anything.
+
+    The empty string for one that cannot tell.
+
+    Raises:
+        UnknownDestinationError: No such destination.
+        ConfigError: A key does not belong to it.
+    """
+    module, values = load_destination(ref.kind), dict(ref.options)
+    if module.CAPABILITIES.call_timeout_s is not None:
+        values.pop("timeout_s", None)
+    options = _options(module, ref.kind, values)
+    tell = getattr(module, "place", None)
+    return "" if tell is None else str(tell(options, base_dir=ref.base_dir))
 
 
 def _options(module: DestinationModule, name: str, values: dict[str, Any]) -> BaseModel:

@@ -75,7 +75,7 @@ def open(options: Options, *, base_dir: Path | None = None) -> LocalDestination:
     if os.name != "posix":
         msg = "files on a disk of this system cannot be written: locks need Linux or macOS"
         raise DestinationError(msg, hint="run Rivet in WSL or in a container")
-    root = Path(os.path.normpath((base_dir or Path.cwd()).absolute() / options.path))
+    root = _root(options, base_dir)
     make_folder(root)
     try:
         _probe(root)
@@ -84,6 +84,15 @@ def open(options: Options, *, base_dir: Path | None = None) -> LocalDestination:
         remove_empty(root)
         raise
     return LocalDestination(root)
+
+
+def place(options: Options, *, base_dir: Path | None = None) -> str:
+    """Return what `uri` would be, without a look at the disk."""
+    return f"file://{_root(options, base_dir)}"
+
+
+def _root(options: Options, base_dir: Path | None) -> Path:
+    return Path(os.path.normpath((base_dir or Path.cwd()).absolute() / options.path))
 
 
 class LocalSink(StagedFile):

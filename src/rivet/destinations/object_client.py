@@ -101,6 +101,12 @@ def etag_of(digests: list[bytes], *, is_whole: bool) -> str:
     return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
 
 
+def store_uri(kind: StoreKind, bucket: str, prefix: str) -> str:
+    """Return scheme, bucket and prefix, unescaped."""
+    within = "/".join(steps(prefix))
+    return f"{kind.scheme}://{bucket}" + (f"/{within}" if within else "")
+
+
 class ObjectClient:
     """One prefix of a bucket, seen through its store's client.
 
@@ -119,7 +125,7 @@ class ObjectClient:
         self.store = store
         self.kind = kind
         self.prefix = "/".join(steps(prefix))
-        self.uri = f"{kind.scheme}://{bucket}" + (f"/{self.prefix}" if self.prefix else "")
+        self.uri = store_uri(kind, bucket, prefix)
         self._proven: set[bool] = set()
         self._has_new_put = True
 

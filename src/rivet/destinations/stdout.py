@@ -34,12 +34,18 @@ CAPABILITIES: Final = DestinationCapabilities(
 )
 
 _COPY_BYTES: Final = 1024 * 1024
+_URI: Final = "stdout:"
 
 
 class Options(BaseModel):
     """A `stdout` destination has no keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def place(options: Options, *, base_dir: Path | None = None) -> str:  # noqa: ARG001
+    """Return the URI of standard output."""
+    return _URI
 
 
 def open(options: Options, *, base_dir: Path | None = None) -> StdoutDestination:  # noqa: A001, ARG001
@@ -116,7 +122,7 @@ class StdoutDestination:
     @property
     def uri(self) -> str:
         """Always `stdout:`."""
-        return "stdout:"
+        return _URI
 
     def create(self, name: str) -> StdoutSink:
         """Begin a file in a private temporary folder, made on first use.

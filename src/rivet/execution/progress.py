@@ -38,6 +38,7 @@ class RunProgress:
         resumed_at: When a run that was resumed went on; None for a fresh one.
         instant_doubt: Why what was read together may not be of one instant; None where it is.
         not_covered: What the run cannot promise of the rows, in plain words.
+        destination_uri: Where its files would go; the plan says it, once there is one.
         day: That of the invocation that began it, as `{date}` has it.
         observed: What an earlier process told of the chunks that it had done.
         peak_mb: Gives the most memory the process has held so far, in mebibytes.
@@ -68,6 +69,7 @@ class RunProgress:
     earlier_instants: int = 0
     resumed_at: datetime | None = None
     day: str = ""
+    destination_uri: str = ""
     observed: tuple[str, ...] = ()
     peak_mb: Callable[[], int] = int
     finished_as: str | None = None
@@ -165,7 +167,7 @@ class RunProgress:
 
     def _summary(self) -> PlanSummary:
         if self.job is None:
-            return PlanSummary()
+            return PlanSummary(destination_uri=self.destination_uri)
         plan = self.job.plan
         return PlanSummary(
             mode=str(plan.mode),

@@ -74,7 +74,9 @@ class ExportReport(RunMetrics):
     """One run of one export: its metrics, and what there is to say besides.
 
     Attributes:
-        status: `success`, `failed`, `skipped` or `interrupted`.
+        status: `success`, `failed`, `skipped` or `interrupted`. A run of an export that found
+            nothing new is `skipped`, here, in its events and on record: it published nothing, and
+            the manifest is that of the run before. `--json` calls it `success`, see `told_status`.
         run_id: Unique name of the run; the empty string where it failed before it had one.
         plan: What the run set out to do.
         files: The recorded parts, in order: exactly what a reader of this run should read.
@@ -118,7 +120,7 @@ class ExportReport(RunMetrics):
 
     @property
     def told_status(self) -> str:
-        """The status in JSON: that nothing was new is a success without rows."""
+        """The status in JSON, as the reference has it: nothing new is a success without rows."""
         return "success" if self.skip_reason == NOTHING_NEW else self.status
 
     def to_json(self) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _beside(report: ExportReport) -> dict[str, tuple[tuple[str, str | None], ...
     """Return the rows that follow a metric."""
     slow = "interpreted (slow)" if report.kernel == "interpreted" else None
     return {
-        "file_count": (("output", report.plan.destination_uri),),
+        "file_count": (("output", report.plan.destination_uri if report.plan.mode else None),),
         "peak_rss_mb": (
             ("compression", _compression(report)),
             ("kernel", slow),

@@ -303,16 +303,25 @@ class _Invocation:
             started_at=self.began_at,
             finished_at=utc_now(),
             config_path=str(self.config.path),
-            exports=tuple(
-                replace(self.reports[export.name], mode=told_mode(export))
-                for export in self.selected
-            ),
+            exports=tuple(self._told(export) for export in self.selected),
             parallel_mode=str(self.parallel.mode),
             stopped_by=_signal_of(interrupt),
             child_outputs=tuple(
                 self.outputs[export.name] for export in self.selected if export.name in self.outputs
             ),
         )
+
+    def _told(self, export: ExportConfig) -> ExportReport:
+        """Return a report with what the configuration tells of an export that was not planned."""
+        report = replace(self.reports[export.name], mode=told_mode(export))
+        if report.plan.destination_uri:
+            return report
+        from rivet.execution.run.destined import destined_for
+
+        began_at = self.assignment.run_started_at if self.assignment else self.began_at
+        base_dir, day = self.config.base_dir, f"{began_at:%Y-%m-%d}"
+        uri = destined_for(export, base_dir, run_id=report.run_id, day=day)
+        return replace(report, plan=replace(report.plan, destination_uri=uri))
 
 
 def _run_within(

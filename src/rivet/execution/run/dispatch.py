@@ -253,7 +253,7 @@ def _template(
         plan,
         Claim(plan.run_id, plan.export_name, Chunk(0), 0),
         snapshots.sessions.source[0],
-        export_sink(export, context, run_id=ledger.run_id, day=ledger.day),
+        export_sink(export, context.config.base_dir, run_id=ledger.run_id, day=ledger.day),
         snapshot=context.snapshot if snapshots.is_imported else None,
         rules=job.rules,
         takes_all_columns=job.takes_all_columns,

@@ -13,6 +13,7 @@ from rivet.execution.pool.threads import run_chunks
 from rivet.execution.run.begin import begin_run
 from rivet.execution.run.checks import reconcile
 from rivet.execution.run.continuity import refuse_lost
+from rivet.execution.run.destined import destined_for
 from rivet.execution.run.dispatch import dispatch_to_workers
 from rivet.execution.run.finish import finish_dead, finish_run
 from rivet.execution.run.overlap import export_held
@@ -68,9 +69,13 @@ def run_export(export: ExportConfig, context: RunContext, ledger: RunProgress) -
         recover_untold(export, context, ledger)
         decision = decide_resume(export, context, ledger.started_at)
         if decision.complete is not None:
+            ledger.destination_uri = decision.complete.record.destination_uri
             ledger.skip_reason = f"nothing to resume: run {decision.complete.run_id} is complete"
             return "skipped"
         ledger.begin_as(decision)
+        ledger.destination_uri = destined_for(
+            export, context.config.base_dir, run_id=ledger.run_id, day=ledger.day
+        )
         snapshots = _snapshots(export, tuning, context, ledger)
         destination = stack.enter_context(_destination(export, context, ledger))
         stack.enter_context(snapshots.sessions)

@@ -38,6 +38,7 @@ from rivet.sources import canonical_engine
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from rivet.config.models import ExportConfig
     from rivet.config.resolve import ResolvedTuning
@@ -68,7 +69,7 @@ def day_of_run(row: RunRow) -> str:
     return told if isinstance(told, str) else f"{row.record.started_at:%Y-%m-%d}"
 
 
-def export_sink(export: ExportConfig, context: RunContext, *, run_id: str, day: str) -> SinkRef:
+def export_sink(export: ExportConfig, base_dir: Path, *, run_id: str, day: str) -> SinkRef:
     """Return where the files of a run go.
 
     Raises:
@@ -76,7 +77,7 @@ def export_sink(export: ExportConfig, context: RunContext, *, run_id: str, day: 
     """
     return sink_ref(
         export.destination,
-        base_dir=context.config.base_dir,
+        base_dir=base_dir,
         placeholders={
             "date": day,
             "export": export.name,
@@ -95,7 +96,7 @@ def open_export_destination(
     Raises:
         DestinationError: It cannot be written.
     """
-    ref = export_sink(export, context, run_id=run_id, day=day)
+    ref = export_sink(export, context.config.base_dir, run_id=run_id, day=day)
     return open_destination(ref, interrupted=context.interrupted)
 
 
