@@ -13,7 +13,6 @@ pytest_plugins = [
     "support.forgetting",
     "support.shop",
     "support.reference",
-    "support.s3server",
     "support.side_by_side",
     "support.typereport",
     "support.worlds.making",

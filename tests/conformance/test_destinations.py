@@ -22,11 +22,22 @@ class Block(BaseModel):
     type: str
 
 
+def bucket_of(request: pytest.FixtureRequest, store: str):
+    """Return the block of the test's bucket, whose credentials are in the environment."""
+    bucket = request.getfixturevalue(store)
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    for name, value in bucket.env.items():
+        monkeypatch.setenv(name, value)
+    return bucket.block(prefix="out/{export}")
+
+
 # What a test needs to open each destination; one that is missing here fails its tests.
 SETTINGS = {
     "local": lambda _request: {"path": "out/{export}"},
     "stdout": lambda _request: {},
-    "s3": lambda request: request.getfixturevalue("bucket").block(prefix="out/{export}"),
+    "s3": lambda request: bucket_of(request, "moto"),
+    "gcs": lambda request: bucket_of(request, "gcs"),
+    "azure": lambda request: bucket_of(request, "azure"),
 }
 LISTABLE = [name for name in destination_names() if load_destination(name).CAPABILITIES.is_listable]
 

@@ -80,12 +80,6 @@ MISSING: Final = (
         "remove `partition_by` and {{partition}}",
     ),
     Missing(
-        "exports.destination.type",
-        "writing to {value} is not in this version",
-        "use `type: s3`, `type: local` or `type: stdout`",
-        _other_than("local", "stdout", "s3"),
-    ),
-    Missing(
         "exports.verify",
         "`verify: content` is not in this version, sizes are compared",
         "use `verify: size`, the default",

@@ -64,6 +64,11 @@ class Destination(Protocol):
         """How long its calls may take; whoever opens it by `open_destination` has them kept."""
         ...
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said with every run that writes there."""
+        ...
+
     def create(self, name: str) -> Sink:
         """Begin an object; it is there under its name once its sink has published it.
 

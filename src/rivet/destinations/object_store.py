@@ -9,7 +9,6 @@ Source: obstore; the HTTP APIs of the three stores; docs/adr/0047.
 from __future__ import annotations
 
 import hashlib
-import secrets
 import weakref
 from typing import TYPE_CHECKING, Final
 
@@ -38,12 +37,20 @@ class ObjectDestination:
     Args:
         client: Asks the store.
         budget_mb: Megabytes that objects which wait to be published may hold in memory.
+        remarks: What is to be said with every run.
 
     Attributes:
         limits: How long its calls may take.
+        remarks: As given.
     """
 
-    def __init__(self, client: ObjectClient, budget_mb: int | None = None) -> None:
+    def __init__(
+        self,
+        client: ObjectClient,
+        budget_mb: int | None = None,
+        remarks: tuple[str, ...] = (),
+    ) -> None:
+        self.remarks = remarks
         self.limits = CallLimits(CALL_TIMEOUT_S)
         self._client = client
         self._budget = Budget((budget_mb or BUDGET_MB) * 2**20)
@@ -56,17 +63,20 @@ class ObjectDestination:
         return self._client.uri
 
     def probe(self) -> None:
-        """Prove that it can be written: begin an upload and abort it, so that nothing is left.
+        """Prove that it can be written: begin an upload and abort it, so that no object is left.
+
+        Azure aborts nothing: it forgets a part after a week. There is one at most, by its name.
 
         Raises:
             DestinationError: It cannot.
         """
         import obstore
 
-        key = self._client.key(f".rivet-probe-{secrets.token_hex(4)}.tmp")
+        key = self._client.key(".rivet-probe.tmp")
         with store_errors("cannot write to", self.uri):
-            writer = obstore.open_writer(self._client.store, key, buffer_size=1)
+            writer = obstore.open_writer(self._client.store, key, buffer_size=1, max_concurrency=1)
             writer.write(b"x")
+            writer.write(b"")  # waits for what was sent: Azure is asked nothing before
             abort_upload(writer)
 
     def create(self, name: str) -> ObjectSink:

@@ -26,7 +26,7 @@ from rivet.destinations.object_client import (
 )
 from rivet.destinations.object_errors import missing_credentials
 from rivet.destinations.object_store import CALL_TIMEOUT_S, ObjectDestination
-from rivet.destinations.store_access import answers, may_use, secret_of
+from rivet.destinations.store_access import answers, may_use, plain_remarks, secret_of
 from rivet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def open(options: Options, *, base_dir: Path | None = None) -> ObjectDestination
         **config,
     )
     client = ObjectClient(store, _KIND, options.bucket, options.prefix)
-    opened = ObjectDestination(client, options.oneshot_budget_mb)
+    remarks = plain_remarks(endpoint)
+    opened = ObjectDestination(client, options.oneshot_budget_mb, remarks)
     opened.probe()
     return opened
 

@@ -115,6 +115,7 @@ class StdoutDestination:
     """
 
     def __init__(self) -> None:
+        self.remarks: tuple[str, ...] = ()
         self.limits = CallLimits()
         self._staging: Path | None = None
         self.is_used = False

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from rivet.errors import ConfigError
 from rivet.redact import register_secret
 
-__all__ = ["answers", "may_use", "secret_of"]
+__all__ = ["answers", "may_use", "plain_remarks", "secret_of"]
 
 _PATIENCE_S: Final = 1.0
 
@@ -52,6 +52,14 @@ def may_use(endpoint: str | None, place: str, *, allow_http: bool) -> bool:
         msg = f"{place}: {parts.hostname} would be spoken to without TLS"
         raise ConfigError(msg, hint="write https://, or set `allow_http: true` on the destination")
     return True
+
+
+def plain_remarks(endpoint: str | None) -> tuple[str, ...]:
+    """Return what is to be said of an endpoint of another machine that is spoken to without TLS."""
+    parts = urlsplit(endpoint or "")
+    if parts.scheme != "http" or is_loopback(parts.hostname or ""):
+        return ()
+    return (f"rows go to {parts.hostname} without TLS, as `allow_http` says",)
 
 
 def is_loopback(host: str) -> bool:

@@ -53,6 +53,11 @@ class TimedDestination:
         """The prefix for people and manifests."""
         return self._destination.uri
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said with every run."""
+        return self._destination.remarks
+
     def create(self, name: str) -> Sink:
         """Begin an object; not timed here."""
         return self._destination.create(name)

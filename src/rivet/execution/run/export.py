@@ -125,6 +125,8 @@ def _destination(
     destination = open_export_destination(export, context, run_id=ledger.run_id, day=ledger.day)
     try:
         refuse_lost(export, destination, context)
+        for remark in destination.remarks:
+            warn(context, ledger, "destination", remark)
         yield destination
     finally:
         destination.close()
