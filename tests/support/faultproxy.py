@@ -60,6 +60,7 @@ class Fault:
         reset_answer_after: The store has done it; its answer is cut after so many bytes by a reset.
         truncate_after: The same, by an end in order, though more was promised.
         longer_by: Added to the answer's Content-Length.
+        is_flipped: One bit of the body is another one when the store sees it.
         is_hanging: Nothing is answered before the proxy ends; the store sees nothing.
     """
 
@@ -69,6 +70,7 @@ class Fault:
     reset_answer_after: int | None = None
     truncate_after: int | None = None
     longer_by: int = 0
+    is_flipped: bool = False
     is_hanging: bool = False
 
 
@@ -206,6 +208,9 @@ class FaultProxy:
             writer.write(b"" if method == "HEAD" else text)
             await writer.drain()
             return True
+        if fault.is_flipped and body:
+            middle = len(body) // 2
+            body = body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
         answer = await self._ask(head, body)
         return await self._answer(answer, fault, writer, is_head=method == "HEAD")
 
@@ -291,7 +296,7 @@ def _kind(method: str, query: dict[str, str], headers: dict[str, str]) -> str:
     is_list = "list-type" in query or query.get("comp") == "list"
     told = {
         "PUT": "copy" if is_copy else _put_kind(query),
-        "POST": "start" if "uploads" in query else "complete" if "uploadId" in query else "other",
+        "POST": _post_kind(query),
         "DELETE": "abort" if "uploadId" in query else "delete",
         "GET": "list" if is_list else "uploads" if "uploads" in query else "get",
         "HEAD": "head",
@@ -304,3 +309,9 @@ def _put_kind(query: dict[str, str]) -> str:
         return "complete"
     is_part = "partNumber" in query or query.get("comp") == "block"
     return "part" if is_part else "put"
+
+
+def _post_kind(query: dict[str, str]) -> str:
+    if query.get("comp") == "batch":
+        return "delete"  # a batch of one, as the client of Azure has it
+    return "start" if "uploads" in query else "complete" if "uploadId" in query else "other"

@@ -9,14 +9,14 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from rivet.destinations.object_errors import code_of, is_missing, store_errors
+from rivet.destinations.object_errors import code_of, is_lost, is_missing, store_errors
 from rivet.errors import DestinationError, DestinationUnavailableError, ObjectExistsError
 from rivet.model.sink import ObjectInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from obstore import Attributes
     from obstore.store import ClientConfig, RetryConfig
@@ -32,11 +32,16 @@ __all__ = [
     "steps",
 ]
 
+T = TypeVar("T")
+
 OWN_MARK: Final = "rivetupload"
 """Metadata key of a random word, by which an upload knows its own object again."""
 OWN_MD5: Final = "rivetmd5"
 """Metadata key of the MD5 of an object that was put whole."""
 
+_TRIES: Final = 6
+_RETRY_S: Final = 180
+_LONGEST_WAIT_S: Final = 5.0
 _STEP: Final = re.compile(r"[\\\x00-\x1f\x7f]")
 
 
@@ -68,7 +73,7 @@ def retries() -> RetryConfig:
             "max_backoff": timedelta(seconds=10),
             "base": 2,
         },
-        "retry_timeout": timedelta(seconds=180),
+        "retry_timeout": timedelta(seconds=_RETRY_S),
     }
 
 
@@ -165,13 +170,15 @@ class ObjectClient:
 
         with store_errors("cannot write", self.uri_of(name)):
             try:
-                done = obstore.put(
-                    self.store,
-                    self.key(name),
-                    data,
-                    attributes=attributes,
-                    mode="create" if is_new else "overwrite",
-                    use_multipart=False,
+                done = _when_lost_again(
+                    lambda: obstore.put(
+                        self.store,
+                        self.key(name),
+                        data,
+                        attributes=attributes,
+                        mode="create" if is_new else "overwrite",
+                        use_multipart=False,
+                    )
                 )
             except (BaseError, OSError) as error:
                 if is_new and code_of(error) == "NotImplemented":
@@ -287,7 +294,7 @@ class ObjectClient:
         key = self.key(name)
         with store_errors("cannot remove", self.uri_of(name)):
             try:
-                obstore.delete(self.store, key)
+                _when_lost_again(lambda: obstore.delete(self.store, key))
             except FileNotFoundError as error:
                 if not is_missing(error):
                     raise
@@ -296,3 +303,26 @@ class ObjectClient:
         """Return the error that says that a name is taken."""
         msg = f"{self.uri_of(name)} is already there; it was left as it is"
         return ObjectExistsError(msg, hint="run again: every run writes under new names")
+
+
+def _when_lost_again(call: Callable[[], T]) -> T:
+    """Make a call again that lost its connection, where the client leaves that to us.
+
+    It does so for a put on condition and for a removal. The first may find what it did before: its
+    caller looks whose object is in the way.
+    """
+    from tenacity import (
+        Retrying,
+        retry_if_exception,
+        stop_after_attempt,
+        stop_after_delay,
+        wait_random_exponential,
+    )
+
+    retrying = Retrying(
+        retry=retry_if_exception(is_lost),
+        stop=stop_after_attempt(_TRIES) | stop_after_delay(_RETRY_S),
+        wait=wait_random_exponential(multiplier=0.2, max=_LONGEST_WAIT_S),
+        reraise=True,
+    )
+    return retrying(call)

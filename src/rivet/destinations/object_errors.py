@@ -20,12 +20,20 @@ from rivet.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NO_BUCKET", "code_of", "is_missing", "missing_credentials", "store_errors"]
+__all__ = [
+    "NO_BUCKET",
+    "code_of",
+    "is_lost",
+    "is_missing",
+    "missing_credentials",
+    "store_errors",
+]
 
 NO_BUCKET: Final = "RIVET_DESTINATION_NO_BUCKET"
 
 _STATUS: Final = re.compile(r"status code: ([1-5][0-9]{2})\b")
 _CODE: Final = re.compile(r"<Code>([A-Za-z0-9]{2,64})</Code>")
+_RETRIES: Final = re.compile(r"\bretries: ([0-9]+),\s+max_retries: ([0-9]+)")
 _TAKEN: Final = frozenset({"409", "412"})
 _PASSING: Final = frozenset({"408", "429"})
 
@@ -115,6 +123,12 @@ def is_missing(error: BaseException) -> bool:
     """Whether an object is not there; a bucket that is not there is something else."""
     is_bucket = _CODES.get(code_of(error)) is _NONE_SUCH
     return isinstance(error, FileNotFoundError) and not is_bucket
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection was lost under a request that the client did not try again."""
+    found = _RETRIES.search(str(error))
+    return found is not None and int(found[1]) < int(found[2]) and "HTTP error" in str(error)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from rivet.errors import DestinationError, DestinationUnavailableError, ObjectEx
 from rivet.model.diskerrors import disk_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Any
 
@@ -61,15 +62,24 @@ class ObjectSink:
         client: Of the prefix it goes to.
         name: Its final name there.
         budget: What it may hold in memory once it is prepared.
+        at_end: Told of itself once it is published or aborted.
 
     Raises:
         DestinationError: The name lies outside the prefix.
     """
 
-    def __init__(self, client: ObjectClient, name: str, budget: Budget) -> None:
+    def __init__(
+        self,
+        client: ObjectClient,
+        name: str,
+        budget: Budget,
+        *,
+        at_end: Callable[[ObjectSink], object],
+    ) -> None:
         self.name = name
         self._client = client
         self._budget = budget
+        self._at_end = at_end
         self._key = client.key(name)
         self._mark = secrets.token_hex(8)
         self._writer: WritableFile | None = None
@@ -158,6 +168,7 @@ class ObjectSink:
         finally:
             self._drop_rest()
         self._is_over = True
+        self._at_end(self)
         return info
 
     def _put_whole(self, body: bytes | bytearray) -> ObjectInfo:
@@ -224,6 +235,7 @@ class ObjectSink:
         if self._is_over:
             return
         self._is_over = True
+        self._at_end(self)
         self._drop_rest()
         writer, self._writer = self._writer, None
         if writer is not None:

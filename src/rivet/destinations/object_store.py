@@ -9,7 +9,6 @@ Source: obstore; the HTTP APIs of the three stores; docs/adr/0047.
 from __future__ import annotations
 
 import hashlib
-import weakref
 from typing import TYPE_CHECKING, Final
 
 from rivet.destinations.deadlines import CallLimits
@@ -54,7 +53,7 @@ class ObjectDestination:
         self.limits = CallLimits(CALL_TIMEOUT_S)
         self._client = client
         self._budget = Budget((budget_mb or BUDGET_MB) * 2**20)
-        self._sinks: weakref.WeakSet[ObjectSink] = weakref.WeakSet()
+        self._sinks: set[ObjectSink] = set()
         self._is_closed = False
 
     @property
@@ -86,7 +85,7 @@ class ObjectDestination:
             DestinationError: The name lies outside the prefix.
         """
         self._refuse_closed()
-        sink = ObjectSink(self._client, name, self._budget)
+        sink = ObjectSink(self._client, name, self._budget, at_end=self._sinks.discard)
         self._sinks.add(sink)
         return sink
 
