@@ -32,6 +32,7 @@ _TITLES: Final = {
     "mysql": "MySQL and MariaDB",
     "sqlite": "SQLite",
     "duckdb": "DuckDB",
+    "whole invocations": "Whole invocations: reports, files, exit codes",
 }
 _MADE: Final = "<!-- made by `make docs`; edits are lost -->\n"
 _CODE: Final = re.compile(r"RIVET(_[A-Z0-9]+)+")
@@ -299,7 +300,10 @@ def guarantees_page() -> str:
 
     lines = YAML(typ="safe").load(GUARANTEES)
     text = f"# Guarantees\n\n{_MADE}\n"
-    text += "Every line is a test: the run prints these words, and the rows are there.\n"
+    text += (
+        "Every line is a test: the run prints these words, and the rows are there. A line that is"
+        " not of one run\nalone has a test of its own, as `tests/worlds/guarantees.yaml` names.\n"
+    )
     for engine in dict.fromkeys(line["engine"] for line in lines):
         own = [line for line in lines if line["engine"] == engine]
         rows = [
