@@ -12,22 +12,7 @@ from support.places import PLACES, begun
 MANY = 2500
 PART = 8 << 20
 LARGE = random.Random(1).randbytes(2 * PART + 12345)
-ODD = [
-    "a b",
-    "a#b",
-    "a%b",
-    "a%20b",
-    "a+b",
-    "a=b&c",
-    "a?b",
-    "ä€😀",
-    "a'b\"",
-    "d=1/e=é é/f",
-    "~a*(b)",
-    "a:b@c",
-    " a",
-    "a,;b",
-]
+ODD = ["a b", "a#b?c", "a%b", "a%20b", "a+b&c=d", "ä€😀", "a'b\"<", "d=1/e=é é/f", " ~a*(b):@,;"]
 
 
 def test_a_large_object_is_seen_when_it_is_published_and_not_before(place) -> None:
