@@ -22,6 +22,7 @@ import socket
 import stat
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rivet.destinations.base import DestinationCapabilities
 from rivet.destinations.deadlines import CallLimits
-from rivet.destinations.folders import make_folder, remove_empty, sync
+from rivet.destinations.folders import make_folder, remove_empty, sync, within
 from rivet.destinations.staged import StagedFile
 from rivet.errors import DestinationError, ObjectExistsError
 from rivet.model.diskerrors import disk_errors
@@ -76,10 +77,8 @@ def open(options: Options, *, base_dir: Path | None = None) -> LocalDestination:
         msg = "files on a disk of this system cannot be written: locks need Linux or macOS"
         raise DestinationError(msg, hint="run Rivet in WSL or in a container")
     root = _root(options, base_dir)
-    make_folder(root)
     try:
-        _probe(root)
-        _sweep(root)
+        within(root, partial(_probe, root))
     except DestinationError:
         remove_empty(root)
         raise
@@ -149,10 +148,8 @@ class LocalDestination:
         with self._making:
             while (staging := self._staging) is None:
                 self._refuse_closed()
-                make_folder(self._root)  # another run had made it, and may have removed it
                 folder = self._root / _staged_name()
-                with disk_errors("cannot create", folder):
-                    folder.mkdir(mode=0o700)
+                within(self._root, partial(_make_private, folder))
                 with suppress(FileNotFoundError, BlockingIOError):  # swept before it was locked
                     lock = _lock(folder)
                     if folder.is_dir():
@@ -227,17 +224,14 @@ class LocalDestination:
 
     def walk(self) -> Iterator[ObjectInfo]:
         """List all files below the folder in name order, staged ones excluded."""
-        make_folder(self._root)
-        yield from self._walk(self._root)
+        yield from self._walk(within(self._root, partial(_listed, self._root)))
 
-    def _walk(self, folder: Path) -> Iterator[ObjectInfo]:
-        with disk_errors("cannot list", folder):
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    def _walk(self, entries: list[os.DirEntry[str]]) -> Iterator[ObjectInfo]:
         for entry in entries:
             if _is_staged(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(Path(entry.path))
+                yield from self._walk(_listed(Path(entry.path)))
             elif entry.is_file(follow_symlinks=False):
                 relative = Path(entry.path).relative_to(self._root).as_posix()
                 yield self._info(relative, entry.stat().st_size)
@@ -316,6 +310,16 @@ def _is_own(name: str) -> bool:
     return match is not None and match[1] == _host()
 
 
+def _make_private(folder: Path) -> None:
+    with disk_errors("cannot create", folder):
+        folder.mkdir(mode=0o700)
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    with disk_errors("cannot list", folder):
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+
+
 def _probe(root: Path) -> None:
     probe = root / _staged_name()
     with disk_errors("cannot write to", root):
@@ -324,6 +328,7 @@ def _probe(root: Path) -> None:
         finally:
             with suppress(OSError):
                 probe.unlink(missing_ok=True)
+    _sweep(root)
 
 
 def _lock(folder: Path) -> int | None:
