@@ -7,7 +7,7 @@ import dataclasses
 import psycopg
 import pytest
 
-from rivet.errors import FormatError
+from rivet.errors import FormatError, SourceQueryError
 from rivet.model.columns import ColumnRules
 from rivet.model.relation import ReadRequest, Relation
 from rivet.model.source import SessionSettings, SourceAddress
@@ -71,6 +71,14 @@ def test_latin1_is_converted(encoded):
     assert rows(database, ColumnRules(overrides={"a": BINARY}))[0] == (0, b"caf\xe9")
 
 
+def test_an_encoding_that_the_server_cannot_convert_is_refused(encoded):
+    database = encoded("MULE_INTERNAL")
+    address = SourceAddress("postgresql", url=Secret(database.url))
+    with pytest.raises(SourceQueryError, match="conversion between UTF8 and MULE") as caught:
+        connect(address, SessionSettings())
+    assert "one of UTF8" in caught.value.hint
+
+
 def refused(database, rules=None, **request):
     with pytest.raises(FormatError) as caught:
         rows(database, rules, **request)
@@ -78,6 +86,7 @@ def refused(database, rules=None, **request):
     return caught.value
 
 
+UNMAPPED = {"WIN1252": b"\\201", "EUC_JP": b"\\242\\257", "EUC_CN": b"\\252\\241"}
 # Other texts before and behind the one that is refused: a label, an array, a longer one.
 WIDER = (
     "CREATE TYPE word AS ENUM ('x'); ALTER TABLE t ADD e word DEFAULT 'x',"
@@ -100,9 +109,9 @@ def test_bytes_of_no_encoding_are_refused_by_column_and_row(encoded, fetch_rows)
     assert rows(database, **read) == [(0, "café"), (1, "fine"), (2, "fine")]
 
 
-@pytest.mark.parametrize("encoding", ["WIN1252", "EUC_JP"])
+@pytest.mark.parametrize("encoding", UNMAPPED)
 def test_a_character_that_unicode_does_not_have_is_refused_by_column_and_row(encoded, encoding):
-    value = {"WIN1252": b"\\201", "EUC_JP": b"\\242\\257"}[encoding]
+    value = UNMAPPED[encoding]
     database = filled(encoded(encoding), b"cafe", value, b"cafe")
     for more in ("SELECT 1", WIDER):
         database.execute(more)

@@ -25,6 +25,16 @@ BYTES = {
     "WIN1252": (b"\xe9", b"\x81"),
     "EUC_JP": (b"\xa4\xa2", b"\xa2\xaf"),
     "EUC_KR": (b"\xb0\xa1", b"\xc9\xa1"),
+    "EUC_CN": (b"\xb0\xa1", b"\xaa\xa1"),
+    "EUC_TW": (b"\xc4\xa1", b"\xfd\xfe"),
+    "EUC_JIS_2004": (b"\xa4\xa2", b"\x8f\xfe\xfe"),
+}
+# What the role says that its sessions speak, which no session of ours does.
+SPOKEN = {
+    "SQL_ASCII": "LATIN1",
+    "EUC_JP": "SJIS",
+    "EUC_TW": "BIG5",
+    "EUC_JIS_2004": "SHIFT_JIS_2004",
 }
 CUTS = {
     "full": {},
@@ -53,6 +63,8 @@ def database(request, shared_any_postgres):
     name = f"{found.name}_{encoding.lower()}"
     create = f"CREATE DATABASE {name} OWNER {clusters.ROLE} TEMPLATE template0"
     found.execute(f"{create} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'", admin=True)
+    speaks = f"SET client_encoding = '{SPOKEN.get(encoding, 'SQL_ASCII')}'"
+    found.execute(f"ALTER ROLE {clusters.ROLE} IN DATABASE {name} {speaks}", admin=True)
     url = found.url.replace(f"/{found.name}", f"/{name}")
     made = dataclasses.replace(found, url=url, name=name)
     with psycopg.connect(url, autocommit=True) as connection:

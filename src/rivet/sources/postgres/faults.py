@@ -132,6 +132,13 @@ _REFUSED: Final[tuple[tuple[re.Pattern[str], _Fault], ...]] = tuple(
             (SourceAuthError, "check the user"),
         ),
         (r"database .{1,80} does not exist", (SourceAuthError, "check the database name")),
+        (
+            r"conversion between .{1,40} is not supported",
+            (
+                SourceQueryError,
+                "the server cannot send its texts as UTF-8: copy it into one of UTF8",
+            ),
+        ),
         (r"permission denied for database", (SourceAuthError, "grant the user CONNECT on it")),
         (
             r"private key file",
