@@ -68,6 +68,7 @@ _KEPT_ON_MYSQL: Final = frozenset(
         "character_set_results",
         "lock_wait_timeout",
         "max_execution_time",
+        "max_sort_length",
         "max_statement_time",
         "net_read_timeout",
         "net_write_timeout",

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from rivet.errors import InternalError
+from rivet.errors import InternalError, UnsupportedPlanError
 from rivet.model.relation import Key
 from rivet.redact import visible
 from rivet.sources.mysql import types
@@ -18,6 +18,7 @@ from rivet.sources.mysql.catalog import PLACE, hidden_columns, place_of
 from rivet.sources.mysql.coverage import ELSEWHERE
 from rivet.sources.mysql.link import ask
 from rivet.sources.mysql.overrides import DIALECT
+from rivet.sources.mysql.settings import SORTED_BYTES
 from rivet.sources.seek import no_blocks, no_column, no_order, null_test
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _NUMBERS: Final = types.INTEGERS | types.DECIMALS | {types.YEAR}
 _QUOTED: Final = types.DATES | {types.TIME, types.TEXT, types.UUID, types.INET}
 _SEEKABLE: Final = _NUMBERS | _QUOTED | {types.BYTES}
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
+# What a character weighs differs by collation, by sixteen bytes at the most.
+_LONGEST_BOUND: Final = SORTED_BYTES // 16
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*\Z")
 
 _INDEXES: Final = f"""
@@ -77,6 +80,24 @@ def columns_in(spans: Iterable[Span]) -> tuple[str, ...]:
     """Return the columns that spans compare."""
     names = [name for span in spans for name in (*span.columns, span.fallback) if name is not None]
     return tuple(dict.fromkeys(names))
+
+
+def refuse_unsorted(columns: Iterable[str], bounds: Iterable[tuple[str | None, ...]]) -> None:
+    """Refuse bounds longer than what surely counts where the server sorts.
+
+    Raises:
+        UnsupportedPlanError: Texts that begin alike may have come in any order.
+
+    Source:
+        MySQL manual, "Server System Variables", `max_sort_length`.
+    """
+    names = tuple(columns)
+    for bound in bounds:
+        for name, text in zip(names, bound, strict=False):
+            if text is not None and len(text) > _LONGEST_BOUND:
+                msg = f"column '{visible(name)}' has texts that are too long to go by"
+                hint = f"choose a column whose values have at most {_LONGEST_BOUND:,} characters"
+                raise UnsupportedPlanError(msg, hint=hint, column=name)
 
 
 def _names(rows: Iterable[tuple[Any, ...]]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from rivet.sources.mysql.grants import DENIED, granted_names, refuse_unseen, uns
 from rivet.sources.mysql.health import harm_of, pressure_of
 from rivet.sources.mysql.horizon import horizon_of
 from rivet.sources.mysql.identity import identity_of, succeeds
-from rivet.sources.mysql.keys import KeySpelling, columns_in, with_keys
+from rivet.sources.mysql.keys import KeySpelling, columns_in, refuse_unsorted, with_keys
 from rivet.sources.mysql.keytexts import charsets_of
 from rivet.sources.mysql.link import ask, ask_texts, cancel_query
 from rivet.sources.mysql.overrides import DIALECT, dialect_of, plan_columns
@@ -232,7 +232,9 @@ class MysqlSession:
             spelling = self._spelling(relation, self._columns(connection, relation), names)
             source = source_sql(relation, dialect_of(connection))
             statement = question_sql(question, source, spelling, DIALECT)
-            return ask_texts(connection, statement)
+            found = ask_texts(connection, statement)
+        refuse_unsorted(question.columns, found)
+        return found
 
     def doubt(self, relation: Relation) -> Doubt | None:
         """Return why a relation's rows may differ each time, see `JudgesRepeats`."""

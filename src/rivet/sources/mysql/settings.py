@@ -24,17 +24,21 @@ if TYPE_CHECKING:
 
     Ask = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 
-__all__ = ["CHARACTER_SET", "UTC", "ServerSettings", "choose", "pin", "read_back"]
+__all__ = ["CHARACTER_SET", "SORTED_BYTES", "UTC", "ServerSettings", "choose", "pin", "read_back"]
 
 CHARACTER_SET: Final = "utf8mb4"
 """The one in which every text is sent."""
 UTC: Final = "+00:00"
+SORTED_BYTES: Final = 65_536
+"""How many bytes of a text count where rows are sorted; the server's own 1,024 mix long keys up."""
+_SORT_BUFFER: Final = 2 * 1024 * 1024  # it has to hold fifteen rows
 _ALL_ROWS: Final = 18_446_744_073_709_551_615
 _PINNED: Final[dict[str, object]] = {
     "time_zone": UTC,
     "sql_select_limit": _ALL_ROWS,
     "character_set_results": CHARACTER_SET,
     "sql_auto_is_null": 0,
+    "max_sort_length": SORTED_BYTES,
 }
 _MODES: Final = "sql_mode"
 # CHAR with blanks that nobody stored; '' as NULL, in the bounds of Rivet's own conditions too.
@@ -112,6 +116,9 @@ def pin(ask: Ask, variables: Mapping[str, str], *, is_mariadb: bool, lock_s: int
         "@rivet_limit = @@sql_select_limit",
         "@rivet_null = @@sql_auto_is_null",
     ]
+    if "sort_buffer_size" not in chosen:
+        size = f"CAST(GREATEST(@@sort_buffer_size, {_SORT_BUFFER}) AS UNSIGNED)"
+        parts.append(f"SESSION sort_buffer_size = {size}")
     values: list[object] = []
     if is_mariadb:
         parts.append(f"@rivet_history = @@{_HISTORY}")
