@@ -151,13 +151,12 @@ def run_with_kills(rivet, folder, source, seed: int, store: str, figures: Counte
         figures["killed" if child.poll() is None else "over before"] += 1
         child.kill()
         child.wait()
-        begun = proxy.seen["start"]
         proxy.plan = lambda _: None
         runner(*words, "--resume").expect(0)
     judge(bucket, expected)
     dangling = [key for key in bucket.uploads() if ".rivet-probe" not in key]
     figures["uploads left by kills"] += len(dangling)
-    assert len(dangling) <= begun + plan.lost
+    assert len(dangling) <= 1 + plan.lost  # the one large part was on its way
 
 
 @pytest.mark.parametrize("seed", range(6))
