@@ -81,22 +81,24 @@ def test_where_none_can_run_or_the_source_is_not_there(place):
 
 def test_other_destinations_and_what_cannot_be_known(place, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    store = {
-        "type": "s3",
-        "bucket": "lake",
-        "prefix": "/raw/{export}/",
-        "access_key_env": "NOT_SET",
-    }
+    within = {"bucket": "lake", "prefix": "/raw/{export}/"}
+    keys = {"access_key_env": "NOT_SET", "secret_key_env": "NOT_SET"}
+    refused = {"table": None, "query_file": "no.sql"}  # before any store is asked
     exports = {
-        "store": {"destination": {**store, "secret_key_env": "NOT_SET"}},
+        "store": {"destination": {"type": "s3", **within, **keys}},
+        "gcs": {**refused, "destination": {"type": "gcs", **within}},
+        "azure": {**refused, "destination": {"type": "azure", "account_name": "me", **within}},
         "stream": {"table": "nowhere", "destination": {"type": "stdout"}},
         "runs": {"table": "nowhere", "destination": {"type": "local", "path": "out/{run_id}"}},
     }
     config = _configure(place, exports)
     report = library.run(config, check=False)
-    runs = f"file://{place}/out/{report.exports[2].run_id}"
-    assert _told(report.to_json()) == {"store": "s3://lake/raw/store", "stream": "stdout:"} | {
-        "runs": runs
+    assert _told(report.to_json()) == {
+        "store": "s3://lake/raw/store",
+        "gcs": "gs://lake/raw/gcs",
+        "azure": "az://lake/raw/azure",
+        "stream": "stdout:",
+        "runs": f"file://{place}/out/{report.exports[-1].run_id}",
     }
 
 

@@ -133,8 +133,6 @@ def open_destination(ref: SinkRef, *, interrupted: Callable[[], bool] = never) -
 def place_of(ref: SinkRef) -> str:
     """Return where a destination leads, for people, without contacting anything.
 
-    The empty string for one that cannot tell.
-
     Raises:
         UnknownDestinationError: No such destination.
         ConfigError: A key does not belong to it.
@@ -142,9 +140,7 @@ def place_of(ref: SinkRef) -> str:
     module, values = load_destination(ref.kind), dict(ref.options)
     if module.CAPABILITIES.call_timeout_s is not None:
         values.pop("timeout_s", None)
-    options = _options(module, ref.kind, values)
-    tell = getattr(module, "place", None)
-    return "" if tell is None else str(tell(options, base_dir=ref.base_dir))
+    return module.place(_options(module, ref.kind, values), base_dir=ref.base_dir)
 
 
 def _options(module: DestinationModule, name: str, values: dict[str, Any]) -> BaseModel:

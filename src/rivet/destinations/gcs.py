@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from rivet.destinations.base import DestinationCapabilities
-from rivet.destinations.object_client import ObjectClient, StoreKind, client_options, retries
+from rivet.destinations.object_client import (
+    ObjectClient,
+    StoreKind,
+    client_options,
+    retries,
+    store_uri,
+)
 from rivet.destinations.object_errors import missing_credentials
 from rivet.destinations.object_store import CALL_TIMEOUT_S, ObjectDestination
 from rivet.destinations.store_access import answers, may_use, plain_remarks
@@ -52,6 +58,11 @@ class Options(BaseModel):
     allow_anonymous: bool = False
     allow_http: bool = False
     oneshot_budget_mb: int | None = None
+
+
+def place(options: Options, *, base_dir: Path | None = None) -> str:  # noqa: ARG001
+    """Return what `uri` would be, without asking the store."""
+    return store_uri(_KIND, options.bucket, options.prefix)
 
 
 def open(options: Options, *, base_dir: Path | None = None) -> ObjectDestination:  # noqa: A001
