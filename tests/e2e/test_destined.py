@@ -83,11 +83,12 @@ def test_other_destinations_and_what_cannot_be_known(place, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     within = {"bucket": "lake", "prefix": "/raw/{export}/"}
     keys = {"access_key_env": "NOT_SET", "secret_key_env": "NOT_SET"}
+    account = {"account_name": "me", "account_key_env": "NOT_SET"}
     refused = {"table": None, "query_file": "no.sql"}  # before any store is asked
     exports = {
         "store": {"destination": {"type": "s3", **within, **keys}},
         "gcs": {**refused, "destination": {"type": "gcs", **within}},
-        "azure": {**refused, "destination": {"type": "azure", "account_name": "me", **within}},
+        "azure": {**refused, "destination": {"type": "azure", **account, **within}},
         "stream": {"table": "nowhere", "destination": {"type": "stdout"}},
         "runs": {"table": "nowhere", "destination": {"type": "local", "path": "out/{run_id}"}},
     }
