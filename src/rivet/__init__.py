@@ -132,9 +132,9 @@ def run(  # noqa: PLR0913 - one for each thing that can differ
         emit=on_event,
     )
     error = failure_of_run(ended.report, is_summed_up=False) if check else None
-    if ended.telling is not None and ended.interrupt is None:
-        ended.telling.end(error.exit_status if error is not None else 0)
-    elif ended.telling is not None:
+    if ended.telling is not None:
+        if ended.interrupt is None:
+            ended.telling.end(error.exit_status if error is not None else 0)
         ended.telling.close()
     if ended.interrupt is not None:
         raise ended.interrupt

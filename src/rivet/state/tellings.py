@@ -1,7 +1,7 @@
 """Delivery receipt of a report: an invocation answers for its runs until it has ended with 0.
 
 Whoever goes by exit codes has no report of an invocation that ended otherwise (docs/adr/0045).
-Beside a state file the receipt is a file that is locked while the invocation lives and removed by
+Beside a state file the receipt is a file that is locked while the invocation lives and marked by
 the last thing it does; in a shared PostgreSQL it is an advisory lock and the column itself.
 """
 
@@ -12,6 +12,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from mmap import mmap
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rivet.errors import StateError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 TELLINGS_DIR: Final = "tellings"
 _CODE_BYTES: Final = 16
+_SPARE: Final = _CODE_BYTES - 1
+_DELIVERED: Final = ord("=")
 _ENDED: Final = "|"
 
 
@@ -45,7 +48,10 @@ class Telling(Protocol):
     """An invocation that answers for its runs."""
 
     def end(self, exit_code: int) -> None:
-        """Note that the report was told, and the exit code that follows at once."""
+        """Note that the report was told, and the exit code that follows at once; then `close`.
+
+        A process that is about to end leaves closing to that.
+        """
         ...
 
     def close(self) -> None:
@@ -112,39 +118,57 @@ def _is_locked_now(descriptor: int) -> bool:
     return True
 
 
+def _is_marked(descriptor: int) -> bool:
+    return os.pread(descriptor, 1, 0) == bytes([_DELIVERED])
+
+
+def _shared(descriptor: int) -> mmap | None:
+    """Return a file as memory; None where its file system cannot do that."""
+    with suppress(OSError, ValueError):
+        os.pwrite(descriptor, bytes(_CODE_BYTES), 0)
+        return mmap(descriptor, _CODE_BYTES)
+    return None
+
+
 def _delivery_by_file(path: Path) -> Delivery:
     try:
         descriptor = open_regular(path, flags=os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         return Delivery.DELIVERED
     try:
-        if not _is_locked_now(descriptor):
+        is_free = _is_locked_now(descriptor)
+        if _is_marked(descriptor) or (is_free and not os.fstat(descriptor).st_nlink):
+            return Delivery.DELIVERED  # perhaps a moment ago
+        if not is_free:
             return Delivery.PENDING
-        if not os.fstat(descriptor).st_nlink:
-            return Delivery.DELIVERED  # it was, a moment ago
-        return Delivery.TOLD if os.pread(descriptor, _CODE_BYTES, 0) else Delivery.LOST
+        told = os.pread(descriptor, _CODE_BYTES, 0).strip(b"\0")
+        return Delivery.TOLD if told else Delivery.LOST
     finally:
         os.close(descriptor)
 
 
 def _forget_unused(folder: Path, store: StateStore) -> None:
-    """Remove the files of invocations that have ended and answer for no run any more."""
+    """Remove the files of invocations that have ended and have nothing more to tell."""
     names = os.listdir(folder)  # noqa: PTH208 - names alone
     needed = store.tellers() if names else frozenset()
     for name in names:
-        if name in needed:
-            continue
         with suppress(FileNotFoundError):
             descriptor = open_regular(folder / name, flags=os.O_RDWR | os.O_NOFOLLOW)
             try:
-                if _is_locked_now(descriptor):
+                is_over = name not in needed or _is_marked(descriptor)
+                if is_over and _is_locked_now(descriptor):
                     (folder / name).unlink()
             finally:
                 os.close(descriptor)
 
 
 class _FileTelling:
-    """The receipt beside a state file."""
+    """The receipt beside a state file.
+
+    That a report was delivered is one byte in memory that the file shares: a system call, and be it
+    the removal of the file, can be waited for, and a kill that comes meanwhile would be too late
+    for the receipt and in time for the exit code.
+    """
 
     def __init__(self, path: Path) -> None:
         import fcntl
@@ -154,18 +178,27 @@ class _FileTelling:
             self._descriptor = open_regular(path, flags=os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             if os.fstat(self._descriptor).st_nlink:
-                return
+                break
             os.close(self._descriptor)  # another one has tidied it away in between
+        self._shared = _shared(self._descriptor)
 
     def end(self, exit_code: int) -> None:
         with suppress(OSError):  # then the runs are told again, by whoever comes next
             if exit_code:
                 os.pwrite(self._descriptor, str(exit_code).encode(), 0)
-            else:
+            elif self._shared is None:
                 self._path.unlink()
+            else:
+                os.pwrite(self._descriptor, b"\0", _SPARE)
+                self._shared[_SPARE] = 0  # what has to be waited for is waited for here
+                self._shared[0] = _DELIVERED
+                return  # with the lock: nothing comes between this and the end of the process
         self.close()
 
     def close(self) -> None:
+        if self._shared is not None:
+            self._shared.close()  # which has the file open, and so the lock, as well
+            self._shared = None
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
