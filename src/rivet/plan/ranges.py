@@ -108,7 +108,7 @@ def number_spans(column: str, first: str, last: str, *, size: int, count: int | 
             f"column '{visible(column)}' runs from {starts.start} to {starts.stop - 1}: ranges of "
             f"{width} make {len(starts):,} chunks"
         )
-        hint = "raise `chunk_size`, or use `chunk_dense: true` or `chunk_count`"
+        hint = "raise `chunk_size`, or give `chunk_count` instead"
         raise UnsupportedPlanError(msg, hint=hint, column=column)
     return from_starts(column, map(str, starts[1:]))
 
