@@ -13,6 +13,7 @@ from typing_extensions import override
 from support.buckets import AZURE_KEY, SECRET_KEY, Bucket
 from support.chunked import Chunked, fill
 from support.engines import SETUPS
+from support.faultproxy import FaultProxy, RandomFaults
 from support.stores import make_bucket
 
 SECRETS = (SECRET_KEY, base64.b64encode(AZURE_KEY).decode())
@@ -130,3 +131,13 @@ def test_a_bucket_that_is_not_there_is_found_before_a_row_is_read(run, items):
     assert done.code == 1
     assert "there is no such bucket" in done.stderr
     assert "RIVET_DESTINATION_NO_BUCKET" in done.stderr
+
+
+def test_faults_of_the_store_are_outlived_and_counted(run, items):
+    with FaultProxy(items.bucket.endpoint) as proxy:
+        items.keys |= {"chunk_column": "id", "chunk_count": 6}
+        items.keys["destination"] = items.bucket.block(f"{items.prefix}/", endpoint=proxy.url)
+        proxy.plan = RandomFaults(seed=11, share=0.3)
+        done = run("run", "--validate").expect(0)
+    assert items.read() == items.source()
+    assert "store retries:" in done.stderr

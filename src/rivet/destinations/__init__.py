@@ -33,7 +33,7 @@ __all__ = [
 
 _SEAM: Final = frozenset(
     {"aws_profile", "base", "deadlines", "folders", "placeholders", "staged", "store_access"}
-    | {"object_client", "object_errors", "object_sink", "object_store", "timed"}
+    | {"object_client", "object_errors", "object_sink", "object_store", "store_retry", "timed"}
 )
 
 

@@ -12,19 +12,15 @@ from urllib.parse import parse_qs
 from pydantic import BaseModel, ConfigDict, Field
 
 from rivet.destinations.base import DestinationCapabilities
-from rivet.destinations.object_client import (
-    ObjectClient,
-    StoreKind,
-    client_options,
-    retries,
-    store_uri,
-)
+from rivet.destinations.object_client import ObjectClient, StoreKind, client_options, store_uri
 from rivet.destinations.object_store import CALL_TIMEOUT_S, ObjectDestination
 from rivet.destinations.store_access import may_use, plain_remarks, secret_of
 from rivet.errors import ConfigError, DestinationAuthError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from obstore.store import RetryConfig
 
 __all__ = ["CAPABILITIES", "Options", "open"]
 
@@ -92,13 +88,16 @@ def open(options: Options, *, base_dir: Path | None = None) -> ObjectDestination
         config["sas_key"] = token
     else:
         config["skip_signature"] = True
-    store = AzureStore(
-        options.bucket,
-        client_options=client_options(allow_http=is_http),
-        retry_config=retries(),
-        **config,
-    )
-    client = ObjectClient(store, _KIND, options.bucket, options.prefix)
+
+    def connect(retries: RetryConfig) -> AzureStore:
+        return AzureStore(
+            options.bucket,
+            client_options=client_options(allow_http=is_http),
+            retry_config=retries,
+            **config,
+        )
+
+    client = ObjectClient(connect, _KIND, options.bucket, options.prefix)
     opened = ObjectDestination(client, options.oneshot_budget_mb, remarks)
     opened.probe()
     return opened

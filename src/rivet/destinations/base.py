@@ -69,6 +69,11 @@ class Destination(Protocol):
         """What is to be said with every run that writes there."""
         ...
 
+    @property
+    def retries(self) -> int:
+        """How many requests were made again so far, as they failed for the moment."""
+        ...
+
     def create(self, name: str) -> Sink:
         """Begin an object; it is there under its name once its sink has published it.
 

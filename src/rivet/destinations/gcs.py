@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from rivet.destinations.base import DestinationCapabilities
-from rivet.destinations.object_client import (
-    ObjectClient,
-    StoreKind,
-    client_options,
-    retries,
-    store_uri,
-)
+from rivet.destinations.object_client import ObjectClient, StoreKind, client_options, store_uri
 from rivet.destinations.object_errors import missing_credentials
 from rivet.destinations.object_store import CALL_TIMEOUT_S, ObjectDestination
 from rivet.destinations.store_access import answers, may_use, plain_remarks
@@ -31,7 +25,7 @@ from rivet.openfile import read_regular
 from rivet.redact import register_secret
 
 if TYPE_CHECKING:
-    from obstore.store import GCSCredential
+    from obstore.store import GCSCredential, RetryConfig
 
 __all__ = ["CAPABILITIES", "Options", "open"]
 
@@ -91,13 +85,16 @@ def open(options: Options, *, base_dir: Path | None = None) -> ObjectDestination
         named = options.credentials_file
         path = None if named is None else (base_dir or Path.cwd()) / Path(named).expanduser()
         config |= _credentials(path, place)
-    store = GCSStore(
-        options.bucket,
-        client_options=client_options(allow_http=is_http),
-        retry_config=retries(),
-        **config,
-    )
-    client = ObjectClient(store, _KIND, options.bucket, options.prefix)
+
+    def connect(retries: RetryConfig) -> GCSStore:
+        return GCSStore(
+            options.bucket,
+            client_options=client_options(allow_http=is_http),
+            retry_config=retries,
+            **config,
+        )
+
+    client = ObjectClient(connect, _KIND, options.bucket, options.prefix)
     remarks = plain_remarks(options.endpoint)
     opened = ObjectDestination(client, options.oneshot_budget_mb, remarks)
     opened.probe()

@@ -131,6 +131,7 @@ class LocalDestination:
 
     def __init__(self, root: Path) -> None:
         self.remarks: tuple[str, ...] = ()
+        self.retries = 0
         self.limits = CallLimits(CAPABILITIES.call_timeout_s)
         self._root = root
         self._making = threading.Lock()

@@ -9,9 +9,10 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from rivet.destinations.object_errors import code_of, is_lost, is_missing, store_errors
+from rivet.destinations.object_errors import code_of, is_missing, store_errors
+from rivet.destinations.store_retry import Retries
 from rivet.errors import DestinationError, DestinationUnavailableError, ObjectExistsError
 from rivet.model.sink import ObjectInfo
 
@@ -28,20 +29,14 @@ __all__ = [
     "StoreKind",
     "client_options",
     "etag_of",
-    "retries",
     "steps",
 ]
-
-T = TypeVar("T")
 
 OWN_MARK: Final = "rivetupload"
 """Metadata key of a random word, by which an upload knows its own object again."""
 OWN_MD5: Final = "rivetmd5"
 """Metadata key of the MD5 of an object that was put whole."""
 
-_TRIES: Final = 6
-_RETRY_S: Final = 180
-_LONGEST_WAIT_S: Final = 5.0
 _STEP: Final = re.compile(r"[\\\x00-\x1f\x7f]")
 
 
@@ -65,7 +60,7 @@ class StoreKind:
 
 
 def retries() -> RetryConfig:
-    """Return how the client tries again what fails with 5xx, 429 or a lost connection."""
+    """Return how the client sends a part again: after 5xx, 429 or a lost connection."""
     return {
         "max_retries": 8,
         "backoff": {
@@ -73,7 +68,7 @@ def retries() -> RetryConfig:
             "max_backoff": timedelta(seconds=10),
             "base": 2,
         },
-        "retry_timeout": timedelta(seconds=_RETRY_S),
+        "retry_timeout": timedelta(seconds=180),
     }
 
 
@@ -116,18 +111,27 @@ class ObjectClient:
     """One prefix of a bucket, seen through its store's client.
 
     Args:
-        store: The client, bound to the bucket.
+        connect: Makes the client, bound to the bucket, given how it is to try again by itself.
         kind: Which store it is.
         bucket: The bucket's name, or the container's.
         prefix: Where the objects are; empty is the whole bucket.
 
     Attributes:
+        store: For single requests, which are made again by `tried`.
+        uploads: For parts, which only the client itself can send again.
+        tried: Makes requests again that fail for the moment.
+        is_closed: Nothing is asked any more.
         uri: Scheme, bucket and prefix, unescaped, as manifests have it.
         prefix: Without slashes at its ends.
     """
 
-    def __init__(self, store: Any, kind: StoreKind, bucket: str, prefix: str) -> None:  # noqa: ANN401
-        self.store = store
+    def __init__(
+        self, connect: Callable[[RetryConfig], Any], kind: StoreKind, bucket: str, prefix: str
+    ) -> None:
+        self.store = connect({"max_retries": 0})
+        self.uploads = connect(retries())
+        self.tried = Retries()
+        self.is_closed = False
         self.kind = kind
         self.prefix = "/".join(steps(prefix))
         self.uri = store_uri(kind, bucket, prefix)
@@ -168,10 +172,11 @@ class ObjectClient:
         import obstore
         from obstore.exceptions import BaseError
 
-        with store_errors("cannot write", self.uri_of(name)):
-            try:
-                done = _when_lost_again(
-                    lambda: obstore.put(
+        def attempt() -> str | None:
+            self.refuse_closed()
+            with store_errors("cannot write", self.uri_of(name)):
+                try:
+                    done = obstore.put(
                         self.store,
                         self.key(name),
                         data,
@@ -179,13 +184,14 @@ class ObjectClient:
                         mode="create" if is_new else "overwrite",
                         use_multipart=False,
                     )
-                )
-            except (BaseError, OSError) as error:
-                if is_new and code_of(error) == "NotImplemented":
-                    self._has_new_put = False  # an older server that speaks S3
-                    return None
-                raise
-        return done["e_tag"]
+                except (BaseError, OSError) as error:
+                    if is_new and code_of(error) == "NotImplemented":
+                        self._has_new_put = False  # an older server that speaks S3
+                        return None
+                    raise
+            return done["e_tag"]
+
+        return self.tried(attempt)
 
     def put_new(self, data: bytes | bytearray, name: str, attributes: Attributes) -> str | None:
         """Store an object in one request where there is none; returns its ETag.
@@ -252,17 +258,21 @@ class ObjectClient:
         import obstore
 
         key = self.key(name)
-        with store_errors("cannot read", self.uri_of(name)):
-            try:
-                found = obstore.get(self.store, key)
-            except FileNotFoundError as error:
-                if not is_missing(error):
-                    raise
-                return None
-            if found.meta["size"] <= max_bytes:
-                return bytes(found.bytes())
-        msg = f"cannot read {self.uri_of(name)}: it is larger than {max_bytes:,} bytes"
-        raise DestinationError(msg, code="RIVET_DESTINATION_TOO_LARGE")
+
+        def attempt() -> bytes | None:
+            with store_errors("cannot read", self.uri_of(name)):
+                try:
+                    found = obstore.get(self.store, key)
+                except FileNotFoundError as error:
+                    if not is_missing(error):
+                        raise
+                    return None
+                if found.meta["size"] <= max_bytes:
+                    return bytes(found.bytes())
+            msg = f"cannot read {self.uri_of(name)}: it is larger than {max_bytes:,} bytes"
+            raise DestinationError(msg, code="RIVET_DESTINATION_TOO_LARGE")
+
+        return self.tried(attempt)
 
     def stat(self, name: str) -> ObjectInfo | None:
         """Return an object's size, None where it does not exist."""
@@ -279,50 +289,77 @@ class ObjectClient:
         import obstore
 
         key = self.key(name)
-        with store_errors("cannot look at", self.uri_of(name)):
-            try:
-                return obstore.get(self.store, key, options={"head": True})
-            except FileNotFoundError as error:
-                if not is_missing(error):
-                    raise
-                return None
+
+        def attempt() -> Any | None:  # noqa: ANN401
+            with store_errors("cannot look at", self.uri_of(name)):
+                try:
+                    return obstore.get(self.store, key, options={"head": True})
+                except FileNotFoundError as error:
+                    if not is_missing(error):
+                        raise
+                    return None
+
+        return self.tried(attempt)
+
+    def copy(self, name: str, new_name: str) -> None:
+        """Have the store copy an object where nothing is in the way.
+
+        Raises:
+            ObjectExistsError: The new name is taken, and not by this copy.
+            DestinationError: It failed.
+        """
+        import obstore
+
+        key, new_key = self.key(name), self.key(new_name)
+        has_new_copy = self.kind.has_new_copy
+        if not has_new_copy and self._look(new_name) is not None:
+            raise self.taken(new_name)
+
+        def attempt() -> None:
+            with store_errors("cannot move", self.uri_of(name)):
+                obstore.copy(self.store, key, new_key, overwrite=not has_new_copy)
+
+        try:
+            self.tried(attempt)
+        except ObjectExistsError:  # perhaps by an attempt that was not answered
+            if not self._are_same(name, new_name):
+                raise
+
+    def _are_same(self, name: str, new_name: str) -> bool:
+        one, other = self._look(name), self._look(new_name)
+        if one is None or other is None or one.meta["size"] != other.meta["size"]:
+            return False
+        told, seen = one.attributes, other.attributes
+        marks = [key for key in (OWN_MARK, OWN_MD5) if key in told]
+        return bool(marks) and all(told[key] == seen.get(key) for key in marks)
 
     def remove(self, name: str) -> None:
         """Remove one object; one that does not exist is not an error."""
         import obstore
 
         key = self.key(name)
-        with store_errors("cannot remove", self.uri_of(name)):
-            try:
-                _when_lost_again(lambda: obstore.delete(self.store, key))
-            except FileNotFoundError as error:
-                if not is_missing(error):
-                    raise
+
+        def attempt() -> None:
+            with store_errors("cannot remove", self.uri_of(name)):
+                try:
+                    obstore.delete(self.store, key)
+                except FileNotFoundError as error:
+                    if not is_missing(error):
+                        raise
+
+        self.tried(attempt)
+
+    def refuse_closed(self) -> None:
+        """Stop right before something would be written.
+
+        Raises:
+            DestinationError: It was closed, by who did not wait for this call.
+        """
+        if self.is_closed:
+            msg = f"{self.uri}: nothing is written any more, the destination was closed"
+            raise DestinationError(msg)
 
     def taken(self, name: str) -> ObjectExistsError:
         """Return the error that says that a name is taken."""
         msg = f"{self.uri_of(name)} is already there; it was left as it is"
         return ObjectExistsError(msg, hint="run again: every run writes under new names")
-
-
-def _when_lost_again(call: Callable[[], T]) -> T:
-    """Make a call again that lost its connection, where the client leaves that to us.
-
-    It does so for a put on condition and for a removal. The first may find what it did before: its
-    caller looks whose object is in the way.
-    """
-    from tenacity import (
-        Retrying,
-        retry_if_exception,
-        stop_after_attempt,
-        stop_after_delay,
-        wait_random_exponential,
-    )
-
-    retrying = Retrying(
-        retry=retry_if_exception(is_lost),
-        stop=stop_after_attempt(_TRIES) | stop_after_delay(_RETRY_S),
-        wait=wait_random_exponential(multiplier=0.2, max=_LONGEST_WAIT_S),
-        reraise=True,
-    )
-    return retrying(call)

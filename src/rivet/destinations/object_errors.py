@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_BUCKET",
     "code_of",
-    "is_lost",
     "is_missing",
     "missing_credentials",
     "store_errors",
@@ -33,7 +32,6 @@ NO_BUCKET: Final = "RIVET_DESTINATION_NO_BUCKET"
 
 _STATUS: Final = re.compile(r"status code: ([1-5][0-9]{2})\b")
 _CODE: Final = re.compile(r"<Code>([A-Za-z0-9]{2,64})</Code>")
-_RETRIES: Final = re.compile(r"\bretries: ([0-9]+),\s+max_retries: ([0-9]+)")
 _TAKEN: Final = frozenset({"409", "412"})
 _PASSING: Final = frozenset({"408", "429"})
 
@@ -95,7 +93,7 @@ _CODES: Final[dict[str, _Meaning]] = {
     **dict.fromkeys(("IllegalLocationConstraintException", "TemporaryRedirect"), _ELSEWHERE),
     **dict.fromkeys(("RequestTimeTooSkewed", "RequestExpired"), _SKEWED),
     **dict.fromkeys(("SlowDown", "ServerBusy", "InternalError", "ServiceUnavailable"), _BUSY),
-    **dict.fromkeys(("RequestTimeout", "OperationTimedOut", "TooManyRequests"), _BUSY),
+    **dict.fromkeys(("RequestTimeout", "OperationTimedOut", "ConditionalRequestConflict"), _BUSY),
     **dict.fromkeys(("BlobImmutableDueToPolicy", "ObjectLocked", "RetentionPolicyNotMet"), _LOCKED),
 }
 _STATUSES: Final[dict[str, _Meaning]] = {"401": _REFUSED, "403": _DENIED, "301": _ELSEWHERE}
@@ -123,12 +121,6 @@ def is_missing(error: BaseException) -> bool:
     """Whether an object is not there; a bucket that is not there is something else."""
     is_bucket = _CODES.get(code_of(error)) is _NONE_SUCH
     return isinstance(error, FileNotFoundError) and not is_bucket
-
-
-def is_lost(error: BaseException) -> bool:
-    """Whether the connection was lost under a request that the client did not try again."""
-    found = _RETRIES.search(str(error))
-    return found is not None and int(found[1]) < int(found[2]) and "HTTP error" in str(error)
 
 
 @contextmanager

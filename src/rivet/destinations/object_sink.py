@@ -125,7 +125,7 @@ class ObjectSink:
         with store_errors("cannot write", store.uri_of(self.name)):
             if self._writer is None:
                 self._writer = obstore.open_writer(
-                    store.store,
+                    store.uploads,
                     self._key,
                     attributes={OWN_MARK: self._mark},
                     buffer_size=PART_BYTES,
@@ -222,6 +222,7 @@ class ObjectSink:
             self._spilled = None
 
     def _refuse_over(self) -> None:
+        self._client.refuse_closed()
         if self._is_given_up or self._is_over:
             msg = f"{self.name} was given up; it is not published"
             raise DestinationError(msg)

@@ -9,17 +9,19 @@ Source: obstore; the HTTP APIs of the three stores; docs/adr/0047.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from rivet.destinations.deadlines import CallLimits
 from rivet.destinations.object_client import OWN_MD5, ObjectClient
 from rivet.destinations.object_errors import store_errors
 from rivet.destinations.object_sink import Budget, ObjectSink, abort_upload
-from rivet.errors import DestinationError
 from rivet.model.sink import ObjectInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from obstore import ObjectMeta
 
 __all__ = ["CALL_TIMEOUT_S", "ObjectDestination"]
 
@@ -27,6 +29,7 @@ CALL_TIMEOUT_S: Final = 600.0
 BUDGET_MB: Final = 64
 
 _LISTED_AT_ONCE: Final = 1000
+_PROBES: Final = 5
 _COPY_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -54,7 +57,11 @@ class ObjectDestination:
         self._client = client
         self._budget = Budget((budget_mb or BUDGET_MB) * 2**20)
         self._sinks: set[ObjectSink] = set()
-        self._is_closed = False
+
+    @property
+    def retries(self) -> int:
+        """How many requests were made again."""
+        return self._client.tried.count
 
     @property
     def uri(self) -> str:
@@ -70,13 +77,24 @@ class ObjectDestination:
             DestinationError: It cannot.
         """
         import obstore
+        from obstore.exceptions import BaseError
 
-        key = self._client.key(".rivet-probe.tmp")
-        with store_errors("cannot write to", self.uri):
-            writer = obstore.open_writer(self._client.store, key, buffer_size=1, max_concurrency=1)
-            writer.write(b"x")
-            writer.write(b"")  # waits for what was sent: Azure is asked nothing before
-            abort_upload(writer)
+        client, key = self._client, self._client.key(".rivet-probe.tmp")
+
+        def attempt() -> None:
+            with store_errors("cannot write to", self.uri):
+                writer = obstore.open_writer(client.store, key, buffer_size=1, max_concurrency=1)
+                try:
+                    writer.write(b"x")
+                    writer.write(b"")  # waits for what was sent: Azure is asked nothing before
+                except (BaseError, OSError):
+                    with suppress(Exception):
+                        abort_upload(writer)
+                    raise
+                with suppress(FileNotFoundError):  # it was, by an attempt that was not answered
+                    abort_upload(writer)
+
+        client.tried(attempt, attempts=_PROBES)
 
     def create(self, name: str) -> ObjectSink:
         """Begin an object; nothing is asked of the store before it is large.
@@ -84,7 +102,7 @@ class ObjectDestination:
         Raises:
             DestinationError: The name lies outside the prefix.
         """
-        self._refuse_closed()
+        self._client.refuse_closed()
         sink = ObjectSink(self._client, name, self._budget, at_end=self._sinks.discard)
         self._sinks.add(sink)
         return sink
@@ -95,7 +113,7 @@ class ObjectDestination:
         Raises:
             DestinationError: It failed; what was there stays.
         """
-        self._refuse_closed()
+        self._client.refuse_closed()
         digest = hashlib.md5(data, usedforsecurity=False).digest()
         tag = self._client.put(data, name, {OWN_MD5: digest.hex()}, is_new=False)
         return self._client.confirmed(name, len(data), [digest], tag, is_whole=True)
@@ -110,17 +128,12 @@ class ObjectDestination:
 
     def walk(self) -> Iterator[ObjectInfo]:
         """List all objects below the prefix, a thousand with each request."""
-        import obstore
-
-        start = f"{self._client.prefix}/" if self._client.prefix else ""
-        with store_errors("cannot list", self.uri):
-            pages = obstore.list(self._client.store, start or None, chunk_size=_LISTED_AT_ONCE)
-            for page in pages:
-                for meta in page:
-                    path = meta["path"]
-                    if path.startswith(start) and path != start:
-                        name = path[len(start) :]
-                        yield ObjectInfo(name, self._client.uri_of(name), meta["size"])
+        pages = _Pages(self._client)
+        while page := self._client.tried(pages.read):
+            for path, size in page:
+                if path.startswith(pages.start) and path != pages.start:
+                    name = path[len(pages.start) :]
+                    yield ObjectInfo(name, self._client.uri_of(name), size)
 
     def move(self, name: str, new_name: str) -> None:
         """Copy an object to another name, then remove it; nothing is overwritten.
@@ -129,18 +142,11 @@ class ObjectDestination:
             ObjectExistsError: The new name is taken; nothing was changed.
             DestinationError: It cannot be moved; it is where it was, or at both names.
         """
-        import obstore
-
-        source, target = self._client.key(name), self._client.key(new_name)
         found = self.stat(name)
         if found is not None and found.size_bytes > self._client.kind.max_copy_bytes:
             self._copy_through(name, new_name)
         else:
-            has_new_copy = self._client.kind.has_new_copy
-            if not has_new_copy and self.stat(new_name) is not None:
-                raise self._client.taken(new_name)
-            with store_errors("cannot move", self._client.uri_of(name)):
-                obstore.copy(self._client.store, source, target, overwrite=not has_new_copy)
+            self._client.copy(name, new_name)
         self.remove(name)
 
     def _copy_through(self, name: str, new_name: str) -> None:
@@ -163,11 +169,33 @@ class ObjectDestination:
 
     def close(self) -> None:
         """Abort what was begun and never published. Safe to call twice."""
-        self._is_closed = True
+        self._client.is_closed = True
         for sink in list(self._sinks):
             sink.abort()
 
-    def _refuse_closed(self) -> None:
-        if self._is_closed:
-            msg = f"{self.uri}: nothing is written any more, the destination was closed"
-            raise DestinationError(msg)
+
+class _Pages:
+    """The pages of a listing; one that fails is asked for again, after the last object seen."""
+
+    def __init__(self, client: ObjectClient) -> None:
+        self.start = f"{client.prefix}/" if client.prefix else ""
+        self._client = client
+        self._last: str | None = None
+        self._pages: Iterator[Sequence[ObjectMeta]] | None = None
+
+    def read(self) -> list[tuple[str, int]]:
+        """Return names and sizes of the next thousand objects; none at the end."""
+        import obstore
+
+        pages, self._pages = self._pages, None  # none where this fails
+        with store_errors("cannot list", self._client.uri):
+            if pages is None:
+                prefix = self.start or None
+                listing = obstore.list(
+                    self._client.store, prefix, offset=self._last, chunk_size=_LISTED_AT_ONCE
+                )
+                pages = iter(listing)
+            page = [(meta["path"], meta["size"]) for meta in next(pages, ())]
+        self._pages = pages
+        self._last = page[-1][0] if page else self._last
+        return page

@@ -21,7 +21,6 @@ from rivet.destinations.object_client import (
     ObjectClient,
     StoreKind,
     client_options,
-    retries,
     store_uri,
 )
 from rivet.destinations.object_errors import missing_credentials
@@ -32,7 +31,7 @@ from rivet.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from obstore.store import S3Credential
+    from obstore.store import RetryConfig, S3Credential
 
 __all__ = ["CAPABILITIES", "Options", "open"]
 
@@ -109,13 +108,16 @@ def open(options: Options, *, base_dir: Path | None = None) -> ObjectDestination
         config["virtual_hosted_style_request"] = False
     if not options.allow_anonymous:
         config |= _credentials(options, profile, place)
-    store = S3Store(
-        options.bucket,
-        client_options=client_options(allow_http=is_http),
-        retry_config=retries(),
-        **config,
-    )
-    client = ObjectClient(store, _KIND, options.bucket, options.prefix)
+
+    def connect(retries: RetryConfig) -> S3Store:
+        return S3Store(
+            options.bucket,
+            client_options=client_options(allow_http=is_http),
+            retry_config=retries,
+            **config,
+        )
+
+    client = ObjectClient(connect, _KIND, options.bucket, options.prefix)
     remarks = plain_remarks(endpoint)
     opened = ObjectDestination(client, options.oneshot_budget_mb, remarks)
     opened.probe()

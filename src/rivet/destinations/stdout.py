@@ -116,6 +116,7 @@ class StdoutDestination:
 
     def __init__(self) -> None:
         self.remarks: tuple[str, ...] = ()
+        self.retries = 0
         self.limits = CallLimits()
         self._staging: Path | None = None
         self.is_used = False

@@ -58,6 +58,11 @@ class TimedDestination:
         """What is to be said with every run."""
         return self._destination.remarks
 
+    @property
+    def retries(self) -> int:
+        """How many requests were made again."""
+        return self._destination.retries
+
     def create(self, name: str) -> Sink:
         """Begin an object; not timed here."""
         return self._destination.create(name)

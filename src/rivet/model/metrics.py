@@ -167,6 +167,7 @@ class RunMetrics:
         bytes_written: Size of the recorded parts.
         longest_statement_s: Longest time one statement ran on the server.
         harm: Counters of the server by name, the difference over the run: everybody's work counts.
+        dest_retries: Requests of the destination's store that were made again.
         nulled: Column to the number of values that a `null` policy turned into NULL.
         is_validated: None where validation was not asked for.
         reconciled: Rows in the recorded parts and rows the source holds in the instant that was
@@ -232,6 +233,9 @@ class RunMetrics:
         summary=None,
     )
     retries: int = _metric(Unit.COUNT, report=None, column="retries")
+    dest_retries: int = _metric(
+        Unit.COUNT, label="store retries", report=None, summary="dest_retries", event="dest_retries"
+    )
     nulled: tuple[tuple[str, int], ...] = _metric(
         Unit.BY_COLUMN, label="set to NULL", report=None, summary="values_nulled"
     )

@@ -28,6 +28,7 @@ from rivet.execution.run.workers import gather_workers
 from rivet.execution.snapshot.holder import SnapshotHolder
 from rivet.execution.snapshot.sessions import open_sessions
 from rivet.execution.warning import warn
+from rivet.model.metrics import RunMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -129,6 +130,7 @@ def _destination(
             warn(context, ledger, "destination", remark)
         yield destination
     finally:
+        ledger.add(RunMetrics(dest_retries=destination.retries))
         destination.close()
 
 
