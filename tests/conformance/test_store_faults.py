@@ -7,7 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from rivet.errors import DestinationAuthError, DestinationError, ObjectExistsError
+from rivet.errors import (
+    DestinationAuthError,
+    DestinationError,
+    DestinationTimeoutError,
+    ObjectExistsError,
+)
 from support.buckets import ACCESS_KEY, KINDS, SECRET_KEY
 from support.faultproxy import Fault, FaultProxy
 from support.places import begun
@@ -192,3 +197,22 @@ def test_the_requests_of_each_call_are_few(store_place) -> None:
         count("remove", lambda: out.remove("a"))
         out.close()
     assert asked == REQUESTS[store_place.bucket.kind]
+
+
+@pytest.mark.parametrize("store_place", ["moto"], indirect=True)
+def test_a_store_that_hangs_is_waited_for_as_long_as_was_said(store_place) -> None:
+    with FaultProxy(store_place.bucket.endpoint) as proxy:
+        out = store_place.open("out", proxy.url, timeout_s=1)
+        store_place.put("out/a", b"theirs")
+        proxy.plan = lambda _: Fault(is_hanging=True)
+        calls = [
+            lambda: out.put_bytes(b"late", "b"),
+            lambda: out.get("a", max_bytes=9),
+            lambda: out.remove("a"),
+        ]
+        for call in calls:
+            with pytest.raises(DestinationTimeoutError):
+                call()
+        out.close()
+    assert store_place.keys() == {"out/a"}
+    assert store_place.read("out/a") == b"theirs"

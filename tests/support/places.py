@@ -58,9 +58,9 @@ class Place:
             return {"type": "local", "path": str(self.folder / prefix.strip("/"))}
         return self.bucket.block(prefix, endpoint)
 
-    def open(self, prefix: str = "out", endpoint: str | None = None) -> Destination:
-        """Open a prefix; it is closed with the place."""
-        ref = sink_ref(Block(**self.block(prefix, endpoint)), base_dir=self.folder)
+    def open(self, prefix: str = "out", endpoint: str | None = None, **keys: Any) -> Destination:
+        """Open a prefix with more keys of its block; it is closed with the place."""
+        ref = sink_ref(Block(**self.block(prefix, endpoint) | keys), base_dir=self.folder)
         self.opened.append(open_destination(ref))
         return self.opened[-1]
 
