@@ -149,6 +149,16 @@ def test_one_that_failed_midway(place):
     assert listed[0]["rows"] == 1000
 
 
+def test_a_backfill_that_was_cut_off(place):
+    _configure(place, _INCREMENTAL)
+    place("run", "-c", _CONFIG).expect(0)
+    bounds = ("-e", "orders", "--from", "1", "--to", "50")
+    fault = {"RIVET_FAULT": "error@part_stored:0"}
+    done = place("backfill", "-c", _CONFIG, *bounds, "--validate", env=fault).expect(2)
+    (command,) = re.findall(r"go on with: rivet (.*)$", done.stderr, re.MULTILINE)
+    assert "  rows:              49\n" in place(*shlex.split(command)).expect(0).stderr
+
+
 def test_a_summary_that_cannot_be_written(place):
     _configure(place, {"table": "orders"})
     told = _hint(place, "run", "-c", _CONFIG, "--summary-output", "/proc/no/summary.json")
