@@ -135,3 +135,15 @@ def test_commands_that_only_look_leave_no_state(rivet, shop):
     for command in (["run"], ["files"], ["prune"], ["state", "reset"], ["repair", "--state"]):
         rivet(*command, "-c", shop.config).expect(1)
         assert not (shop.directory / ".rivet").exists(), command
+
+
+def test_children_that_fail_leave_no_folder_that_they_shared(shop, rivet):
+    """The one that made it cannot remove it while another has something in it."""
+    path = {"destination": {"type": "local", "path": "out/deep/{export}"}}
+    shop.configure(*({"name": f"e{n}", "table": f"none_{n}", **path} for n in range(6)))
+    words = ["run", "-c", shop.config, "--parallel-export-processes=6"]
+    rivet(*words).expect(1)
+    assert not shop.out.exists()
+    shop.out.mkdir()  # somebody's own stays
+    rivet(*words).expect(1)
+    assert [*shop.out.iterdir()] == []

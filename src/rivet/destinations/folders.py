@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from rivet.errors import DestinationError
 from rivet.model.diskerrors import folder_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["make_folder", "remove_empty", "sync", "within"]
+__all__ = ["left_as_found", "make_folder", "remove_empty", "sync", "within"]
 
 T = TypeVar("T")
 
@@ -75,6 +75,21 @@ def within(folder: Path, act: Callable[[], T]) -> T:
             if not left or not isinstance(error.__cause__, FileNotFoundError):
                 raise
     raise AssertionError  # the last of them has returned or raised
+
+
+@contextmanager
+def left_as_found(folders: Iterable[Path]) -> Iterator[None]:
+    """Remove what other processes made of these folders and left empty, with those above them.
+
+    Each process removes what it made alone: of a folder that they share, the one that made it could
+    not while another had something in it.
+    """
+    steps = {step for folder in folders for step in (folder, *folder.parents)}
+    absent = {step for step in steps if not os.path.lexists(step)}
+    yield
+    for step in sorted(absent, key=lambda one: len(one.parts), reverse=True):
+        with suppress(OSError):
+            step.rmdir()
 
 
 def remove_empty(folder: Path) -> None:

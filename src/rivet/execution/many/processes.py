@@ -9,6 +9,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import TYPE_CHECKING, Final
 
+from rivet.destinations.folders import left_as_found
 from rivet.errors import RivetError
 from rivet.events import Warned
 from rivet.execution.children.command import (
@@ -78,8 +79,17 @@ class Processes:
             conclude=self._conclude,
             stop=stop,
         )
-        with _lifeline() as lifeline:
+        with left_as_found(self._folders(exports)), _lifeline() as lifeline:
             watch.run([self._prepare(export, lifeline) for export in exports])
+
+    def _folders(self, exports: Sequence[ExportConfig]) -> Iterator[Path]:
+        """Yield the folders that exports share, as far as no placeholder stands in their names."""
+        base = self._shared.config.base_dir.absolute()
+        for export in exports:
+            shared, brace, _ = (export.destination.path or "").partition("{")
+            if shared:
+                path = base / shared
+                yield path.parent if brace and not shared.endswith("/") else path
 
     def _prepare(self, export: ExportConfig, lifeline: int) -> Preparation:
         run_id = new_run_id(export.name, utc_now(), random_hex())
