@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from dataclasses import dataclass
 
 import duckdb
@@ -141,3 +142,15 @@ def test_faults_of_the_store_are_outlived_and_counted(run, items):
         done = run("run", "--validate").expect(0)
     assert items.read() == items.source()
     assert "store retries:" in done.stderr
+
+
+def test_a_lost_state_is_told_and_not_called_whole(run, items):
+    items.keys |= {"mode": "incremental", "cursor_column": "id"}
+    run("run").expect(0)
+    shutil.rmtree(items.folder / ".rivet")
+    assert "holds run" in run("run").expect(5).stderr
+    done = run("repair", "--state")
+    assert done.code != 0
+    assert "manifests in a bucket are not read" in done.stdout + done.stderr
+    run("run", "--fresh").expect(0)
+    assert items.read() == items.source()

@@ -116,6 +116,11 @@ def _repair(
     name = export.name
     cleared = clear_unreadable(store, name)
     repair.lines += [f"{name}: its row in '{one}' could not be read and is gone" for one in cleared]
+    if export.destination.bucket is not None:
+        repair.lacks(
+            f"{name}: manifests in a bucket are not read in this version: restore the state from a "
+            f"backup, or take everything anew with `rivet run --fresh -e {name}`"
+        )
     found, bad = run_manifests(export, base_dir)
     bad += [one for one in map(_damaged, found) if one is not None]
     for one in bad:
