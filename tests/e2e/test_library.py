@@ -15,6 +15,7 @@ import pytest
 
 import rivet
 from rivet.errors import ConfigError, ExportsFailedError, PlanError, SourceQueryError
+from support.children import wait_until
 
 
 def _source(shop):
@@ -147,7 +148,7 @@ def test_a_reader_that_is_dropped_leaves_no_session(shop):
     reader.read_next_batch()
     del reader
     gc.collect()
-    assert threading.active_count() <= before
+    wait_until(lambda: threading.active_count() <= before)
     shop.execute("DROP TABLE orders")  # nobody holds a lock on the file
 
 
