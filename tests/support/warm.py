@@ -162,9 +162,11 @@ def _ending(
 ) -> tuple[int, float, float]:
     with open(told, "rb", buffering=0) as stream:
         child = int(stream.read(_WIDTH).split()[0])
-        if signal_after_s is not None and not select.select([stream], [], [], signal_after_s)[0]:
+        ended = select.poll()  # `select` knows no descriptor above 1,023
+        ended.register(stream, select.POLLIN)
+        if signal_after_s is not None and not ended.poll(signal_after_s * 1000):
             os.kill(child, signal.SIGTERM)
-        if not select.select([stream], [], [], timeout_s)[0]:
+        if not ended.poll(timeout_s * 1000):
             os.kill(child, signal.SIGKILL)
             raise subprocess.TimeoutExpired(list(arguments), timeout_s)
         status, seconds, peak_mb = json.loads(stream.read(200))
