@@ -92,9 +92,17 @@ def not_here(**export):
     return Name("name", export=export)
 
 
+def stored(path="name", *, destination=None, **variables):
+    """Return a name that says who may sign in at a store, where nothing else does."""
+    alone = {"AWS_EC2_METADATA_DISABLED": "true", "NO_GCE_CHECK": "true", **variables}
+    return Name(path, export={"destination": destination or S3}, variables=alone)
+
+
 EVERY = tuple(KINDS)
+S3 = {"type": "s3", "bucket": "b", "endpoint": "http://127.0.0.1:1"}
 DUCKDB = {"type": "duckdb", "path": "a.duckdb"}
-GCS = {"type": "gcs", "bucket": "b", "credentials_file": "name"}
+GCS_BUCKET = {"type": "gcs", "bucket": "b"}
+GCS = {**GCS_BUCKET, "credentials_file": "name"}
 NAMES = {
     "--config": Name("rivet.yaml"),
     "source.path": Name("a.db"),
@@ -111,7 +119,7 @@ NAMES = {
     "source.server_public_key": maria(**PLAIN, server_public_key="name"),
     "exports.query_file": Name("q.sql", export={"query_file": "q.sql"}),
     "exports.destination.path": Name("out", fine=("folder",)),
-    "exports.destination.credentials_file": not_here(destination=GCS),
+    "exports.destination.credentials_file": stored(destination=GCS),
     "exports.cdc.checkpoint": not_here(mode="cdc", cdc={"checkpoint": "name"}),
     "exports.load.ca_file": not_here(load={"ca_file": "name"}),
     "manifest.json": Name("out/manifest.json", codes=(3,)),
@@ -149,6 +157,13 @@ NAMES = {
     "TMPDIR": Name(
         "name", export={"destination": {"type": "stdout"}}, variables={"TMPDIR": "name"}, fine=EVERY
     ),
+    "AWS_CONFIG_FILE": stored(AWS_CONFIG_FILE="name"),
+    "AWS_SHARED_CREDENTIALS_FILE": stored(AWS_SHARED_CREDENTIALS_FILE="name"),
+    "AWS_WEB_IDENTITY_TOKEN_FILE": stored(AWS_WEB_IDENTITY_TOKEN_FILE="name"),
+    "GOOGLE_APPLICATION_CREDENTIALS": stored(
+        destination=GCS_BUCKET, GOOGLE_APPLICATION_CREDENTIALS="name"
+    ),
+    "~/.aws/credentials": stored(".aws/credentials"),
     "~/.pgpass": postgres(".pgpass", url=OPEN_URL),
     "~/.pg_service.conf": postgres(".pg_service.conf", service="s"),
     "~/.postgresql/root.crt": postgres(".postgresql/root.crt", url=URL),
@@ -278,8 +293,8 @@ def test_every_key_that_names_a_file_has_a_row():
 def test_every_variable_of_a_file_has_a_row():
     page = Path(__file__).parents[2] / "docs/reference/environment.md"
     named = set(re.findall(r"`(\w+(?:FILE|DIR|CERT|KEY|CRL))`", page.read_text()))
-    # Read by SQLite alone, of a fixed list of places.
-    assert named - {"SQLITE_TMPDIR"} <= set(NAMES)
+    # The first is read by SQLite alone; the others are no names of files.
+    assert named - {"SQLITE_TMPDIR", "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY"} <= set(NAMES)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user, so it needs root")

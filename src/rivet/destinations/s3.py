@@ -11,6 +11,7 @@ providers".
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,10 +28,9 @@ from rivet.destinations.object_errors import missing_credentials
 from rivet.destinations.object_store import CALL_TIMEOUT_S, ObjectDestination
 from rivet.destinations.store_access import answers, may_use, plain_remarks, secret_of
 from rivet.errors import ConfigError
+from rivet.openfile import read_regular
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from obstore.store import RetryConfig, S3Credential
 
 __all__ = ["CAPABILITIES", "Options", "open"]
@@ -41,6 +41,7 @@ CAPABILITIES: Final = DestinationCapabilities(
 
 _KIND: Final = StoreKind(scheme="s3", has_md5_etags=True)
 _REGION: Final = "us-east-1"
+_MAX_TOKEN_BYTES: Final = 64 * 1024
 _METADATA: Final = ("169.254.169.254", 80)
 _ELSEWHERE: Final = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -144,6 +145,8 @@ def _credentials(options: Options, profile: Profile, place: str) -> dict[str, An
         return _given(profile.access_key, profile.secret_key, profile.session_token)
     if profile.needs_more:
         return {"credential_provider": _signed_in(profile, place)}
+    if token_file := env.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
+        _check_web_identity(Path(token_file), place)
     if any(env.get(name) for name in _ELSEWHERE):
         return {}  # the client's own: read anew whenever they expire
     is_off = env.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
@@ -151,6 +154,20 @@ def _credentials(options: Options, profile: Profile, place: str) -> dict[str, An
         looked = "AWS_ACCESS_KEY_ID, the AWS profile files, web identity or instance metadata"
         raise missing_credentials(place, looked)
     return {}
+
+
+def _check_web_identity(path: Path, place: str) -> None:
+    """Refuse what the client would wait for, or read without an end."""
+    try:
+        is_there = bool(read_regular(path, max_bytes=_MAX_TOKEN_BYTES).strip())
+    except OSError as error:
+        msg = f"{place}: the web identity token in {path} cannot be read"
+        hint = "correct AWS_WEB_IDENTITY_TOKEN_FILE, or unset it"
+        raise ConfigError(msg, hint=hint) from error
+    if not is_there or not os.environ.get("AWS_ROLE_ARN"):
+        lacks = "AWS_ROLE_ARN is not set" if is_there else f"{path} is empty"
+        msg = f"{place}: no signing in by web identity, {lacks}"
+        raise ConfigError(msg, hint="set both variables, or unset AWS_WEB_IDENTITY_TOKEN_FILE")
 
 
 def _given(access_key: str, secret_key: str, token: str | None) -> dict[str, Any]:
