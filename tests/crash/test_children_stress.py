@@ -163,13 +163,12 @@ def _no_holders(shop):
             continue
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_forty_exports_get_forty_right_verdicts(rivet, shop, seed):
-    _check(rivet, shop, seed)
+def test_forty_exports_get_forty_right_verdicts(rivet, shop):
+    _check(rivet, shop, seed=0)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(3, 33))
+@pytest.mark.parametrize("seed", range(1, 33))
 def test_forty_exports_get_forty_right_verdicts_again_and_again(rivet, shop, seed):
     _check(rivet, shop, seed)
 
