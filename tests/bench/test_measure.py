@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 import pytest
 
@@ -43,12 +44,12 @@ def _run(script, folder, **options):
 
 
 def test_processor_time_is_that_of_all_descendants_waited_for_or_not(tmp_path):
+    begun_at = time.monotonic()
     cost = _run(_FAMILY, tmp_path)
+    took_s = time.monotonic() - begun_at
     assert cost.exit_code == 0
     assert 0.4 <= cost.client_cpu_s < 0.8
-    assert cost.wall_s < 0.5 + cost.client_cpu_s, (
-        "the one left behind is not waited for in the wall"
-    )
+    assert cost.wall_s < took_s - 0.1, "the one left behind is not waited for in the wall"
 
 
 def test_pages_that_forked_processes_share_count_once(tmp_path):

@@ -6,7 +6,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pymysql.err import MySQLError
 
@@ -19,6 +19,7 @@ from support.rowpackets import END, Pieces, packets, row, schema_of
 
 BOTH = kernel_kind() == "compiled"
 SEEDS = st.integers(0, 2**32)
+REFUSED = ("SourceError", "RowsLostError")  # by what is in a packet, by the number of one
 
 
 def outcome(kind, fields, data, places=(), max_rows=1000):
@@ -48,6 +49,9 @@ def made(seed):
 
 
 @settings(max_examples=300, deadline=None)
+@example(seed=346547588, places=[96])
+@example(seed=1560, places=[122])
+@example(seed=185, places=[180])
 @given(SEEDS, st.lists(st.integers(0, 2000), max_size=8))
 def test_a_result_cut_anywhere_gives_the_same(seed, places):
     fields, stream, damaged = made(seed)
@@ -56,10 +60,9 @@ def test_a_result_cut_anywhere_gives_the_same(seed, places):
         if cut != whole:
             # Bytes behind the end of a result are seen only where they have come together with it;
             # otherwise the next answer is refused for them.
-            assert whole[0] == "SourceError"
+            assert whole[0] in REFUSED
             ends = {place % (len(data) + 1) for place in places}
-            assert cut in [outcome(None, fields, data[:end]) for end in ends]
-            assert cut[0] != "SourceError"
+            assert cut[0] in REFUSED or cut in [outcome(None, fields, data[:end]) for end in ends]
 
 
 @pytest.mark.skipif(not BOTH, reason="the compiled kernel is not here")
