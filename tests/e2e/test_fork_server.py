@@ -14,7 +14,7 @@ import pytest
 from rivet.execution.children import forked
 from rivet.execution.children.launch import Ending
 from rivet.execution.children.start import ready_launcher
-from support.children import Nursery, is_running, open_descriptors, wait_until
+from support.children import Nursery, is_running, open_descriptors, opened_since, wait_until
 
 pytestmark = pytest.mark.skipif(not forked.is_available(), reason="no pidfds here")
 
@@ -186,7 +186,7 @@ def test_closing_does_not_wait_for_the_imports():
     launcher.close()
     launcher.close()
     assert not Path(f"/proc/{pid}").exists()
-    assert open_descriptors() == before
+    assert not opened_since(before)
 
 
 _RUN = """

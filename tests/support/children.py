@@ -52,6 +52,15 @@ def open_descriptors(pid: int | str = "self") -> dict[int, str]:
     return found
 
 
+def opened_since(before: Mapping[int, str]) -> dict[int, str]:
+    """Return what this process has open and had not; what is collected meanwhile does not count."""
+    return {
+        number: name
+        for number, name in open_descriptors().items()
+        if before.get(number) != name and not name.startswith("/proc/")  # that of the listing
+    }
+
+
 @dataclass
 class Nursery:
     """Orders for one launcher: `start`, then `wait` for the ending."""
