@@ -127,7 +127,7 @@ def test_a_stop_stays_within_it(server, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         run(server, tmp_path, names="a", on_event=listen)
-    assert max(server.seen) <= 5
+    assert max(server.seen, default=0) <= 5  # it may be over before anybody looks
 
 
 @pytest.mark.live("postgresql")
