@@ -9,12 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from rivet.destinations.base import DestinationCapabilities
 from rivet.destinations.object_client import ObjectClient, StoreKind, client_options, store_uri
 from rivet.destinations.object_store import CALL_TIMEOUT_S, ObjectDestination
-from rivet.destinations.store_access import may_use, plain_remarks, secret_of
+from rivet.destinations.store_access import StoreOptions, may_use, plain_remarks, secret_of
 from rivet.errors import ConfigError, DestinationAuthError
 
 if TYPE_CHECKING:
@@ -32,20 +30,12 @@ _KIND: Final = StoreKind(scheme="az", max_parts=50_000, has_new_copy=True)
 _SOON: Final = timedelta(minutes=60)
 
 
-class Options(BaseModel):
+class Options(StoreOptions):
     """Keys of an `azure` destination."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    bucket: str = Field(min_length=1)
-    prefix: str = ""
-    endpoint: str | None = None
     account_name: str | None = None
     account_key_env: str | None = None
     sas_token_env: str | None = None
-    allow_anonymous: bool = False
-    allow_http: bool = False
-    oneshot_budget_mb: int | None = None
 
 
 def place(options: Options, *, base_dir: Path | None = None) -> str:  # noqa: ARG001

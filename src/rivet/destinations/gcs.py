@@ -13,13 +13,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from rivet.destinations.base import DestinationCapabilities
 from rivet.destinations.object_client import ObjectClient, StoreKind, client_options, store_uri
 from rivet.destinations.object_errors import missing_credentials
 from rivet.destinations.object_store import CALL_TIMEOUT_S, ObjectDestination
-from rivet.destinations.store_access import answers, may_use, plain_remarks
+from rivet.destinations.store_access import StoreOptions, answers, may_use, plain_remarks
 from rivet.errors import ConfigError
 from rivet.openfile import read_regular
 from rivet.redact import register_secret
@@ -40,18 +38,10 @@ _MAX_BYTES: Final = 1024 * 1024
 _OF_THE_CLIENT: Final = frozenset({"service_account", "authorized_user"})
 
 
-class Options(BaseModel):
+class Options(StoreOptions):
     """Keys of a `gcs` destination."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    bucket: str = Field(min_length=1)
-    prefix: str = ""
-    endpoint: str | None = None
     credentials_file: str | None = None
-    allow_anonymous: bool = False
-    allow_http: bool = False
-    oneshot_budget_mb: int | None = None
 
 
 def place(options: Options, *, base_dir: Path | None = None) -> str:  # noqa: ARG001

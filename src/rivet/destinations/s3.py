@@ -14,8 +14,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from rivet.destinations.aws_profile import Profile, read_profile
 from rivet.destinations.base import DestinationCapabilities
 from rivet.destinations.object_client import (
@@ -26,7 +24,7 @@ from rivet.destinations.object_client import (
 )
 from rivet.destinations.object_errors import missing_credentials
 from rivet.destinations.object_store import CALL_TIMEOUT_S, ObjectDestination
-from rivet.destinations.store_access import answers, may_use, plain_remarks, secret_of
+from rivet.destinations.store_access import StoreOptions, answers, may_use, plain_remarks, secret_of
 from rivet.errors import ConfigError
 from rivet.openfile import read_regular
 
@@ -50,22 +48,14 @@ _ELSEWHERE: Final = (
 )
 
 
-class Options(BaseModel):
+class Options(StoreOptions):
     """Keys of an `s3` destination."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    bucket: str = Field(min_length=1)
-    prefix: str = ""
     region: str | None = None
-    endpoint: str | None = None
     access_key_env: str | None = None
     secret_key_env: str | None = None
     session_token_env: str | None = None
     aws_profile: str | None = None
-    allow_anonymous: bool = False
-    allow_http: bool = False
-    oneshot_budget_mb: int | None = None
 
 
 def place(options: Options, *, base_dir: Path | None = None) -> str:  # noqa: ARG001

@@ -8,12 +8,27 @@ import socket
 from typing import Final
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from rivet.errors import ConfigError
 from rivet.redact import register_secret
 
-__all__ = ["answers", "may_use", "plain_remarks", "secret_of"]
+__all__ = ["StoreOptions", "answers", "may_use", "plain_remarks", "secret_of"]
 
 _PATIENCE_S: Final = 1.0
+
+
+class StoreOptions(BaseModel):
+    """Keys that the destinations of all object stores have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bucket: str = Field(min_length=1)
+    prefix: str = ""
+    endpoint: str | None = None
+    allow_anonymous: bool = False
+    allow_http: bool = False
+    oneshot_budget_mb: int | None = None
 
 
 def secret_of(variable: str, place: str) -> str:
